@@ -1,0 +1,109 @@
+"""Reading a profile from YAML, and saying clearly what is wrong with one."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from crm_analysis.errors import ProfileError, listed, nearest
+from crm_analysis.profile.settings import Profile
+
+DATA_VARIABLE = "CRM_ANALYSIS_DATA"
+BUILD_VARIABLE = "CRM_ANALYSIS_BUILD"
+_SET_BY_PROGRAM = ("path", "data_root", "build_dir")
+
+
+def load(path: str | Path, *, data: str | Path | None = None, language: str | None = None) -> Profile:
+    """The profile at `path`.
+
+    The data folder is `data`, else the environment variable CRM_ANALYSIS_DATA, else the profile's own `data`; a value
+    such as `package:lifetimes/datasets` names a folder inside an installed package. Everything made goes to
+    `build/<id>` in the working directory, or below CRM_ANALYSIS_BUILD.
+
+    Raises ProfileError with every fault of the file at once, the nearest key suggested for a misspelt one.
+    """
+    path = Path(path)
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        there = sorted(str(found) for found in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+        known = f" Profiles in that folder: {listed(there)}." if there else ""
+        raise ProfileError(f"There is no profile {path}.{known} `crm-analysis init FOLDER` writes one to fill in.") from None
+    except UnicodeDecodeError as error:
+        raise ProfileError(f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from None
+    except yaml.YAMLError as error:
+        raise ProfileError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise ProfileError(f"{path} cannot be read: {error.strerror}.") from None
+    if not isinstance(raw, dict):
+        raise ProfileError(f"{path} holds no settings. `crm-analysis init FOLDER` writes a profile to fill in.")
+    for key in _SET_BY_PROGRAM:
+        if key in raw:
+            raise ProfileError(f"{path}: `{key}` is set by the program and cannot be written in a profile.")
+    if language:
+        raw["language"] = language
+    build = Path(os.environ.get(BUILD_VARIABLE) or "build") / str(raw.get("id", ""))
+    raw |= {"path": path, "build_dir": build, "data_root": _data_root(path, raw, data, build)}
+    try:
+        return Profile.model_validate(raw)
+    except ValidationError as error:
+        faults = [_fault(item) for item in error.errors()]
+        raise ProfileError(f"{path}: " + "; ".join(faults)) from None
+
+
+def _data_root(path: Path, raw: dict[str, Any], data: str | Path | None, build: Path) -> Path:
+    if raw.get("built_in") is not None:
+        return build / "source"
+    given = str(data or os.environ.get(DATA_VARIABLE) or raw.get("data") or "")
+    if given.startswith("package:"):
+        package, _, folder = given.removeprefix("package:").partition("/")
+        found = importlib.util.find_spec(package)
+        if found is None or not found.submodule_search_locations:
+            raise ProfileError(f"{path}: `data` names the package {package}, which is not installed.")
+        return Path(next(iter(found.submodule_search_locations))) / folder
+    if data or os.environ.get(DATA_VARIABLE):
+        return Path(given)
+    return path.parent / given
+
+
+def _fault(item: Any) -> str:
+    where = ".".join(str(part) for part in item["loc"] if not str(part).startswith(("function-", "Column", "constrained")))
+    if item["type"] == "extra_forbidden":
+        known = _keys_at(item["loc"][:-1])
+        return f"`{where}` is not a setting.{nearest(str(item['loc'][-1]), known) or f' Known here: {listed(known)}.'}"
+    if item["type"] == "missing":
+        return f"`{where}` is missing"
+    message = item["msg"].removeprefix("Value error, ")
+    shown = item.get("input")
+    example = f" (found {shown!r})" if isinstance(shown, str | int | float | bool) else ""
+    return f"`{where}`: {message[0].lower() + message[1:]}{example}"
+
+
+def _keys_at(location: tuple[Any, ...]) -> list[str]:
+    """The settings that exist where a misspelt one was found."""
+    here: Any = Profile
+    for part in location:
+        fields = _fields(here)
+        if fields:
+            here = _container(fields[part]) if part in fields else None
+        elif get_origin(here) in (dict, list):
+            here = _container(get_args(here)[-1])
+    return [name for name in _fields(here) if name not in _SET_BY_PROGRAM]
+
+
+def _fields(annotation: Any) -> dict[Any, Any]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {field.alias or name: field.annotation for name, field in annotation.model_fields.items()}
+    return {}
+
+
+def _container(annotation: Any) -> Any:
+    """The settings model, mapping or list inside an annotation such as `str | Column`."""
+    if _fields(annotation) or get_origin(annotation) in (dict, list):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _container(inner)) is not None), None)

@@ -1,0 +1,277 @@
+"""The settings of a profile, typed. A key that does not exist here is refused when the profile is loaded.
+
+Amounts are in the profile's currency, rates are shares (0.05 is five per cent), lengths of time carry their unit in
+the name.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+NotNegative = Annotated[float, Field(ge=0.0)]
+Text = str | dict[str, str]
+
+
+class Settings(BaseModel):
+    """Frozen; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Words(Settings):
+    """What the organisation calls its customers and their orders, in the source language of the book."""
+
+    customer: str = "customer"
+    customers: str = "customers"
+    order: str = "purchase"
+    orders: str = "purchases"
+
+
+class Column(Settings):
+    """How one canonical column is made from a source.
+
+    Give one of: `from` (a header, with optional `values` that rename its cells), `constant`, or `expression` (SQL over
+    the source's own columns).
+    """
+
+    from_: str | None = Field(None, alias="from")
+    values: dict[str, str | None] = {}
+    constant: str | float | int | bool | None = None
+    expression: str | None = None
+
+    @model_validator(mode="after")
+    def one_way(self) -> Column:
+        """Exactly one way of making the column."""
+        given = [self.from_ is not None, self.constant is not None, self.expression is not None]
+        if sum(given) != 1:
+            raise ValueError("give exactly one of `from`, `constant` and `expression`")
+        return self
+
+
+class Source(Settings):
+    """Files that share one layout."""
+
+    files: list[str] = Field(min_length=1, description="globs below the data folder")
+    encoding: str = "auto"
+    delimiter: str | None = None
+    sheet: str | int | list[str] | Literal["*"] | None = None
+    header_row: int | None = Field(1, ge=1, description="1-based row of the header; null where the file has none")
+    names: list[str] | None = Field(None, description="column names for a file without a header")
+    columns: dict[str, str | Column] = {}
+    missing: list[str] = Field([], description="cell texts that mean: no value")
+    where: str | None = Field(None, description="SQL over the source's columns; other rows belong to another table")
+    total_words: list[str] = ["합계", "총계", "소계", "누계", "total", "grand total", "subtotal", "sum"]
+
+
+class Table(Settings):
+    """One canonical table, from one or several sources."""
+
+    sources: list[Source] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def short_form(cls, value: object) -> object:
+        """A table with one source may be written without `sources`."""
+        if isinstance(value, dict) and "sources" not in value:
+            return {"sources": [value]}
+        return value
+
+
+class Calendar(Settings):
+    """Fiscal year, default period and movable holidays."""
+
+    fiscal_year_starts: int = Field(1, ge=1, le=12)
+    default_period: Literal["year", "half", "quarter", "month"] = "quarter"
+    holidays: dict[str, list[date]] = {}
+
+
+class Branches(Settings):
+    """Which branches get pages of their own; `all` always keeps every row."""
+
+    include: list[str] | None = None
+    largest: int | None = Field(None, ge=1)
+    names: dict[str, Text] = {}
+
+
+class Coverage(Settings):
+    """How far the data reach."""
+
+    history_starts_on: date | None = None
+    data_ends_on: date | None = None
+    last_covered_day: dict[str, date] = {}
+    silent_after_days: int = Field(14, ge=1, description="shortest silence that counts as having stopped reporting")
+
+
+class StatusRule(Settings):
+    """The one rule that says who is new, active, overdue, dormant, lost or reactivated."""
+
+    new_days: int = Field(90, ge=1)
+    dormant_unpaid_months: float = Field(6, gt=0, description="with a commitment: months of unpaid dues")
+    overdue_rhythm: float = Field(1.5, gt=0, description="silence in multiples of the customer's own usual gap")
+    dormant_rhythm: float = Field(3.0, gt=0, description="silence in multiples of the customer's own usual gap")
+    dormant_days: int = Field(365, ge=1, description="silence before which nobody is dormant")
+    lost_days: int = Field(730, ge=1, description="silence after which everybody is lost")
+
+
+class Margin(Settings):
+    """What remains of an amount paid, where `transactions.margin` and `.cost` are not given."""
+
+    rate: Share = 1.0
+    list_prices: bool = Field(False, description="amounts are before discount; the loader converts")
+
+
+class CostToServe(Settings):
+    """What a customer costs, where the tables do not say."""
+
+    per_customer_year: NotNegative = 0.0
+    per_order: NotNegative = 0.0
+    per_contact: NotNegative = 0.0
+
+
+class Privacy(Settings):
+    """What is never shown."""
+
+    min_cell: int = Field(5, ge=2)
+    dominance_share: Share = Field(0.85, description="an amount of which one customer holds more is not shown")
+
+
+class Quality(Settings):
+    """Limits of the contract check."""
+
+    max_set_aside: Share = 0.20
+    row_count_change: Share = Field(0.5, description="change against the previous period that is worth a warning")
+    control_total_tolerance: Share = 0.005
+    contact_stale_days: int = Field(365, ge=1)
+    contact_decay_annual: Share = Field(0.20, description="used where the organisation has no returned-contact rate")
+    owner: str = ""
+
+
+class Item(Settings):
+    """One survey item; its column name is its key under `survey.items`."""
+
+    label: Text = ""
+    role: Literal["overall", "driver", "expectation", "perception", "recommend", "repurchase", "attachment"] = "driver"
+    dimension: str = ""
+    scale: tuple[float, float] = (1, 5)
+    codes: list[float] = Field([], description="values that are no answers: don't know, refused, blank")
+    reversed: bool = False
+    target: float | None = None
+
+
+class Survey(Settings):
+    """What the survey's columns mean. `satisfaction` is the overall item."""
+
+    satisfaction: Item = Item(role="overall")
+    level_names: dict[int, Text] = {}
+    items: dict[str, Item] = {}
+    index_weights: dict[str, NotNegative] = {}
+
+
+class Loyalty(Settings):
+    """How behaviour after an answer is measured."""
+
+    window_days: int = Field(180, ge=1)
+    gap_days: int = Field(1, ge=1)
+    link_window_months: int = Field(24, ge=1)
+    first_orders_only: bool = Field(False, description="keep only the answer to a customer's first order")
+    indifference_margin: Share = Field(0.05, description="differences in retention below this do not matter")
+
+
+class Value(Settings):
+    """Segments and the models of future value."""
+
+    horizon_months: float = Field(12, gt=0)
+    holdout_months: float = Field(12, gt=0)
+    discount_rate_annual: NotNegative = 0.08
+    score_cuts: dict[Literal["recency_days", "frequency", "monetary"], list[float]] = Field(
+        {}, description="four inner cut points per score; quintiles at the base period where absent"
+    )
+    base_period: str | None = Field(None, description="period at which score thresholds are frozen")
+    min_repeat_customers: int = Field(100, ge=10, description="repeat customers that a model needs to be fitted")
+
+
+class Roi(Settings):
+    """Assumptions of programme evaluation."""
+
+    discount_rate_annual: NotNegative = 0.08
+    balance_history_days: int = Field(365, ge=1)
+    sample_ratio_alpha: Share = 0.001
+    min_control: int = Field(30, ge=2)
+    cap_quantile: Share | None = Field(None, description="outcomes above this quantile are capped, beside the uncapped")
+
+
+class BuiltIn(Settings):
+    """The built-in association is written before it is read."""
+
+    seed: int = 20261
+    donors: int = Field(20_000, ge=500)
+
+
+class Profile(Settings):
+    """One organisation. Made by `profile.load`; passed to everything."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
+    name: Text
+    language: str = "en"
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    note: Text = ""
+    words: Words | dict[str, Words] = Words()
+    data: str | None = Field(None, description="the data folder, relative to the profile; --data comes first")
+    tables: dict[str, Table]
+    calendar: Calendar = Calendar()
+    branches: Branches = Branches()
+    coverage: Coverage = Coverage()
+    status: StatusRule = StatusRule()
+    margin: Margin = Margin()
+    cost_to_serve: CostToServe = CostToServe()
+    privacy: Privacy = Privacy()
+    quality: Quality = Quality()
+    survey: Survey = Survey()
+    loyalty: Loyalty = Loyalty()
+    value: Value = Value()
+    roi: Roi = Roi()
+    owners: dict[str, Text] = Field({}, description="who acts, by programme or chapter")
+    built_in: BuiltIn | None = None
+    path: Path
+    data_root: Path
+    build_dir: Path
+
+    @field_validator("tables")
+    @classmethod
+    def transactions_given(cls, tables: dict[str, Table]) -> dict[str, Table]:
+        """Only `transactions` is required."""
+        if "transactions" not in tables:
+            raise ValueError("the table `transactions` is required: say under `tables:` where it is")
+        return tables
+
+    def text(self, value: Text, language: str | None = None) -> str:
+        """A text setting in the language asked for, the profile's own, or any that it has."""
+        if isinstance(value, str):
+            return value
+        for key in (language, self.language, "en"):
+            if key in value:
+                return value[key]
+        return next(iter(value.values()), "")
+
+    def branch_name(self, branch: str, language: str | None = None) -> str:
+        """The name under which readers know a branch."""
+        return self.text(self.branches.names.get(branch, branch), language)
+
+    def vocabulary(self, language: str | None = None) -> Words:
+        """The organisation's words in a language."""
+        if isinstance(self.words, Words):
+            return self.words
+        for key in (language, self.language, "en"):
+            if key in self.words:
+                return self.words[key]
+        return Words()
+
+    def owner(self, key: str, language: str | None = None) -> str:
+        """The role that acts on `key` (a programme or chapter); empty when the profile names none."""
+        return self.text(self.owners.get(key, ""), language)
