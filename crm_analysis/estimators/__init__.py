@@ -1,0 +1,1 @@
+"""Estimators that several chapters share; import the module that is meant, e.g. `estimators.means`."""
