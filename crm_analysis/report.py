@@ -1,0 +1,349 @@
+"""What a notebook shows: the opening of a page, its figures and tables, its footing, and the bundle of its findings.
+
+Every element displays as HTML in JupyterLab and carries, under `ELEMENT`, what the book makes of it. `Page.close` ends
+a notebook and carries, under `BUNDLE`, the findings that the run matrix stores.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from crm_analysis import files, style, tables
+from crm_analysis.findings import Action, Claims, Finding, to_json
+from crm_analysis.language import _, activate
+from crm_analysis.profile import load
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ELEMENT = "application/vnd.crm-analysis.element+json"
+BUNDLE = "application/vnd.crm-analysis.findings+json"
+_SHEET = """<style>.crm{max-width:60rem}.crm .kicker,.crm .how,.crm .ci,.crm .foot{color:%s;font-size:.9em}
+.crm .verdict{font-size:1.25em;line-height:1.45;border-left:4px solid %s;padding:.2rem 0 .2rem 1rem;margin:1rem 0}
+.crm table{border-collapse:collapse;font-variant-numeric:tabular-nums}.crm th{text-align:left;color:%s}
+.crm td,.crm th{padding:.3rem .8rem .3rem 0;border-bottom:1px solid %s}.crm .n{text-align:right}
+.crm svg{max-width:100%%;height:auto}</style>""" % (style.MUTE, style.INK, style.MUTE, style.LINE)
+
+
+@dataclass(frozen=True)
+class Element:
+    """Something a notebook cell shows.
+
+    `kind` is one of opening, heading, text, figure, table, banner, footing; `myst` is its text in the book (MyST),
+    `html` its look in JupyterLab; a figure keeps its drawing and words in `data`.
+    """
+
+    kind: str
+    html: str
+    myst: str = ""
+    data: Mapping[str, Any] | None = None
+
+    def _repr_mimebundle_(self, **_options: Any) -> dict[str, Any]:
+        return {
+            "text/plain": f"<{self.kind}>",
+            "text/html": f'{_SHEET}<div class="crm">{self.html}</div>',
+            ELEMENT: {"kind": self.kind, "myst": self.myst, **(self.data or {})},
+        }
+
+
+@dataclass(frozen=True)
+class Closing:
+    """The end of a notebook: the footing line and the findings for the run matrix."""
+
+    footing: Element
+    bundle: Mapping[str, Any]
+
+    def _repr_mimebundle_(self, **_options: Any) -> dict[str, Any]:
+        return self.footing._repr_mimebundle_() | {BUNDLE: self.bundle}
+
+
+def heading(text: str, level: int = 2) -> Element:
+    """A heading, already translated."""
+    return Element("heading", f"<h{level}>{style.inline_html(text)}</h{level}>", f"{'#' * level} {text}")
+
+
+def text(markdown: str) -> Element:
+    """A paragraph: a sentence template with bold, data already through `style.escape`."""
+    return Element("text", f"<p>{style.inline_html(markdown)}</p>", markdown)
+
+
+def table(frame: pd.DataFrame, *, caption: str = "", note: str = "") -> Element:
+    """A table of finished text: numbers already formatted with `style`; columns of numbers align right.
+
+    Every cell and column name is escaped. An empty frame shows its note, or a sentence that there is nothing to show.
+    """
+    if frame.empty:
+        return text(note or _("Nothing to show here for this branch and period."))
+    markup = table_html(frame, caption)
+    note_html = f'<p class="how">{style.inline_html(note)}</p>' if note else ""
+    return Element("table", markup + note_html, markup + ("\n\n" + _how(note) if note else ""))
+
+
+def table_html(frame: pd.DataFrame, caption: str = "") -> str:
+    """A frame of finished text as an HTML table on one line; wide tables scroll inside their own box."""
+    names = [str(name) for name in frame.columns]
+    rows = [[style.cell(value) for value in row] for row in frame.itertuples(index=False, name=None)]
+    right = [bool(rows) and all(_numeric(row[i]) for row in rows) for i in range(len(names))]
+    css = [' class="n"' if flag else "" for flag in right]
+    head = "".join(f"<th{c}>{html.escape(name)}</th>" for name, c in zip(names, css, strict=True))
+    body = "".join(
+        "<tr>" + "".join(f"<td{c}>{value}</td>" for value, c in zip(row, css, strict=True)) + "</tr>" for row in rows
+    )
+    title = f"<caption>{style.inline_html(caption)}</caption>" if caption else ""
+    return f'<div class="crm-table"><table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _numeric(cell_text: str) -> bool:
+    return bool(re.match(r"^(?:[−+\-(£$€¥₹]|R\$|CN¥|&lt;)?\s*\d|–$|\+?\d|p [<=]", cell_text)) and not re.match(
+        r"^\d{4}[-Q.H]", cell_text
+    )
+
+
+def figure(
+    drawing: Figure | None, *, alt: str, how_to_read: str, table: pd.DataFrame | None = None, title: str = ""
+) -> Element:
+    """A chart with its text alternative, a line on how to read it, and the table behind it.
+
+    `drawing` is None where a chart has nothing to draw; `alt` then says so in its place.
+    """
+    if drawing is None:
+        return text(alt)
+    svg = _svg(drawing, alt)
+    behind = table_html(table) if table is not None and not table.empty else ""
+    folded = f"<details><summary>{_('The numbers behind this figure')}</summary>{behind}</details>" if behind else ""
+    heading_html = f"<h3>{style.inline_html(title)}</h3>" if title else ""
+    return Element(
+        "figure",
+        f'{heading_html}{svg}<p class="how">{style.inline_html(how_to_read)}</p>{folded}',
+        data={"title": title, "svg": svg, "alt": alt, "how_to_read": how_to_read, "table": folded},
+    )
+
+
+def _svg(drawing: Figure, alt: str) -> str:
+    stream = io.StringIO()
+    drawing.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    markup = stream.getvalue()
+    markup = markup[markup.index("<svg") :]
+    markup = re.sub(r"<metadata>.*?</metadata>", "", markup, flags=re.DOTALL)
+    return markup.replace("<svg ", f'<svg role="img" aria-label="{html.escape(alt, quote=True)}" ', 1)
+
+
+def _how(note: str) -> str:
+    return f":::{{div}} how\n{note}\n:::"
+
+
+class Page:
+    """One chapter for one branch and period. Made by `open_page`."""
+
+    def __init__(self, chapter: str, scope: tables.Scope, language: str) -> None:
+        self.chapter = chapter
+        self.scope = scope
+        self.profile = scope.profile
+        self.language = language
+
+    def opening(self, claims: Claims) -> Element:
+        """The kicker, banners, the verdict, the findings, what to do and what is not known."""
+        currency = self.profile.currency
+        kicker = self._kicker()
+        parts_html = [f'<p class="kicker">{style.inline_html(kicker)}</p>']
+        parts = [f":::{{div}} kicker\n{kicker}\n:::"]
+        for banner in self._banners():
+            parts_html.append(f'<p class="banner">{style.inline_html(banner)}</p>')
+            parts.append(f":::{{div}} banner\n{banner}\n:::")
+        parts_html.append(f'<p class="verdict">{style.inline_html(claims.verdict)}</p>')
+        parts.append(f":::{{div}} verdict\n{claims.verdict}\n:::")
+        if claims.findings:
+            title = _("What we found")
+            parts_html.append(f"<h2>{title}</h2><ol>")
+            parts.append(f"## {title}")
+            lines = []
+            for finding in claims.findings:
+                support = support_line(finding, currency)
+                ci = f' <span class="ci">{style.inline_html(support)}</span>' if support else ""
+                parts_html.append(f'<li class="{finding.tone}">{style.inline_html(finding.sentence)}{ci}</li>')
+                lines.append(f"1. {finding.sentence}" + (f' <span class="ci">{support}</span>' if support else ""))
+            parts_html.append("</ol>")
+            parts.append("\n".join(lines))
+        if claims.actions:
+            title = _("What to do")
+            markup = actions_html(claims.actions, currency)
+            parts_html.append(f"<h2>{title}</h2>{markup}")
+            parts += [f"## {title}", markup]
+        if claims.unknowns:
+            title = _("What we do not know")
+            items = "".join(f"<li>{style.inline_html(unknown)}</li>" for unknown in claims.unknowns)
+            parts_html.append(f"<h2>{title}</h2><ul>{items}</ul>")
+            parts += [f"## {title}", "\n".join(f"- {unknown}" for unknown in claims.unknowns)]
+        return Element("opening", "".join(parts_html), "\n\n".join(parts))
+
+    def missing(self, wanted: tuple[str, ...]) -> Element:
+        """Which tables would unlock this chapter, for those of `wanted` that the profile does not map."""
+        absent = [name for name in wanted if not self.scope.has(name)]
+        if not absent:
+            return Element("text", "")
+        names = ", ".join(f"`{name}`" for name in absent)
+        return text(_("This chapter needs the tables {names}; map them in the profile to unlock it.").format(names=names))
+
+    def close(self, claims: Claims, lists: Mapping[str, pd.DataFrame] | None = None) -> Closing:
+        """The footing line, and the bundle of findings.
+
+        `lists` holds, per finding key without the chapter's name, the customers behind it: they go to
+        `exports/lists/` below the build folder, readable by their owner only, for `crm-analysis list`.
+        """
+        stored = {}
+        for name, frame in (lists or {}).items():
+            stored[name] = self._store_list(name, frame)
+        bundle = {
+            "chapter": self.chapter,
+            "branch": self.scope.branch,
+            "period": str(self.scope.period),
+            "as_of": self.scope.as_of.isoformat(),
+            "language": self.language,
+            "currency": self.profile.currency,
+            "complete": self.scope.complete,
+            "claims": to_json(claims),
+            "targets": self._targets(claims),
+            "footing": footing_rows(self.scope.footing()),
+            "lists": stored,
+        }
+        line = footing_line(bundle["footing"], self.profile.currency)
+        return Closing(Element("footing", f'<p class="foot">{line}</p>', f":::{{div}} foot\n{line}\n:::"), bundle)
+
+    def _kicker(self) -> str:
+        scope = self.scope
+        where = _("All branches") if scope.branch == "all" else self.profile.branch_name(scope.branch, self.language)
+        text_ = _("{organisation}, {branch}. {period}: state on {as_of}").format(
+            organisation=style.escape(self.profile.text(self.profile.name, self.language)),
+            branch=style.escape(where),
+            period=scope.period,
+            as_of=style.day(scope.as_of),
+        )
+        previous = scope.previous()
+        if previous is None:
+            return text_ + "."
+        return _("{state}; change against {before}.").format(state=text_, before=style.day(previous.as_of))
+
+    def _banners(self) -> list[str]:
+        scope = self.scope
+        banners = []
+        if not scope.complete:
+            banners.append(
+                _("{period} is not over: the data reach to {day}, so no change is shown.").format(
+                    period=scope.period, day=style.day(scope.as_of)
+                )
+            )
+        silent = scope.coverage[scope.coverage["silent"] & (scope.coverage["last_covered_day"] < scope.period.end)]
+        for row in silent.itertuples(index=False):
+            banners.append(
+                _("{branch} reported nothing after {day}: its figures end there and nobody is counted as lost since.").format(
+                    branch=style.escape(self.profile.branch_name(row.branch, self.language)),
+                    day=style.day(row.last_covered_day),
+                )
+            )
+        return banners
+
+    def _targets(self, claims: Claims) -> dict[str, float]:
+        found = {}
+        for finding in claims.findings + claims.measures:
+            target = self.scope.target(finding.key)
+            if target is not None:
+                found[finding.key] = float(target)
+        return found
+
+    def _store_list(self, name: str, frame: pd.DataFrame) -> str:
+        scope = self.scope
+        path = (
+            Path(self.profile.build_dir)
+            / "exports"
+            / "lists"
+            / str(scope.period)
+            / files.safe_name(scope.branch)
+            / f"{self.chapter}.{name}.parquet"
+        )
+        with files.replacing(path, suffix=".parquet", owner_only=True) as temporary:
+            frame.to_parquet(temporary, index=False)
+        return str(path.relative_to(self.profile.build_dir))
+
+
+def open_page(chapter: str, *, profile: str, branch: str, period: str, language: str) -> Page:
+    """The page of `chapter` for a profile (path), a branch (`all` or an id) and a period (`latest` or a label).
+
+    Raises ProfileError or ScopeError where one of them does not exist.
+    """
+    activate(language)
+    return Page(chapter, tables.open(load(profile, language=language)).scope(branch, period), language)
+
+
+def support_line(finding: Finding | Mapping[str, Any], currency: str) -> str:
+    """Interval, count and basis of a finding, in brackets: what the sentence rests on."""
+    get = finding.get if isinstance(finding, Mapping) else lambda name: getattr(finding, name)
+    parts = []
+    if not (style.undefined(get("low")) and style.undefined(get("high"))):
+        parts.append(style.interval(get("low"), get("high"), get("unit"), currency))
+    if get("n") is not None:
+        parts.append(f"n{style.SPACE}{style.number(get('n'))}")
+    if get("basis"):
+        parts.append(str(get("basis")))
+    return f"({'; '.join(parts)})" if parts else ""
+
+
+def actions_html(actions: tuple[Action, ...] | list[Mapping[str, Any]], currency: str) -> str:
+    """The table of things to do: action, who, expected a year with interval, resting on."""
+    rows = []
+    for action in actions:
+        get = action.get if isinstance(action, Mapping) else lambda name, action=action: getattr(action, name)
+        expected = style.DASH if style.undefined(get("value")) else style.money(get("value"), currency)
+        if not style.undefined(get("low")) and not style.undefined(get("high")):
+            expected += f' <span class="ci">({style.interval(get("low"), get("high"), "money", currency)})</span>'
+        cells = [style.inline_html(get("text")), style.inline_html(get("owner") or style.DASH), expected]
+        rows.append(
+            f'<tr><td>{cells[0]}</td><td>{cells[1]}</td><td class="n">{cells[2]}</td>'
+            f"<td>{style.inline_html(get('resting_on') or style.DASH)}</td></tr>"
+        )
+    head = f"<th>{_('Action')}</th><th>{_('Who')}</th><th class=\"n\">{_('Expected a year')}</th><th>{_('Resting on')}</th>"
+    return f'<div class="crm-table"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+
+
+def footing_rows(footing: pd.DataFrame) -> list[dict[str, Any]]:
+    """The footing of a scope as plain JSON rows."""
+    return [to_json(dict(row)) for row in footing.to_dict("records")]
+
+
+def footing_line(rows: list[dict[str, Any]], currency: str) -> str:
+    """The short footing at the foot of every page: rows in the files to rows used, for the transactions."""
+    transactions = [row for row in rows if row["table"] == "transactions"]
+
+    def total(step: str, field: str) -> float:
+        return sum(row[field] or 0 for row in transactions if row["step"] == step)
+
+    in_files, aside = total("in files", "rows"), total("set aside", "rows")
+    share = aside / in_files if in_files else None
+    why = ", ".join(
+        f"{style.escape(str(row['rule']))} {style.number(row['rows'])}"
+        for row in transactions
+        if row["step"] == "set aside" and row["rows"]
+    )
+    line = _(
+        "Transaction rows in the files {files} → set aside {aside} ({share}{why}) → anonymous {anonymous} → used {used}. "
+        "Amount used {amount}."
+    ).format(
+        files=style.number(in_files),
+        aside=style.number(aside),
+        share=style.percent(share),
+        why=f": {why}" if why else "",
+        anonymous=style.number(total("anonymous", "rows")),
+        used=style.number(total("used", "rows")),
+        amount=style.money(total("used", "amount"), currency),
+    )
+    others = sum(row["rows"] or 0 for row in rows if row["step"] == "set aside" and row["table"] != "transactions")
+    if others:
+        line += " " + _("Set aside in other tables: {rows} rows.").format(rows=style.number(others))
+    return line

@@ -1,0 +1,238 @@
+"""One palette, one type, one number format for every page and chart."""
+
+from __future__ import annotations
+
+import functools
+import html
+import math
+import re
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crm_analysis import language
+from crm_analysis.language import _
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, MUTE, LINE, GREY = "#1f2933", "#5f6c7b", "#e4e7eb", "#7b8794"
+ACCENT, GOOD, BAD, WAIT = "#1f6feb", "#0f766e", "#b42318", "#8a6d00"
+TONE = {"good": GOOD, "bad": BAD, "wait": WAIT, "neutral": GREY}
+SEQUENCE = (ACCENT, "#0f766e", "#b45309", "#7c3aed", "#be185d", "#4d7c0f", "#7b8794")
+DASH = "–"
+SPACE = "\N{NO-BREAK SPACE}"
+_SYMBOLS = {"GBP": "£", "EUR": "€", "USD": "$", "JPY": "¥", "BRL": f"R${SPACE}", "CNY": "CN¥", "INR": "₹"}
+_ACTIVE_CHARACTERS = re.compile(r"[^0-9A-Za-z\s.,;?%/\u0080-\U0010ffff]")
+
+
+def undefined(value: Any) -> bool:
+    """Whether a value is missing or not finite: shown as a dash."""
+    return value is None or value != value or (isinstance(value, float) and math.isinf(value))
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """A count or a plain number with thousands separators.
+
+    >>> number(12345.678, 1), number(float("nan"))
+    ('12,345.7', '–')
+    """
+    if undefined(value):
+        return DASH
+    text = f"{value:,.{digits}f}"
+    return text.removeprefix("-") if not text.strip("-0.,") else text
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share as a percentage.
+
+    >>> percent(0.7712)
+    '77.1\\xa0%'
+    """
+    return DASH if undefined(share) else f"{number(share * 100, digits)}{SPACE}%"
+
+
+def points(difference: float | None, digits: int = 1, *, sign: bool = True) -> str:
+    """A difference of two shares in percentage points, signed.
+
+    >>> points(0.0141), points(-0.0141, sign=False)
+    ('+1.4', '1.4')
+    """
+    if undefined(difference):
+        return DASH
+    text = number(abs(difference) * 100, digits)
+    return text if not sign or not text.strip("0.,") else f"{'+' if difference > 0 else '−'}{text}"
+
+
+def _three_digits(value: float) -> str:
+    """Three significant digits, as readers of large amounts want them."""
+    size = abs(value)
+    return number(value, 0 if size >= 100 else 1 if size >= 10 else 2)
+
+
+def money(amount: float | None, currency: str) -> str:
+    """An amount at a readable scale: million and billion in English, 만원 and 억원 in Korean.
+
+    >>> money(41_234_000, "KRW"), money(-950.4, "GBP")
+    ('41.2\\xa0m\\xa0won', '−£950')
+    """
+    if undefined(amount):
+        return DASH
+    sign, size = ("−" if amount < 0 else ""), abs(amount)
+    if currency == "KRW" and language.active() == "ko":
+        if size >= 99_995_000:
+            return f"{sign}{_three_digits(size / 1e8)}억원"
+        return f"{sign}{number(size / 1e4)}만원" if size >= 9_999.5 else f"{sign}{number(size)}원"
+    for scale, name in ((1e9, "bn"), (1e6, "m")):
+        if size >= scale * 0.9995:
+            text = f"{_three_digits(size / scale)}{SPACE}{name}"
+            break
+    else:
+        text = number(size, 2 if size < 100 and currency != "KRW" and size != round(size) else 0)
+    if currency == "KRW":
+        return f"{sign}{text}{SPACE}won"
+    symbol = _SYMBOLS.get(currency)
+    return f"{sign}{symbol}{text}" if symbol else f"{sign}{currency}{SPACE}{text}"
+
+
+def value(amount: float | None, unit: str, currency: str = "", digits: int | None = None) -> str:
+    """A number in the unit of a finding (`findings.UNITS`)."""
+    if unit == "share":
+        return percent(amount, 1 if digits is None else digits)
+    if unit == "points":
+        return points(amount, 1 if digits is None else digits)
+    if unit == "money":
+        return money(amount, currency)
+    return number(amount, {"ratio": 2, "index": 1, "years": 1}.get(unit, 0) if digits is None else digits)
+
+
+def interval(low: float | None, high: float | None, unit: str, currency: str = "", digits: int | None = None) -> str:
+    """A 95 % interval in the unit of a finding; a dash where it is undefined on both sides.
+
+    >>> interval(0.039, 0.073, "points")
+    '+3.9 to +7.3'
+    """
+    if undefined(low) and undefined(high):
+        return DASH
+    first, last = value(low, unit, currency, digits), value(high, unit, currency, digits)
+    if unit == "share":
+        first = first.removesuffix(f"{SPACE}%")
+    return _("{low} to {high}").format(low=first, high=last)
+
+
+def p_value(p: float | None) -> str:
+    """A p-value as it is written in text.
+
+    >>> p_value(0.0004), p_value(0.0321)
+    ('p < .001', 'p = .032')
+    """
+    if undefined(p):
+        return DASH
+    return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".")
+
+
+def day(when: date | None) -> str:
+    """A date in words, in the active language.
+
+    >>> day(date(2026, 9, 30))
+    '30 September 2026'
+    """
+    if when is None or when != when:
+        return DASH
+    if language.active() == "ko":
+        return f"{when.year}년 {when.month}월 {when.day}일"
+    return f"{when.day} {when:%B %Y}"
+
+
+def escape(text: str) -> str:
+    """Text from data, made inert in Markdown and HTML alike: every active character becomes a numeric entity.
+
+    >>> escape("<b>*a*")
+    '&#60;b&#62;&#42;a&#42;'
+    """
+    return _ACTIVE_CHARACTERS.sub(lambda found: f"&#{ord(found.group())};", str(text).replace("\n", " "))
+
+
+def plain(text: str, most: int = 40) -> str:
+    """Text from data for a chart: no mathematics, no line breaks, shortened."""
+    flat = " ".join(str(text).split())
+    short = flat if len(flat) <= most else flat[: most - 1] + "…"
+    return short.replace("$", r"\$")
+
+
+def inline_html(markdown: str) -> str:
+    """A sentence template (bold only, data already through `escape`) as HTML."""
+    text = re.sub(r"&(?!#?\w+;)", "&amp;", markdown).replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", text)
+
+
+def cell(text: Any) -> str:
+    """A table cell's text as HTML."""
+    return html.escape(DASH if undefined(text) else str(text))
+
+
+@functools.cache
+def _fonts() -> list[str]:
+    """Font families for charts: Korean first where one is installed."""
+    from matplotlib import font_manager  # noqa: PLC0415 - pages without charts do not pay for it
+
+    families = []
+    for folder, family in (
+        ("/usr/share/fonts/truetype/nanum/NanumGothic.ttf", "NanumGothic"),
+        ("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", "Noto Sans CJK KR"),
+    ):
+        if Path(folder).exists():
+            font_manager.fontManager.addfont(folder)
+            families.append(family)
+    known = {font.name for font in font_manager.fontManager.ttflist}
+    families += [name for name in ("Malgun Gothic", "Apple SD Gothic Neo") if name in known]
+    return ["DejaVu Sans", *families]
+
+
+def settings() -> dict[str, Any]:
+    """The house style as matplotlib settings."""
+    return {
+        "font.family": _fonts(),
+        "font.size": 10,
+        "text.color": INK,
+        "axes.edgecolor": LINE,
+        "axes.labelcolor": INK,
+        "axes.titlesize": 11,
+        "axes.titlelocation": "left",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "axes.grid": False,
+        "axes.unicode_minus": True,
+        "grid.color": LINE,
+        "xtick.color": MUTE,
+        "ytick.color": MUTE,
+        "xtick.labelcolor": MUTE,
+        "ytick.labelcolor": INK,
+        "legend.frameon": False,
+        "figure.dpi": 100,
+        "figure.facecolor": "white",
+        "svg.fonttype": "path",
+        "svg.hashsalt": "crm-analysis",
+        "axes.prop_cycle": _cycle(),
+    }
+
+
+def _cycle() -> Any:
+    from cycler import cycler  # noqa: PLC0415
+
+    return cycler(color=SEQUENCE)
+
+
+def figure(width: float = 7.2, height: float = 3.6, **subplots: Any) -> tuple[Figure, Axes]:
+    """A figure and its axes in the house style, sizes in inches.
+
+    The figure is not registered with pyplot, so nothing has to be closed.
+    """
+    import matplotlib as mpl  # noqa: PLC0415
+    from matplotlib.figure import Figure as Sheet  # noqa: PLC0415
+
+    mpl.rcParams.update(settings())
+    sheet = Sheet(figsize=(width, height), layout="constrained")
+    return sheet, sheet.subplots(**subplots)
