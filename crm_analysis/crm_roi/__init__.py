@@ -1,0 +1,1 @@
+"""What CRM programmes earned: campaign evaluation by randomised control, cost ledger, ROI with interval."""
