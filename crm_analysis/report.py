@@ -116,18 +116,19 @@ def figure(
     """
     if drawing is None:
         return text(alt)
-    svg = _svg(drawing, alt)
+    markup = svg(drawing, alt)
     behind = table_html(table) if table is not None and not table.empty else ""
     folded = f"<details><summary>{_('The numbers behind this figure')}</summary>{behind}</details>" if behind else ""
     heading_html = f"<h3>{style.inline_html(title)}</h3>" if title else ""
     return Element(
         "figure",
-        f'{heading_html}{svg}<p class="how">{style.inline_html(how_to_read)}</p>{folded}',
-        data={"title": title, "svg": svg, "alt": alt, "how_to_read": how_to_read, "table": folded},
+        f'{heading_html}{markup}<p class="how">{style.inline_html(how_to_read)}</p>{folded}',
+        data={"title": title, "svg": markup, "alt": alt, "how_to_read": how_to_read, "table": folded},
     )
 
 
-def _svg(drawing: Figure, alt: str) -> str:
+def svg(drawing: Figure, alt: str) -> str:
+    """A drawing as SVG text without dates, the same for the same drawing, with its text alternative."""
     stream = io.StringIO()
     drawing.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     markup = stream.getvalue()

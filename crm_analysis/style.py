@@ -174,20 +174,15 @@ def cell(text: Any) -> str:
 
 @functools.cache
 def _fonts() -> list[str]:
-    """Font families for charts: Korean first where one is installed."""
+    """Font families for charts: Latin first, then the Korean font that the package koreanize-matplotlib ships."""
+    import importlib.util  # noqa: PLC0415
+
     from matplotlib import font_manager  # noqa: PLC0415 - pages without charts do not pay for it
 
-    families = []
-    for folder, family in (
-        ("/usr/share/fonts/truetype/nanum/NanumGothic.ttf", "NanumGothic"),
-        ("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", "Noto Sans CJK KR"),
-    ):
-        if Path(folder).exists():
-            font_manager.fontManager.addfont(folder)
-            families.append(family)
-    known = {font.name for font in font_manager.fontManager.ttflist}
-    families += [name for name in ("Malgun Gothic", "Apple SD Gothic Neo") if name in known]
-    return ["DejaVu Sans", *families]
+    shipped = importlib.util.find_spec("koreanize_matplotlib")
+    for folder in shipped.submodule_search_locations if shipped and shipped.submodule_search_locations else ():
+        font_manager.fontManager.addfont(Path(folder) / "fonts" / "NanumGothic.ttf")
+    return ["DejaVu Sans", "NanumGothic"]
 
 
 def settings() -> dict[str, Any]:

@@ -1,0 +1,46 @@
+"""The table of contents: `book/contents.yaml`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from crm_analysis.errors import UserError
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SOURCES = CHECKOUT / "book"
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Chapters in the order of the book, what the front page says and compares, and the pages that explain."""
+
+    chapters: tuple[str, ...]
+    front_columns: tuple[str, ...]
+    front_chart: str
+    kept: str
+    earned: str
+    methods: tuple[str, ...]
+
+    @classmethod
+    def read(cls, folder: Path = SOURCES) -> Contents:
+        """Read `contents.yaml`. Raises UserError where it is missing or names a page that does not exist."""
+        path = folder / "contents.yaml"
+        try:
+            raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError(f"There is no table of contents {path}. Run from a checkout of crm-analysis.") from None
+        contents = cls(
+            tuple(raw["chapters"]),
+            tuple(raw["front_columns"]),
+            raw["front_chart"],
+            raw["front_verdict"]["kept"],
+            raw["front_verdict"]["earned"],
+            tuple(raw["methods"]),
+        )
+        absent = [page for page in contents.methods if not (folder / f"{page}.md").exists()]
+        if absent:
+            raise UserError(f"{path} names pages that do not exist: {', '.join(absent)}.")
+        return contents

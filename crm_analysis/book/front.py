@@ -1,0 +1,316 @@
+"""The front page: the verdict in a sentence, at most five findings, three actions, the branches, and what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from crm_analysis import style
+from crm_analysis.book.cells import Outcome
+from crm_analysis.book.compare import BranchGap, branch_gaps, moved
+from crm_analysis.book.contents import Contents
+from crm_analysis.book.pages import Writer, period_name
+from crm_analysis.findings import MOST_FINDINGS
+from crm_analysis.language import _
+from crm_analysis.report import actions_html, footing_line, support_line, svg, table_html
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_ACTIONS = 3
+_MOST_CHANGES = 12
+_MOST_BARS = 30
+
+
+def write_front(writer: Writer, place: str, period: str, outcomes: Sequence[Outcome], contents: Contents) -> None:
+    """Write the front page of one period from the outcomes of all its chapters and branches."""
+    whole = [outcome for outcome in outcomes if outcome.branch == "all"]
+    by_chapter = {outcome.chapter: outcome for outcome in whole}
+    gaps = branch_gaps([o for o in outcomes if o.finding(contents.front_chart)], contents.front_chart)
+    parts = [
+        f"# {period_name(period)}",
+        f":::{{div}} kicker\n{_kicker(writer, outcomes)}\n:::",
+        *_failures(writer, outcomes),
+        f":::{{div}} verdict\n{verdict(writer, by_chapter, contents)}\n:::",
+        *_findings(writer, whole, outcomes, gaps, contents),
+        *_actions(writer, whole, outcomes),
+        *_branches(writer, outcomes, gaps, contents),
+        *_changes(writer, outcomes),
+        *_unknowns(whole),
+        *_foot(writer, whole),
+    ]
+    writer.write(place, "\n\n".join(part for part in parts if part))
+
+
+def _kicker(writer: Writer, outcomes: Sequence[Outcome]) -> str:
+    made = [outcome for outcome in outcomes if outcome.bundle]
+    as_of = max((outcome.bundle["as_of"] for outcome in made), default="")
+    branches = len({outcome.branch for outcome in outcomes} - {"all"})
+    return _("{organisation}, {branches} branches. State on {as_of}.").format(
+        organisation=style.escape(writer.profile.text(writer.profile.name, writer.language)),
+        branches=branches,
+        as_of=style.day(pd.Timestamp(as_of).date()) if as_of else style.DASH,
+    ) + _note(writer)
+
+
+def _note(writer: Writer) -> str:
+    note = writer.profile.text(writer.profile.note, writer.language)
+    return f" {style.escape(note)}" if note else ""
+
+
+def _failures(writer: Writer, outcomes: Sequence[Outcome]) -> list[str]:
+    failed = [outcome for outcome in outcomes if outcome.failure]
+    if not failed:
+        return []
+    names = ", ".join(
+        f"[{writer.titles[outcome.chapter]}, {writer.branch_name(outcome.branch)}](/{writer.place(outcome)}.md)"
+        for outcome in failed[:6]
+    )
+    said = _("{count} of {total} pages failed in the latest run and show their last good state or none: {names}").format(
+        count=len(failed), total=len(outcomes), names=names
+    )
+    return [f":::{{div}} banner failed\n{said}\n:::"]
+
+
+def verdict(writer: Writer, by_chapter: Mapping[str, Outcome], contents: Contents) -> str:
+    """How many customers were kept, and what the programmes earned: the front page's opening sentences."""
+    said = []
+    kept = _from(by_chapter, contents.kept)
+    words = writer.profile.vocabulary(writer.language)
+    if kept is not None and kept["value"] is not None:
+        share, change = style.percent(kept["value"]), kept.get("change")
+        if change is None or change["p"] is None:
+            said.append(
+                _("We kept **{share}** of our {customers}; there is no earlier period to compare with.").format(
+                    share=share, customers=words.customers
+                )
+            )
+        elif change["p"] < 0.05:
+            template = (
+                _("We kept **{share}** of our {customers}, {points} points more than the period before.")
+                if change["difference"] > 0
+                else _("We kept **{share}** of our {customers}, {points} points fewer than the period before.")
+            )
+            said.append(
+                template.format(
+                    share=share, customers=words.customers, points=style.points(change["difference"], sign=False)
+                )
+            )
+        else:
+            said.append(
+                _("We kept **{share}** of our {customers}: no change beyond noise.").format(
+                    share=share, customers=words.customers
+                )
+            )
+    earned = _from(by_chapter, contents.earned)
+    if earned is not None and earned["value"] is not None:
+        currency = writer.profile.currency
+        if earned["low"] is not None and earned["low"] > 0:
+            template = _("**The programmes that can be measured earned {net}** after all their costs ({interval}).")
+        elif earned["high"] is not None and earned["high"] < 0:
+            template = _("**The programmes that can be measured lost {net}** after all their costs ({interval}).")
+        else:
+            template = _("**Whether our programmes earn money is not settled**: net {net} ({interval}).")
+        lost = earned["high"] is not None and earned["high"] < 0
+        said.append(
+            template.format(
+                net=style.money(abs(earned["value"]) if lost else earned["value"], currency),
+                interval=style.interval(earned["low"], earned["high"], "money", currency),
+            )
+        )
+    if not said:
+        first = next((outcome.claims["verdict"] for outcome in by_chapter.values() if outcome.claims), "")
+        said.append(first or _("Nothing could be computed for this period: see the run status."))
+    return " ".join(said)
+
+
+def _from(by_chapter: Mapping[str, Outcome], key: str) -> Mapping[str, Any] | None:
+    outcome = by_chapter.get(key.split(".")[0])
+    return outcome.finding(key) if outcome else None
+
+
+def _findings(
+    writer: Writer, whole: Sequence[Outcome], outcomes: Sequence[Outcome], gaps: Sequence[BranchGap], contents: Contents
+) -> list[str]:
+    """The branch that stands out, then the chapters' leading findings in turn, the one with most at stake first."""
+    lines = []
+    outlier = next((gap for gap in gaps if gap.stands_out), None)
+    if outlier is not None:
+        lines.append(_outlier(writer, outlier, outcomes, contents))
+    queues = [[(finding, outcome) for finding in outcome.claims.get("findings", ())] for outcome in whole]
+    queues = [queue for queue in queues if queue]
+    queues.sort(key=lambda queue: -max(finding["stake"] for finding, _outcome in queue))
+    rank = 0
+    while len(lines) < MOST_FINDINGS and any(len(queue) > rank for queue in queues):
+        for queue in queues:
+            if len(queue) > rank and len(lines) < MOST_FINDINGS:
+                finding, outcome = queue[rank]
+                support = support_line(finding, writer.profile.currency)
+                link = f"[{writer.titles[outcome.chapter]}](/{writer.place(outcome)}.md)"
+                lines.append(f'{finding["sentence"]} <span class="ci">{support}</span> {link}')
+        rank += 1
+    if not lines:
+        return []
+    return [f"## {_('What we found')}", "\n".join(f"1. {line}" for line in lines)]
+
+
+def _outlier(writer: Writer, gap: BranchGap, outcomes: Sequence[Outcome], contents: Contents) -> str:
+    outcome = next(o for o in outcomes if o.branch == gap.branch and o.finding(contents.front_chart))
+    finding = outcome.finding(contents.front_chart) or {}
+    share = finding["unit"] == "share"
+    size = style.value(abs(gap.difference), "points" if share else finding["unit"], writer.profile.currency)
+    template = (
+        _("**{branch}: {label} {value}, {size} below the other branches**")
+        if gap.difference < 0
+        else _("**{branch}: {label} {value}, {size} above the other branches**")
+    )
+    sentence = template.format(
+        branch=writer.branch_name(gap.branch),
+        label=finding["label"],
+        value=style.value(gap.value, finding["unit"], writer.profile.currency),
+        size=_("{points} points").format(points=size.lstrip("+")) if share else size,
+    )
+    between = style.interval(
+        gap.difference_low, gap.difference_high, "points" if share else finding["unit"], writer.profile.currency
+    )
+    support = _("{interval}; n {n}; false discovery rate 5 %").format(interval=between, n=style.number(gap.n))
+    link = f"[{writer.titles[outcome.chapter]}, {writer.branch_name(gap.branch)}](/{writer.place(outcome)}.md)"
+    return f'{sentence} <span class="ci">({support})</span> {link}'
+
+
+def _actions(writer: Writer, whole: Sequence[Outcome], outcomes: Sequence[Outcome]) -> list[str]:
+    """Three actions, the largest expected amount first; actions of single branches only where `all` has too few."""
+    chosen: dict[str, Mapping[str, Any]] = {}
+    for group in (whole, [outcome for outcome in outcomes if outcome.branch != "all"]):
+        offered = [action for outcome in group for action in outcome.claims.get("actions", ())]
+        for action in sorted(offered, key=lambda action: -(action["value"] or 0.0)):
+            if len(chosen) < MOST_ACTIONS:
+                chosen.setdefault(action["key"], action)
+    if not chosen:
+        return []
+    return [f"## {_('What to do')}", actions_html(list(chosen.values()), writer.profile.currency)]
+
+
+def _branches(
+    writer: Writer, outcomes: Sequence[Outcome], gaps: Sequence[BranchGap], contents: Contents
+) -> list[str]:
+    branches = list(dict.fromkeys(outcome.branch for outcome in outcomes if outcome.branch != "all"))
+    if not branches:
+        return []
+    parts = [f"## {_('Branches')}"]
+    if gaps:
+        finding = next(o.finding(contents.front_chart) for o in outcomes if o.finding(contents.front_chart)) or {}
+        shown = sorted(gaps, key=lambda gap: -gap.value)[:_MOST_BARS]
+        names = {gap.branch: writer.profile.branch_name(gap.branch, writer.language) for gap in shown}
+        drawing = draw_branches(shown, names, finding["label"], finding["unit"], writer.profile.currency)
+        alt = _("{label} by branch with 95 % intervals, from {most} to {least}.").format(
+            label=finding["label"], most=style.escape(names[shown[0].branch]), least=style.escape(names[shown[-1].branch])
+        )
+        how = _(
+            "Dots: the branch's value; bars: 95 % interval; grey: no different from the others beyond noise. "
+            "The order of neighbours means nothing."
+        )
+        parts.append(writer.figure(svg(drawing, alt), alt, how))
+    keys = [key for key in contents.front_columns if any(outcome.finding(key) for outcome in outcomes)]
+    if keys:
+        parts.append(_branch_table(writer, outcomes, branches, keys))
+    return parts
+
+
+def _branch_table(writer: Writer, outcomes: Sequence[Outcome], branches: Sequence[str], keys: Sequence[str]) -> str:
+    places = {(outcome.branch, outcome.chapter): outcome for outcome in outcomes}
+    head, rows = "", []
+    with_target = [key for key in keys if any(key in o.bundle.get("targets", {}) for o in outcomes)]
+    for key in keys:
+        labelled = next(finding for o in outcomes if (finding := o.finding(key)))
+        head += f'<th class="n">{style.inline_html(labelled["label"] or key)}</th>'
+        if key in with_target:
+            head += f'<th class="n">{_("Target")}</th>'
+    for branch in [*branches, "all"]:
+        cells = [f"<td>{writer.branch_name(branch)}</td>"]
+        for key in keys:
+            outcome = places.get((branch, key.split(".")[0]))
+            finding = outcome.finding(key) if outcome else None
+            cells.append(f'<td class="n">{writer.measure(finding)}{_change_note(finding)}</td>')
+            if key in with_target:
+                target = outcome.bundle.get("targets", {}).get(key) if outcome else None
+                unit = finding["unit"] if finding else "none"
+                cells.append(f'<td class="n">{style.value(target, unit, writer.profile.currency)}</td>')
+        rows.append(f'<tr{" class=here" if branch == "all" else ""}>{"".join(cells)}</tr>')
+    table = f"<table><thead><tr><th>{_('Branch')}</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f'<div class="crm-table">{table}</div>'
+
+
+def _change_note(finding: Mapping[str, Any] | None) -> str:
+    """A branch's change in the table, where it is more than noise on its own."""
+    change = finding.get("change") if finding else None
+    if not change or change["p"] is None or change["p"] >= 0.05 or finding is None or finding["unit"] != "share":
+        return ""
+    tone = "good" if change["difference"] > 0 else "bad"
+    return f'<br><span class="{tone}">{style.points(change["difference"])}</span>'
+
+
+def _changes(writer: Writer, outcomes: Sequence[Outcome]) -> list[str]:
+    passed, examined = moved(outcomes)
+    title = f"## {_('What changed since the previous period')}"
+    if not examined:
+        return [title, _("No change is shown: the period is incomplete or there is no earlier one to compare with.")]
+    if not passed:
+        return [title, _("Nothing changed beyond noise ({examined} changes examined).").format(examined=examined)]
+    currency = writer.profile.currency
+    rows = []
+    for change in passed[:_MOST_CHANGES]:
+        finding, difference = change.finding, change.finding["change"]
+        unit = "points" if finding["unit"] == "share" else finding["unit"]
+        rows.append(
+            {
+                _("Measure"): finding["label"] or finding["key"],
+                _("Branch"): writer.profile.branch_name(change.branch, writer.language)
+                if change.branch != "all"
+                else _("All branches"),
+                _("Before"): style.value(difference["previous"], finding["unit"], currency),
+                _("Now"): style.value(finding["value"], finding["unit"], currency),
+                _("Difference"): style.value(difference["difference"], unit, currency),
+                _("95 % interval"): style.interval(difference["low"], difference["high"], unit, currency),
+            }
+        )
+    note = _(
+        "{passed} of {examined} changes examined are more than noise (false discovery rate 5 %, Benjamini-Hochberg)."
+    ).format(passed=len(passed), examined=examined)
+    return [title, table_html(pd.DataFrame(rows)), f":::{{div}} how\n{note}\n:::"]
+
+
+def _unknowns(whole: Sequence[Outcome]) -> list[str]:
+    unknowns = [unknown for outcome in whole for unknown in outcome.claims.get("unknowns", ())]
+    if not unknowns:
+        return []
+    return [f"## {_('What we do not know')}", "\n".join(f"- {unknown}" for unknown in unknowns[:MOST_FINDINGS])]
+
+
+def _foot(writer: Writer, whole: Sequence[Outcome]) -> list[str]:
+    footed = next((outcome for outcome in whole if outcome.bundle.get("footing")), None)
+    if footed is None:
+        return []
+    line = footing_line(footed.bundle["footing"], writer.profile.currency)
+    return [f":::{{div}} foot\n{line} [{_('How this book was made')}](/run_status.md)\n:::"]
+
+
+def draw_branches(gaps: Sequence[BranchGap], names: Mapping[str, str], label: str, unit: str, currency: str) -> Figure:
+    """Branches as dots with intervals, the largest on top; coloured only where they differ from the others."""
+    sheet, axes = style.figure(7.2, 0.9 + 0.36 * len(gaps))
+    for position, gap in enumerate(reversed(gaps)):
+        colour = style.GREY if not gap.stands_out else style.ACCENT if gap.difference > 0 else style.BAD
+        axes.plot([gap.low, gap.high], [position, position], color=colour, linewidth=2)
+        axes.plot([gap.value], [position], marker="o", color=colour)
+    axes.set_yticks(
+        range(len(gaps)),
+        [f"{style.plain(names[gap.branch])}  ({style.number(gap.n)})" for gap in reversed(gaps)],
+    )
+    axes.xaxis.set_major_formatter(lambda value, _position: style.value(value, unit, currency, 0))
+    axes.set_xlabel(f"{label} ({_('95 % interval')})")
+    axes.tick_params(length=0)
+    axes.spines[["left"]].set_visible(False)
+    return sheet
+

@@ -1,0 +1,159 @@
+"""Chapter, annex and branch pages as MyST text."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from crm_analysis import files, style
+from crm_analysis.book.cells import Outcome
+from crm_analysis.book.compare import branch_gaps
+from crm_analysis.language import _
+from crm_analysis.profile import Profile
+
+BESIDE_AT_MOST = 6
+
+
+class Writer:
+    """Writes the pages of one edition into a Sphinx source folder."""
+
+    def __init__(self, folder: Path, profile: Profile, language: str, titles: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.profile = profile
+        self.language = language
+        self.titles = titles
+
+    def branch_name(self, branch: str) -> str:
+        """The reader's name of a branch, inert in Markdown."""
+        if branch == "all":
+            return _("All branches")
+        return style.escape(self.profile.branch_name(branch, self.language))
+
+    def place(self, outcome: Outcome, *, annex: bool = False) -> str:
+        """The path of a page below the book, without its ending."""
+        tail = "-annex" if annex else ""
+        return f"{outcome.period}/{branch_folder(outcome.branch)}/{outcome.chapter}{tail}"
+
+    def write(self, page: str, text: str) -> None:
+        """Store a page; dollar signs are amounts, never mathematics."""
+        files.write_text(self.folder / f"{page}.md", text.replace("$", "\\$").rstrip() + "\n")
+
+    def chapter(self, outcome: Outcome, siblings: Sequence[Outcome]) -> list[str]:
+        """Write a chapter's page and, where it has one, its annex; returns their places.
+
+        `siblings` are the same chapter's outcomes of all branches in the same period.
+        """
+        title = f"# {self.titles[outcome.chapter]}: {self.branch_name(outcome.branch)}"
+        parts = [title, *self.failure(outcome)]
+        body = [self.element(element, outcome) for element in outcome.elements]
+        foot = [text for text, element in zip(body, outcome.elements, strict=True) if element["kind"] == "footing"]
+        parts += [text for text, element in zip(body, outcome.elements, strict=True) if element["kind"] != "footing"]
+        parts += self.beside(outcome, siblings)
+        links = [f"[{_('Method')}](/methods/{outcome.chapter}.md)"]
+        places = [self.place(outcome)]
+        if outcome.annex:
+            places.append(self.place(outcome, annex=True))
+            links.insert(0, f"[{_('Annex: everything else that was computed')}](/{places[1]}.md)")
+            annex = [f"# {_('Annex')}: {self.titles[outcome.chapter]}, {self.branch_name(outcome.branch)}"]
+            annex += [self.element(element, outcome) for element in outcome.annex]
+            annex += [f"[{_('Back to the chapter')}](/{places[0]}.md)", *foot]
+            self.write(places[1], "\n\n".join(part for part in annex if part))
+        parts += [" · ".join(links), *foot]
+        self.write(places[0], "\n\n".join(part for part in parts if part))
+        return places
+
+    def element(self, element: Mapping[str, Any], outcome: Outcome) -> str:
+        """A page element as MyST; a figure's drawing becomes a file beside the page."""
+        if element["kind"] != "figure":
+            return str(element["myst"])
+        return self.figure(element["svg"], element["alt"], element["how_to_read"], element["table"], element["title"])
+
+    def figure(self, svg: str, alt: str, how_to_read: str, table: str = "", title: str = "") -> str:
+        """A drawing with its text alternative, its line on how to read it and the folded table behind it."""
+        name = f"_figures/{hashlib.sha256(svg.encode()).hexdigest()[:16]}.svg"
+        files.write_text(self.folder / name, svg)
+        alternative = re.sub(r"\s+", " ", alt)
+        parts = [f"### {title}"] if title else []
+        parts.append(f"```{{image}} /{name}\n:alt: {alternative}\n```")
+        parts.append(f":::{{div}} how\n{how_to_read}\n:::")
+        return "\n\n".join(parts + ([table] if table else []))
+
+    def failure(self, outcome: Outcome) -> list[str]:
+        """The banner of a page whose latest run failed."""
+        if not outcome.failure:
+            return []
+        if outcome.elements:
+            said = _("The latest run of this page failed; what stands here is from {day}. Reason: {reason}").format(
+                day=style.escape(outcome.stale_since), reason=style.escape(outcome.failure)
+            )
+        else:
+            said = _("This page could not be made. Reason: {reason}").format(reason=style.escape(outcome.failure))
+        return [f":::{{div}} banner failed\n{said}\n:::"]
+
+    def beside(self, outcome: Outcome, siblings: Sequence[Outcome]) -> list[str]:
+        """The chapter's measures beside those of the other branches."""
+        branches = [sibling for sibling in siblings if sibling.branch != "all"]
+        measures = [f for f in outcome.every_finding() if f["compare"]][:BESIDE_AT_MOST]
+        if len(branches) < 2 or not measures:
+            return []
+        out = {f["key"]: {gap.branch: gap for gap in branch_gaps(branches, f["key"])} for f in measures}
+        head = f"<th>{_('Branch')}</th>" + "".join(
+            f'<th class="n">{style.inline_html(f["label"] or f["key"])}</th>' for f in measures
+        )
+        rows = []
+        for sibling in branches:
+            here = ' class="here"' if sibling.branch == outcome.branch else ""
+            cells = [f"<td>{self.branch_name(sibling.branch)}</td>"]
+            for measure in measures:
+                found, gap = sibling.finding(measure["key"]), out[measure["key"]].get(sibling.branch)
+                mark = "*" if gap is not None and gap.stands_out else ""
+                cells.append(f'<td class="n">{self.measure(found)}{mark}</td>')
+            rows.append(f"<tr{here}>{''.join(cells)}</tr>")
+        note = _("An asterisk marks a branch that differs from the others beyond noise (false discovery rate 5 %).")
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        return [
+            f"## {_('Beside the other branches')}",
+            f'<div class="crm-table">{table}</div>',
+            f":::{{div}} how\n{note}\n:::",
+        ]
+
+    def measure(self, finding: Mapping[str, Any] | None) -> str:
+        """A measure with its interval for a table cell, as HTML."""
+        if finding is None or finding["value"] is None:
+            return style.DASH
+        currency = self.profile.currency
+        text = style.value(finding["value"], finding["unit"], currency)
+        if finding["low"] is None and finding["high"] is None:
+            return text
+        return f'{text} <span class="ci">({style.interval(finding["low"], finding["high"], finding["unit"], currency)})</span>'
+
+    def branch(self, branch: str, period: str, outcomes: Sequence[Outcome]) -> str:
+        """The landing page of a branch: each chapter's verdict, with a link; returns its place."""
+        place = f"{period}/{branch_folder(branch)}/index"
+        parts = [f"# {self.branch_name(branch)}, {period_name(period)}"]
+        for outcome in outcomes:
+            parts.append(f"## [{self.titles[outcome.chapter]}](/{self.place(outcome)}.md)")
+            parts += self.failure(outcome)
+            if outcome.claims:
+                parts.append(f":::{{div}} verdict\n{outcome.claims['verdict']}\n:::")
+        self.write(place, "\n\n".join(parts))
+        return place
+
+
+def branch_folder(branch: str) -> str:
+    """The folder of a branch, the same in the book as in the executed matrix."""
+    return "all" if branch == "all" else files.safe_name(branch)
+
+
+def period_name(label: str) -> str:
+    """A period in words: third quarter 2026."""
+    year, rest = label[:4], label[4:]
+    if rest.startswith("Q"):
+        names = (_("First quarter {year}"), _("Second quarter {year}"), _("Third quarter {year}"), _("Fourth quarter {year}"))
+        return names[int(rest[1]) - 1].format(year=year)
+    if rest.startswith("H"):
+        return (_("First half {year}"), _("Second half {year}"))[int(rest[1]) - 1].format(year=year)
+    return label if rest else _("Year {year}").format(year=year)

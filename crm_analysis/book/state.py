@@ -1,0 +1,49 @@
+"""Whether a built book is still true: one key over everything it was made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from crm_analysis import __version__, files
+from crm_analysis.book.contents import CHECKOUT, SOURCES
+from crm_analysis.profile import Profile
+
+
+def index_page(profile: Profile) -> Path:
+    """The page a reader opens."""
+    return profile.build_dir / "html" / "index.html"
+
+
+def key(profile: Profile, cells: Iterable[Any]) -> str:
+    """A digest over the matrix's cells and their standing, the book's sources and code, the contracts and the profile.
+
+    `cells` are the statuses of the run matrix; each is represented by its own text form.
+    """
+    digest = hashlib.sha256(__version__.encode())
+    digest.update(json.dumps([repr(cell) for cell in cells]).encode())
+    package = CHECKOUT / "crm_analysis"
+    made_of = [
+        profile.path,
+        *sorted(path for path in SOURCES.rglob("*") if path.is_file()),
+        *sorted((package / "book").glob("*.py")),
+        *sorted((package / "locale" / profile.language).glob("*.po")),
+        *(package / name for name in ("report.py", "style.py", "findings.py")),
+        *sorted((CHECKOUT / "data_contracts").glob("*.yaml")),
+    ]
+    digest.update(files.sha256_of(made_of).encode())
+    return digest.hexdigest()
+
+
+def unchanged(profile: Profile, book_key: str) -> bool:
+    """Whether the book standing under `html/` was built from what `book_key` describes."""
+    stored = files.read_json(profile.build_dir / "book.json")
+    return bool(stored) and stored["key"] == book_key and index_page(profile).exists()
+
+
+def record(profile: Profile, book_key: str) -> None:
+    """Remember what the book standing under `html/` was built from."""
+    files.write_json(profile.build_dir / "book.json", {"key": book_key})
