@@ -1,0 +1,142 @@
+"""Survey answers, read with the profile's words: codes, scales and reversed items undone, every loss counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from crm_analysis.profile.settings import Item, Survey
+
+CUSTOMER_KINDS = ("customer",)
+STAFF_KINDS = ("staff", "dealer")
+MISMATCH_SHARE = 0.20
+CORE = (
+    "response_id",
+    "customer_id",
+    "branch",
+    "answered_on",
+    "satisfaction",
+    "respondent_kind",
+    "wave",
+    "weight",
+    "stratum",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """Answers ready for use.
+
+    `frame` has one row per usable answer: response_id, customer_id (missing where anonymous), branch, answered_on
+    (timestamp at midnight), satisfaction (on `scale`, higher is better), respondent_kind, wave, weight (1 where none is
+    given), stratum, and one column per item. `counts` foots: step (answers, left out, used), rule, rows. `faults` lists
+    rules that took away the use of a whole column (scale_mismatch, no_usable_weight).
+    """
+
+    frame: pd.DataFrame
+    counts: pd.DataFrame
+    scale: tuple[float, float]
+    items: dict[str, Item]
+    weighted: bool
+    stratified: bool
+    faults: tuple[str, ...]
+
+    @property
+    def n(self) -> int:
+        """Usable answers."""
+        return len(self.frame)
+
+    def between(self, start: date, end: date) -> pd.DataFrame:
+        """Rows answered from `start` to `end`, both days included."""
+        when = self.frame["answered_on"]
+        return self.frame[(when >= pd.Timestamp(start)) & (when <= pd.Timestamp(end))]
+
+
+def load(scope: object, *, kinds: tuple[str, ...] = CUSTOMER_KINDS) -> Answers:
+    """All answers of the scope's branch known by its `as_of`, whatever their period; empty without a survey table.
+
+    Answers without `respondent_kind` count as customers'. `scope` is a `tables.Scope`.
+    """
+    survey: Survey = scope.profile.survey  # type: ignore[attr-defined]
+    columns = (*CORE, *survey.items)
+    if not scope.has("survey_responses"):  # type: ignore[attr-defined]
+        return prepare(pd.DataFrame(columns=list(columns)), survey, kinds=kinds)
+    table = scope.table("survey_responses")  # type: ignore[attr-defined]
+    supplied = scope.columns("survey_responses")  # type: ignore[attr-defined]
+    wanted = [name for name in columns if name in table.columns and (name in supplied or name == "branch")]
+    return prepare(table.select(*wanted).to_pandas(), survey, kinds=kinds)
+
+
+def prepare(raw: pd.DataFrame, survey: Survey, *, kinds: tuple[str, ...] = CUSTOMER_KINDS) -> Answers:
+    """Answers from a frame with canonical columns; columns beyond response_id, answered_on, satisfaction are optional.
+
+    A declared code is no answer; an answer outside the scale is left out; a reversed item is turned round. Where more
+    than `MISMATCH_SHARE` of the answers lie outside the scale, the profile's scale is wrong: nothing is used and
+    `faults` says so. Weights that are negative, zero or missing take their answer out; where no weight is positive,
+    the answers are used unweighted.
+    """
+    frame = raw.reindex(columns=list(dict.fromkeys([*CORE, *[name for name in survey.items if name in raw]]))).copy()
+    kind = frame["respondent_kind"].fillna(CUSTOMER_KINDS[0]).astype(str)
+    frame["respondent_kind"] = kind
+    frame = frame[kind.isin(kinds)].reset_index(drop=True)
+    frame["answered_on"] = pd.to_datetime(frame["answered_on"]).dt.normalize()
+    identity = frame["customer_id"].astype("string")
+    frame["customer_id"] = identity.mask(identity == "")
+    counted = [("answers", "", len(frame))]
+    faults: list[str] = []
+    score, reasons = _clean(frame["satisfaction"], survey.satisfaction)
+    if reasons["out_of_range"].sum() > MISMATCH_SHARE * max(int((~reasons["blank"]).sum()), 1):
+        faults.append("scale_mismatch")
+        score = pd.Series(np.nan, index=score.index)
+    frame["satisfaction"] = score
+    for rule in ("blank", "code", "out_of_range"):
+        counted.append(("left out", rule, int(reasons[rule].sum())))
+    keep = frame["satisfaction"].notna()
+    if "scale_mismatch" in faults:
+        counted.append(("left out", "scale_mismatch", int((~reasons.any(axis=1)).sum())))
+    undated = frame["answered_on"].isna() & keep
+    counted.append(("left out", "undated", int(undated.sum())))
+    keep &= ~undated
+    weight = pd.to_numeric(frame["weight"], errors="coerce").astype(float)
+    weighted = bool(weight.notna().any())
+    if weighted and not (weight[keep] > 0).any():
+        faults.append("no_usable_weight")
+        weighted = False
+    if weighted:
+        unweighable = keep & ~(np.isfinite(weight) & (weight > 0))
+        counted.append(("left out", "weight", int(unweighable.sum())))
+        keep &= ~unweighable
+        frame["weight"] = weight
+    else:
+        frame["weight"] = 1.0
+    frame = frame[keep].reset_index(drop=True)
+    items = {name: item for name, item in survey.items.items() if name in frame and frame[name].notna().any()}
+    for name, item in items.items():
+        frame[name], _reasons = _clean(frame[name], item)
+    counted.append(("used", "", len(frame)))
+    counts = pd.DataFrame(counted, columns=["step", "rule", "rows"])
+    return Answers(
+        frame=frame,
+        counts=counts[(counts["rows"] > 0) | (counts["step"] != "left out")].reset_index(drop=True),
+        scale=survey.satisfaction.scale,
+        items=items,
+        weighted=weighted,
+        stratified=bool(frame["stratum"].notna().any()),
+        faults=tuple(faults),
+    )
+
+
+def _clean(column: pd.Series, item: Item) -> tuple[pd.Series, pd.DataFrame]:
+    """Scores in range, higher is better, everything else missing; and why each missing one is missing."""
+    value = pd.to_numeric(column, errors="coerce").astype(float)
+    low, high = item.scale
+    blank = value.isna()
+    code = value.isin(item.codes)
+    outside = ~blank & ~code & ~value.between(low, high)
+    score = value.mask(code | outside)
+    if item.reversed:
+        score = low + high - score
+    return score, pd.DataFrame({"blank": blank, "code": code, "out_of_range": outside})

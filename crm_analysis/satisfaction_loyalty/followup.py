@@ -1,0 +1,293 @@
+"""What customers did after they answered: behavioural loyalty, only where the follow-up is complete and covered.
+
+Loyal is who bought or gave at least `gap_days` and at most `window_days` after the answer. Dues count as giving,
+refunds do not. One customer counts once: with the last answer that qualifies, or with the answer to the first order
+where the profile asks for that.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import ibis
+import numpy as np
+import pandas as pd
+
+from crm_analysis.estimators.proportions import Difference, Proportion, two_proportions, wilson
+from crm_analysis.profile.settings import Loyalty
+from crm_analysis.satisfaction_loyalty.answers import Answers
+from crm_analysis.units import add_months
+
+ACTIVE_BEFORE_DAYS = 365
+RULES = (
+    "anonymous",
+    "running",
+    "not_covered",
+    "unknown_customer",
+    "before_first",
+    "not_first_order",
+    "earlier_answer",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """Customers active on one day: the loyalty of those who answered beside that of those who did not.
+
+    Both groups bought or gave within `ACTIVE_BEFORE_DAYS` up to `anchor`, and are followed from there for the same
+    window in branches whose data reach that far.
+    """
+
+    anchor: date
+    answered: Proportion
+    silent: Proportion
+    difference: Difference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUp:
+    """Answers with what their customers did next.
+
+    `frame` has one row per customer: customer_id, branch, answered_on, satisfaction, weight, loyal (bool), margin
+    (within the window, before refunds, in the profile's currency). `counts` foots: step (answers, left out, used), rule
+    (one of `RULES`), rows. `first` and `last` are the dates of the answers used.
+    """
+
+    frame: pd.DataFrame
+    counts: pd.DataFrame
+    first: date | None
+    last: date | None
+    window_days: int
+    silence: Silence | None
+
+    @property
+    def n(self) -> int:
+        """Customers used."""
+        return len(self.frame)
+
+
+def _payments(transactions: ibis.Table, margin_rate: float = 1.0) -> ibis.Table:
+    """Purchases, gifts and dues of known customers by day, with the margin known or assumed."""
+    t = transactions.filter(
+        transactions.customer_id.notnull(),
+        transactions.customer_id != "",
+        transactions.kind != "refund",
+        transactions.amount > 0,
+    )
+    known = [t.margin] if "margin" in t.columns else []
+    known += [t.amount - t.cost] if "cost" in t.columns else []
+    margin = ibis.coalesce(*known, t.amount * margin_rate)
+    return t.select("customer_id", "branch", margin=margin, paid_on=t.occurred_at.cast("date"))
+
+
+def reach(coverage: pd.DataFrame, as_of: date) -> dict[str, date]:
+    """The last day up to which each branch's behaviour is known, never after `as_of`."""
+    days = pd.to_datetime(coverage["last_covered_day"]).dt.date
+    return {branch: min(last, as_of) for branch, last in zip(coverage["branch"], days, strict=True)}
+
+
+def follow(
+    answers: Answers,
+    transactions: ibis.Table,
+    coverage: pd.DataFrame,
+    *,
+    as_of: date,
+    period_end: date,
+    rule: Loyalty,
+    margin_rate: float = 1.0,
+) -> FollowUp:
+    """Pool the answers of `rule.link_window_months` whose follow-up closed by `as_of`, and look up what came next.
+
+    Counted and left out, in this order: anonymous; still running at `period_end`; not covered (the window closed, but
+    the branch's data do not reach its end: not measurable); customers without any payment; answers before the first
+    payment; answers to later orders, where only first ones are wanted; all but one answer of a customer.
+    """
+    latest = as_of - timedelta(days=rule.window_days)
+    earliest = add_months(latest, -rule.link_window_months)
+    pool = answers.frame[answers.frame["answered_on"] > pd.Timestamp(earliest)].copy()
+    counted: list[tuple[str, str, int]] = [("answers", "", len(pool))]
+
+    def leave(out: pd.Series, why: str) -> None:
+        nonlocal pool
+        out = out.astype(bool)
+        counted.append(("left out", why, int(out.sum())))
+        pool = pool[~out]
+
+    leave(pool["customer_id"].isna(), "anonymous")
+    closes = pool["answered_on"] + pd.Timedelta(days=rule.window_days)
+    leave(closes > pd.Timestamp(period_end), "running")
+    known_to = reach(coverage, as_of)
+    closes = pool["answered_on"] + pd.Timedelta(days=rule.window_days)
+    until = pd.to_datetime(pool["branch"].map(lambda branch: known_to.get(branch, as_of)))
+    leave(closes > until, "not_covered")
+    pool = pool.assign(asked=np.arange(len(pool)))
+    pool = pool.merge(_after(pool, transactions, rule, margin_rate), on="asked", how="left")
+    leave(pool["first_on"].isna(), "unknown_customer")
+    leave(pool["first_on"] > pool["answered_on"], "before_first")
+    if rule.first_orders_only:
+        leave(pool["days_before"] > 1, "not_first_order")
+    pool = pool.sort_values(["customer_id", "answered_on", "response_id"], kind="stable")
+    leave(pool.duplicated("customer_id", keep="first" if rule.first_orders_only else "last"), "earlier_answer")
+    counted.append(("used", "", len(pool)))
+    pool = pool.assign(loyal=pool["paid"].fillna(0).gt(0), margin=pool["margin"].fillna(0.0).astype(float))
+    counts = pd.DataFrame(counted, columns=["step", "rule", "rows"])
+    first = pool["answered_on"].min().date() if len(pool) else None
+    last = pool["answered_on"].max().date() if len(pool) else None
+    return FollowUp(
+        frame=pool[["customer_id", "branch", "answered_on", "satisfaction", "weight", "loyal", "margin"]].reset_index(
+            drop=True
+        ),
+        counts=counts[(counts["rows"] > 0) | (counts["step"] != "left out")].reset_index(drop=True),
+        first=first,
+        last=last,
+        window_days=rule.window_days,
+        silence=_silence(pool, answers, transactions, known_to, earliest, rule),
+    )
+
+
+def _after(pool: pd.DataFrame, transactions: ibis.Table, rule: Loyalty, margin_rate: float) -> pd.DataFrame:
+    """Per answer: first_on, days_before (days with a payment up to the answer), paid and margin within the window."""
+    if pool.empty:
+        empty = pd.DataFrame(columns=["asked", "first_on", "days_before", "paid", "margin"], dtype=float)
+        return empty.astype({"first_on": "datetime64[us]", "asked": "int64"})
+    asked = pd.DataFrame(
+        {
+            "asked": pool["asked"].to_numpy(),
+            "customer_id": pool["customer_id"].astype(str).to_numpy(),
+            "said_on": pool["answered_on"].dt.date.to_numpy(),
+            "opens_on": (pool["answered_on"] + pd.Timedelta(days=rule.gap_days)).dt.date.to_numpy(),
+            "closes_on": (pool["answered_on"] + pd.Timedelta(days=rule.window_days)).dt.date.to_numpy(),
+        }
+    )
+    both = ibis.memtable(asked).join(_payments(transactions, margin_rate), "customer_id")
+    within = (both.paid_on >= both.opens_on.cast("date")) & (both.paid_on <= both.closes_on.cast("date"))
+    found = (
+        both.group_by("asked")
+        .aggregate(
+            first_on=both.paid_on.min(),
+            days_before=both.paid_on.nunique(where=both.paid_on <= both.said_on.cast("date")),
+            paid=within.sum(),
+            margin=both.margin.sum(where=within),
+        )
+        .to_pandas()
+    )
+    found["first_on"] = pd.to_datetime(found["first_on"])
+    return found
+
+
+def _silence(
+    used: pd.DataFrame,
+    answers: Answers,
+    transactions: ibis.Table,
+    known_to: dict[str, date],
+    earliest: date,
+    rule: Loyalty,
+) -> Silence | None:
+    """Respondents against the silent, all anchored on the median day of the answers used; None where none is used."""
+    if used.empty:
+        return None
+    anchor: date = used["answered_on"].quantile(0.5, interpolation="lower").date()
+    closes = anchor + timedelta(days=rule.window_days)
+    opens = anchor + timedelta(days=rule.gap_days)
+    covered = [branch for branch, day in known_to.items() if day >= closes]
+    paid = _payments(transactions)
+    paid = paid.filter(paid.branch.isin(covered)) if covered else paid.limit(0)
+    before = (paid.paid_on <= anchor) & (paid.paid_on > anchor - timedelta(days=ACTIVE_BEFORE_DAYS))
+    people = paid.group_by("customer_id").aggregate(
+        active=before.any(), loyal=((paid.paid_on >= opens) & (paid.paid_on <= closes)).any()
+    )
+    active = people.filter(people.active).to_pandas()
+    spoke = answers.frame
+    spoke = spoke[spoke["customer_id"].notna() & (spoke["answered_on"] > pd.Timestamp(earliest))]
+    answered = active["customer_id"].isin(set(spoke["customer_id"]))
+    groups = [active.loc[flag, "loyal"].astype(bool) for flag in (answered, ~answered)]
+    shares = [wilson(int(group.sum()), len(group)) for group in groups]
+    return Silence(
+        anchor=anchor, answered=shares[0], silent=shares[1], difference=two_proportions(shares[1], shares[0])
+    )
+
+
+def paid_within(transactions: ibis.Table, as_of: date, days: int = ACTIVE_BEFORE_DAYS) -> pd.DataFrame:
+    """What every customer paid in the `days` up to `as_of`, refunds taken off: customer_id, paid_last_year."""
+    t = transactions.filter(transactions.customer_id.notnull(), transactions.customer_id != "")
+    on = t.occurred_at.cast("date")
+    recent = t.filter(on <= as_of, on > as_of - timedelta(days=days))
+    net = (recent.kind == "refund").ifelse(-recent.amount.abs(), recent.amount)
+    return recent.group_by("customer_id").aggregate(paid_last_year=net.sum()).to_pandas()
+
+
+def missing_by_outcome(
+    raw: pd.DataFrame, transactions: ibis.Table, coverage: pd.DataFrame, *, as_of: date, rule: Loyalty
+) -> pd.DataFrame:
+    """Answers without a score beside those with one, by what their customers did next.
+
+    `raw` has response_id, customer_id, branch, answered_on, satisfaction (missing where nothing was said). Returns one
+    row per group (scored, without score): group, n, loyal, rate, low, high.
+    """
+    rows = raw[raw["customer_id"].notna()].copy()
+    rows["answered_on"] = pd.to_datetime(rows["answered_on"]).dt.normalize()
+    known_to = reach(coverage, as_of)
+    until = pd.to_datetime(rows["branch"].map(lambda branch: known_to.get(branch, as_of)))
+    rows = rows[rows["answered_on"] + pd.Timedelta(days=rule.window_days) <= until]
+    rows = rows.assign(asked=np.arange(len(rows)))
+    rows = rows.merge(_after(rows, transactions, rule, 1.0), on="asked", how="left")
+    if rule.first_orders_only:
+        rows = rows[rows["days_before"].fillna(0) <= 1]
+    loyal = rows["paid"].fillna(0).gt(0)
+    found = []
+    for group, here in (("scored", rows["satisfaction"].notna()), ("without score", rows["satisfaction"].isna())):
+        share = wilson(int(loyal[here].sum()), int(here.sum()))
+        found.append((group, share.n, int(loyal[here].sum()), share.share, share.low, share.high))
+    return pd.DataFrame(found, columns=["group", "n", "loyal", "rate", "low", "high"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepWorth:
+    """The difference between two neighbouring levels, in loyalty and in money per hundred customers and window.
+
+    An association, and an upper bound only if satisfaction caused the whole of it.
+    """
+
+    lower: str
+    upper: str
+    difference: Difference
+    margin_per_loyal: float
+    money_per_hundred: float
+    money_low: float
+    money_high: float
+
+
+def step_worth(levels: pd.DataFrame, margin_per_loyal: float) -> list[StepWorth]:
+    """Worth of every step of a merged table of levels (see `shape.merge_levels`).
+
+    `margin_per_loyal` is the mean margin, within the window, of a customer who stayed (currency).
+    """
+    found = []
+    rows = levels.to_dict("records")
+    for lower, upper in zip(rows, rows[1:], strict=False):
+        first, second = (wilson(r["rate"] * r["n"], r["n"], n_effective=r["n_effective"]) for r in (lower, upper))
+        step = two_proportions(first, second)
+        per_hundred = 100.0 * margin_per_loyal
+        found.append(
+            StepWorth(
+                lower=lower["label"],
+                upper=upper["label"],
+                difference=step,
+                margin_per_loyal=margin_per_loyal,
+                money_per_hundred=step.value * per_hundred,
+                money_low=step.low * per_hundred,
+                money_high=step.high * per_hundred,
+            )
+        )
+    return found
+
+
+def margin_per_loyal(frame: pd.DataFrame) -> float:
+    """Mean margin within the window of a customer who stayed; nan where nobody stayed.
+
+    Margins above the 99th percentile count as that percentile, so that one major donor does not set the figure.
+    """
+    margin = frame.loc[frame["loyal"], "margin"].to_numpy(float)
+    return float(np.minimum(margin, np.quantile(margin, 0.99)).mean()) if margin.size else math.nan

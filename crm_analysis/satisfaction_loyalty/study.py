@@ -1,0 +1,175 @@
+"""Everything the chapter knows about one branch and period, from a scope."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crm_analysis.satisfaction_loyalty import answers as reading
+from crm_analysis.satisfaction_loyalty import drivers as driving
+from crm_analysis.satisfaction_loyalty import followup, measure, shape
+from crm_analysis.units import Period, add_months
+
+if TYPE_CHECKING:
+    from crm_analysis.tables import Scope
+
+DRIVER_MONTHS = 12
+BRANCH_FEWEST = 30
+VALUABLE_QUANTILE = 0.75
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """One branch and period.
+
+    `period_rows` are the answers of the period; `wave`, `changed` and `year_changed` what they say and how that differs
+    from the period before and the same a year before (None where nothing was asked then). `follow` and `link` hold
+    behaviour after the answers, `stated` the link to what respondents say they will do, `staff` the satisfaction of
+    staff and dealers in the period. `missing` names absent tables.
+    """
+
+    period: Period
+    as_of: date
+    answers: reading.Answers
+    period_rows: pd.DataFrame
+    wave: measure.Wave
+    changed: measure.WaveChange | None
+    year_changed: measure.WaveChange | None
+    follow: followup.FollowUp | None
+    link: shape.Shape | None
+    steps: tuple[followup.StepWorth, ...]
+    stated: dict[str, shape.Shape]
+    drivers: driving.Drivers
+    staff: measure.Wave | None
+    branches: pd.DataFrame
+    unscored: pd.DataFrame
+    missing: tuple[str, ...]
+    margin: float
+
+
+def analyse(scope: Scope, *, seed: int = 1) -> Study:
+    """Read the answers of a scope and compute the chapter; absent tables and thin data leave their parts empty."""
+    profile = scope.profile
+    survey, rule = profile.survey, profile.loyalty
+    answers = reading.load(scope)
+    rows = answers.between(scope.period.start, min(scope.period.end, scope.as_of))
+    wave = measure.measure(rows, answers, survey)
+    follow = link = None
+    steps: list[followup.StepWorth] = []
+    unscored = pd.DataFrame(columns=["group", "n", "loyal", "rate", "low", "high"])
+    margin = float("nan")
+    if scope.has("survey_responses") and scope.has("transactions"):
+        payments = scope.table("transactions")
+        follow = followup.follow(
+            answers,
+            payments,
+            scope.coverage,
+            as_of=scope.as_of,
+            period_end=scope.period.end,
+            rule=rule,
+            margin_rate=profile.margin.rate,
+        )
+        weights = follow.frame["weight"] if answers.weighted else None
+        levels = shape.tabulate(
+            follow.frame["satisfaction"], follow.frame["loyal"], scale=answers.scale, weights=weights
+        )
+        link = shape.examine(levels, margin=rule.indifference_margin, seed=seed)
+        margin = followup.margin_per_loyal(follow.frame)
+        steps = followup.step_worth(link.levels, margin)
+        unscored = followup.missing_by_outcome(
+            _scored_or_not(scope), payments, scope.coverage, as_of=scope.as_of, rule=rule
+        )
+    recent = answers.between(add_months(scope.as_of, -DRIVER_MONTHS), scope.as_of)
+    return Study(
+        period=scope.period,
+        as_of=scope.as_of,
+        answers=answers,
+        period_rows=rows,
+        wave=wave,
+        changed=_change(answers, rows, wave, scope.previous(), survey),
+        year_changed=_change(answers, rows, wave, scope.year_before(), survey),
+        follow=follow,
+        link=link,
+        steps=tuple(steps),
+        stated=_stated(answers, recent, rule.indifference_margin, seed),
+        drivers=driving.importance(recent, answers, seed=seed),
+        staff=_staff(scope),
+        branches=measure.by_branch(answers, survey, rows, fewest=BRANCH_FEWEST)
+        if scope.branch == "all"
+        else measure.by_branch(answers, survey, rows.head(0), fewest=BRANCH_FEWEST),
+        unscored=unscored,
+        missing=tuple(table for table in ("survey_responses",) if not scope.has(table)),
+        margin=rule.indifference_margin,
+    )
+
+
+def _change(
+    answers: reading.Answers, rows: pd.DataFrame, wave: measure.Wave, before: Scope | None, survey: object
+) -> measure.WaveChange | None:
+    if before is None or rows.empty:
+        return None
+    earlier = answers.between(before.period.start, min(before.period.end, before.as_of))
+    if len(earlier) < shape.FEWEST_ANSWERS or len(rows) < shape.FEWEST_ANSWERS:
+        return None
+    past = measure.measure(earlier, answers, survey)  # type: ignore[arg-type]
+    return measure.change(wave, past, later_rows=rows, earlier_rows=earlier)
+
+
+def _stated(answers: reading.Answers, rows: pd.DataFrame, margin: float, seed: int) -> dict[str, shape.Shape]:
+    """The link to what respondents say: promoters (9, 10 of 0-10), or the top two levels of another scale."""
+    found = {}
+    for name, item in answers.items.items():
+        if item.role in ("recommend", "repurchase"):
+            given = rows[rows[name].notna()]
+            cut = measure.PROMOTER if item.scale == measure.RECOMMEND_SCALE else item.scale[1] - 1
+            levels = shape.tabulate(
+                given["satisfaction"],
+                given[name] >= cut,
+                scale=answers.scale,
+                weights=given["weight"] if answers.weighted else None,
+            )
+            found[name] = shape.examine(levels, margin=margin, seed=seed)
+    return found
+
+
+def _staff(scope: Scope) -> measure.Wave | None:
+    if not scope.has("survey_responses") or "respondent_kind" not in scope.columns("survey_responses"):
+        return None
+    answers = reading.load(scope, kinds=reading.STAFF_KINDS)
+    rows = answers.between(add_months(scope.as_of, -DRIVER_MONTHS), scope.as_of)
+    return measure.measure(rows, answers, scope.profile.survey) if len(rows) >= scope.profile.privacy.min_cell else None
+
+
+def _scored_or_not(scope: Scope) -> pd.DataFrame:
+    """Questionnaires of customers with their score or its absence, codes counting as absent."""
+    table = scope.table("survey_responses")
+    names = [n for n in ("response_id", "customer_id", "branch", "answered_on", "satisfaction") if n in table.columns]
+    raw = (
+        table.select(*names)
+        .to_pandas()
+        .reindex(columns=["response_id", "customer_id", "branch", "answered_on", "satisfaction"])
+    )
+    raw["satisfaction"] = pd.to_numeric(raw["satisfaction"], errors="coerce")
+    raw["satisfaction"] = raw["satisfaction"].mask(raw["satisfaction"].isin(scope.profile.survey.satisfaction.codes))
+    return raw
+
+
+def very_dissatisfied_valuable(study: Study, scope: Scope) -> pd.DataFrame:
+    """Customers to call back: on the lowest level in the period, among the most valuable quarter of respondents.
+
+    Value is what the customer paid in the 365 days up to `as_of`. For exports only. Columns: customer_id, branch,
+    answered_on, satisfaction, paid_last_year.
+    """
+    columns = ["customer_id", "branch", "answered_on", "satisfaction", "paid_last_year"]
+    rows = study.period_rows[study.period_rows["customer_id"].notna()]
+    if rows.empty or not scope.has("transactions"):
+        return pd.DataFrame(columns=columns)
+    value = followup.paid_within(scope.table("transactions"), study.as_of)
+    rows = rows.merge(value, on="customer_id", how="left").fillna({"paid_last_year": 0.0})
+    rows = rows.sort_values(["customer_id", "answered_on"], kind="stable").drop_duplicates("customer_id", keep="last")
+    bar = rows["paid_last_year"].quantile(VALUABLE_QUANTILE)
+    chosen = rows[(rows["satisfaction"] <= study.answers.scale[0]) & (rows["paid_last_year"] >= max(bar, 1e-9))]
+    return chosen.sort_values("paid_last_year", ascending=False, kind="stable")[columns].reset_index(drop=True)
