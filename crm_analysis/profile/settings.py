@@ -204,6 +204,9 @@ class Roi(Settings):
     sample_ratio_alpha: Share = 0.001
     min_control: int = Field(30, ge=2)
     cap_quantile: Share | None = Field(None, description="outcomes above this quantile are capped, beside the uncapped")
+    planned_control_share: dict[str, Share] = Field(
+        {}, description="share held out by plan, by campaign; where absent the usual share nearest to the counts"
+    )
 
 
 class BuiltIn(Settings):
