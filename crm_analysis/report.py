@@ -37,7 +37,7 @@ _SHEET = """<style>.crm{max-width:60rem}.crm .kicker,.crm .how,.crm .ci,.crm .fo
 class Element:
     """Something a notebook cell shows.
 
-    `kind` is one of opening, heading, text, figure, table, banner, footing; `myst` is its text in the book (MyST),
+    `kind` is one of opening, heading, text, figure, table, closing; `myst` is its text in the book (MyST),
     `html` its look in JupyterLab; a figure keeps its drawing and words in `data`.
     """
 
@@ -58,11 +58,11 @@ class Element:
 class Closing:
     """The end of a notebook: the footing line and the findings for the run matrix."""
 
-    footing: Element
+    element: Element
     bundle: Mapping[str, Any]
 
     def _repr_mimebundle_(self, **_options: Any) -> dict[str, Any]:
-        return self.footing._repr_mimebundle_() | {BUNDLE: self.bundle}
+        return self.element._repr_mimebundle_() | {BUNDLE: self.bundle}
 
 
 def heading(text: str, level: int = 2) -> Element:
@@ -101,10 +101,13 @@ def table_html(frame: pd.DataFrame, caption: str = "") -> str:
     return f'<div class="crm-table"><table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
+_NUMBER = re.compile(
+    r"^(?:&lt;\s?)?[−+(]?(?:£|\$|€|¥|₹|R\$|CN¥|[A-Z]{3})?\s?\d[\d,.]*(?:\s?(?:%|m|bn|won|억원|만원|원))*(?=$|\s[(–;]|\sto\s|~)"
+)
+
+
 def _numeric(cell_text: str) -> bool:
-    return bool(re.match(r"^(?:[−+\-(£$€¥₹]|R\$|CN¥|&lt;)?\s*\d|–$|\+?\d|p [<=]", cell_text)) and not re.match(
-        r"^\d{4}[-Q.H]", cell_text
-    )
+    return cell_text == style.DASH or bool(_NUMBER.match(cell_text)) or cell_text.startswith(("p =", "p &lt;"))
 
 
 def figure(
@@ -151,7 +154,7 @@ class Page:
         self.language = language
 
     def opening(self, claims: Claims) -> Element:
-        """The kicker, banners, the verdict, the findings, what to do and what is not known."""
+        """The kicker, banners, the verdict, the findings and what to do."""
         currency = self.profile.currency
         kicker = self._kicker()
         parts_html = [f'<p class="kicker">{style.inline_html(kicker)}</p>']
@@ -178,11 +181,6 @@ class Page:
             markup = actions_html(claims.actions, currency)
             parts_html.append(f"<h2>{title}</h2>{markup}")
             parts += [f"## {title}", markup]
-        if claims.unknowns:
-            title = _("What we do not know")
-            items = "".join(f"<li>{style.inline_html(unknown)}</li>" for unknown in claims.unknowns)
-            parts_html.append(f"<h2>{title}</h2><ul>{items}</ul>")
-            parts += [f"## {title}", "\n".join(f"- {unknown}" for unknown in claims.unknowns)]
         return Element("opening", "".join(parts_html), "\n\n".join(parts))
 
     def missing(self, wanted: tuple[str, ...]) -> Element:
@@ -194,7 +192,7 @@ class Page:
         return text(_("This chapter needs the tables {names}; map them in the profile to unlock it.").format(names=names))
 
     def close(self, claims: Claims, lists: Mapping[str, pd.DataFrame] | None = None) -> Closing:
-        """The footing line, and the bundle of findings.
+        """What is not known, the footing line, and the bundle of findings.
 
         `lists` holds, per finding key without the chapter's name, the customers behind it: they go to
         `exports/lists/` below the build folder, readable by their owner only, for `crm-analysis list`.
@@ -215,8 +213,7 @@ class Page:
             "footing": footing_rows(self.scope.footing()),
             "lists": stored,
         }
-        line = footing_line(bundle["footing"], self.profile.currency)
-        return Closing(Element("footing", f'<p class="foot">{line}</p>', f":::{{div}} foot\n{line}\n:::"), bundle)
+        return Closing(_closing(claims, footing_line(bundle["footing"], self.profile.currency)), bundle)
 
     def _kicker(self) -> str:
         scope = self.scope
@@ -272,6 +269,18 @@ class Page:
         with files.replacing(path, suffix=".parquet", owner_only=True) as temporary:
             frame.to_parquet(temporary, index=False)
         return str(path.relative_to(self.profile.build_dir))
+
+
+def _closing(claims: Claims, line: str) -> Element:
+    markup, unknowns = "", ""
+    if claims.unknowns:
+        title = _("What we do not know")
+        items = "".join(f"<li>{style.inline_html(unknown)}</li>" for unknown in claims.unknowns)
+        markup = f"<h2>{title}</h2><ul>{items}</ul>"
+        unknowns = f"## {title}\n\n" + "\n".join(f"- {unknown}" for unknown in claims.unknowns)
+    return Element(
+        "closing", f'{markup}<p class="foot">{line}</p>', unknowns, {"foot": f":::{{div}} foot\n{line}\n:::"}
+    )
 
 
 def open_page(chapter: str, *, profile: str, branch: str, period: str, language: str) -> Page:

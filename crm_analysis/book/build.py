@@ -23,6 +23,9 @@ from crm_analysis.errors import UserError
 from crm_analysis.language import _, activate
 from crm_analysis.profile import Profile
 
+# Jupyter Book's own list names sphinx_thebe, which writes a remote address into every page.
+_EXTENSIONS = ["myst_nb", "jupyter_book", "sphinx_comments", "sphinx_external_toc", "sphinx_design", "sphinx_book_theme"]
+
 
 def build(
     profile: Profile,
@@ -85,9 +88,11 @@ def _write_pages(writer: Writer, contents: Contents, outcomes: Sequence[Outcome]
             for outcome in own:
                 siblings = [other for other in here if other.chapter == outcome.chapter]
                 first, *annex = writer.chapter(outcome, siblings)
-                pages.append({"file": first} | ({"sections": [{"file": page} for page in annex]} if annex else {}))
+                sections = [{"file": page, "title": _("Annex")} for page in annex]
+                entry = {"file": first, "title": writer.titles[outcome.chapter]}
+                pages.append(entry | ({"sections": sections} if sections else {}))
             landing = writer.branch(branch, period, own)
-            chapters = [{"file": landing}, *pages]
+            chapters = [{"file": landing, "title": _("Overview")}, *pages]
             if position and not number:
                 chapters.insert(0, {"file": place})
             name = _("All branches") if branch == "all" else writer.profile.branch_name(branch, writer.language)
@@ -115,10 +120,11 @@ def _config(profile: Profile, language: str) -> dict[str, Any]:
             "use_edit_page_button": False,
             "home_page_in_navbar": True,
         },
-        "launch_buttons": {"thebe": False, "notebook_interface": "classic"},
         "parse": {"myst_enable_extensions": ["colon_fence", "dollarmath", "deflist"]},
         "sphinx": {
+            "recursive_update": True,
             "config": {
+                "extensions": _EXTENSIONS,
                 "language": language,
                 "html_copy_source": False,
                 "html_show_sourcelink": False,
@@ -128,13 +134,14 @@ def _config(profile: Profile, language: str) -> dict[str, Any]:
                 "html_theme_options": {
                     "use_download_button": False,
                     "use_fullscreen_button": False,
+                    "navbar_persistent": [],
                     "show_toc_level": 2,
                     "search_bar_text": _("Search this book"),
                 },
                 "mathjax_path": "mathjax/tex-mml-chtml.js",
                 "myst_dmath_allow_space": False,
                 "nb_remove_code_source": True,
-                "suppress_warnings": ["mystnb.unknown_mime_type"],
+                "suppress_warnings": ["myst.domains"],
             }
         },
     }
@@ -144,8 +151,8 @@ def _run_sphinx(sources: Path, build_dir: Path) -> None:
     """Build into a folder of its own and put it in the old book's place when it is whole."""
     work = build_dir / "book_work"
     shutil.rmtree(work, ignore_errors=True)
-    command = [sys.executable, "-m", "jupyter_book.cli.main", "build", str(sources), "--path-output", str(work)]
-    command += ["--all", "-W", "--keep-going", "-q"]
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(sources)]
+    command += ["--path-output", str(work), "--all", "-W", "--keep-going", "-q"]
     environment = os.environ | {"PYTHONUTF8": "1", "SOURCE_DATE_EPOCH": "0"}
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment, check=False)
     built = work / "_build" / "html"

@@ -172,9 +172,9 @@ def _outlier(writer: Writer, gap: BranchGap, outcomes: Sequence[Outcome], conten
         value=style.value(gap.value, finding["unit"], writer.profile.currency),
         size=_("{points} points").format(points=size.lstrip("+")) if share else size,
     )
-    between = style.interval(
-        gap.difference_low, gap.difference_high, "points" if share else finding["unit"], writer.profile.currency
-    )
+    low, high = sorted((abs(gap.difference_low), abs(gap.difference_high)))
+    scale, unit = (100.0, "index") if share else (1.0, finding["unit"])
+    between = style.interval(low * scale, high * scale, unit, writer.profile.currency)
     support = _("{interval}; n {n}; false discovery rate 5 %").format(interval=between, n=style.number(gap.n))
     link = f"[{writer.titles[outcome.chapter]}, {writer.branch_name(gap.branch)}](/{writer.place(outcome)}.md)"
     return f'{sentence} <span class="ci">({support})</span> {link}'

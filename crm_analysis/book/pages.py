@@ -49,9 +49,11 @@ class Writer:
         title = f"# {self.titles[outcome.chapter]}: {self.branch_name(outcome.branch)}"
         parts = [title, *self.failure(outcome)]
         body = [self.element(element, outcome) for element in outcome.elements]
-        foot = [text for text, element in zip(body, outcome.elements, strict=True) if element["kind"] == "footing"]
-        parts += [text for text, element in zip(body, outcome.elements, strict=True) if element["kind"] != "footing"]
+        foot = [element["foot"] for element in outcome.elements if element["kind"] == "closing"]
+        ends = [element["kind"] == "closing" for element in outcome.elements]
+        parts += [text for text, end in zip(body, ends, strict=True) if not end]
         parts += self.beside(outcome, siblings)
+        parts += [text for text, end in zip(body, ends, strict=True) if end]
         links = [f"[{_('Method')}](/methods/{outcome.chapter}.md)"]
         places = [self.place(outcome)]
         if outcome.annex:
