@@ -1,0 +1,56 @@
+"""From the rows in the files to the rows used, so that every number on a page can be added up by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ibis
+import pandas as pd
+
+if TYPE_CHECKING:
+    from crm_analysis.tables.scopes import Scope
+
+COLUMNS = ["table", "step", "rule", "rows", "amount"]
+IN_FILES, SET_ASIDE, ANONYMOUS, USED = "in files", "set aside", "anonymous", "used"
+FUTURE = "dated_after_end_of_data"
+
+
+def steps(scope: Scope, table: str) -> pd.DataFrame:
+    """One line per step and rule of one table: table, step, rule, rows, amount.
+
+    Rows in the files = rows set aside (a row that breaks several rules counts under one) + anonymous rows
+    (transactions without customer) + rows used; amounts likewise, refunds counted negative. Tables without an `amount`
+    have not-a-number there. Rows dated after the end of the data are set aside even where no rule says so.
+    """
+    rows = scope.raw(table)
+    rule = ibis.null("string")
+    if table in scope.tables._tables_with_failures:
+        aside = scope.tables.set_aside(table)
+        rows = rows.left_join(aside, "_row")
+        rule = rows["rule"]
+    future = rows[scope.tables.known_date(table)].cast("date") > scope.tables.data_ends_on
+    rule = ibis.coalesce(rule, future.ifelse(FUTURE, ibis.null("string")))
+    anonymous = rows["customer_id"].isnull() if table == "transactions" else ibis.literal(False)
+    has_amount = "amount" in rows.columns
+    amount = rows["amount"] if has_amount else ibis.literal(0.0)
+    if table == "transactions":
+        amount = (rows["kind"] == "refund").ifelse(-amount.abs(), amount)
+    marked = rows.select(why=rule, anonymous=anonymous, signed=amount.fill_null(0.0))
+    counted = (
+        marked.group_by(["why", "anonymous"]).agg(rows=marked.count(), amount=marked["signed"].sum()).execute()
+    )
+    if not has_amount:
+        counted["amount"] = float("nan")
+    aside_rows = counted[counted["why"].notna()].groupby("why")[["rows", "amount"]].sum(min_count=1)
+    kept = counted[counted["why"].isna()]
+    lines = [(table, IN_FILES, "", *_total(counted))]
+    lines += [(table, SET_ASIDE, why, row["rows"], row["amount"]) for why, row in aside_rows.sort_index().iterrows()]
+    if table == "transactions":
+        lines.append((table, ANONYMOUS, "", *_total(kept[kept["anonymous"]])))
+    lines.append((table, USED, "", *_total(kept[~kept["anonymous"]])))
+    return pd.DataFrame(lines, columns=COLUMNS).astype({"rows": "int64", "amount": "float64"})
+
+
+def _total(counted: pd.DataFrame) -> tuple[int, float]:
+    amounts = counted["amount"]
+    return int(counted["rows"].sum()), float(amounts.sum(skipna=False)) if len(amounts) else 0.0

@@ -1,0 +1,236 @@
+"""From a source's own columns to canonical ones: the profile's mapping as one SELECT."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from crm_analysis.errors import DataError, ProfileError, listed, nearest
+from crm_analysis.profile.settings import Column, Source
+from crm_analysis.tables import cells
+from crm_analysis.tables.sources import Relation
+
+MADE_KEYS = {
+    "transactions": "transaction_id",
+    "dues": "due_id",
+    "survey_responses": "response_id",
+    "costs": "cost_id",
+    "contacts": "contact_id",
+    "cases": "case_id",
+}
+DATA, BLANK, TOTAL, PERHAPS_TOTAL = 0, 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The canonical columns of one table, with logical types.
+
+    `own` are those of its contract, `extra` those that the profile adds; `required` must be supplied by every source.
+    """
+
+    table: str
+    own: Mapping[str, str]
+    required: tuple[str, ...]
+    extra: Mapping[str, str]
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Logical type by canonical column."""
+        return {**self.own, **self.extra}
+
+    @property
+    def checked(self) -> list[str]:
+        """Columns in which a cell can be unreadable."""
+        return [name for name, kind in self.types.items() if kind != "string"]
+
+
+def supplied(layout: Layout, source: Source, headers: list[str]) -> dict[str, Column]:
+    """Canonical columns that a source maps; a source without a mapping is read by canonical header names."""
+    if not source.columns:
+        return {name: Column.model_validate({"from": name}) for name in layout.own if name in headers}
+    return {
+        name: Column.model_validate({"from": column}) if isinstance(column, str) else column
+        for name, column in source.columns.items()
+    }
+
+
+def check_names(layout: Layout, source: Source, relation: Relation) -> dict[str, Column]:
+    """The mapping of a source, once all its names exist. Raises DataError or ProfileError with the nearest names."""
+    headers = list(relation.types)
+    mapping = supplied(layout, source, headers)
+    for name in mapping:
+        if name not in layout.types:
+            raise ProfileError(
+                f"tables.{layout.table}.columns: `{name}` is not a column of {layout.table}."
+                f"{nearest(name, layout.types)} See data_contracts/{layout.table}.yaml."
+            )
+    for name in layout.required:
+        if name not in mapping and name != MADE_KEYS.get(layout.table):
+            raise DataError(
+                f"{layout.table}.{name}: the required column is missing in {relation.label}."
+                f"{nearest(name, headers)} Its headers: {listed(headers, 30)}. Map one to `{name}` under "
+                f"tables.{layout.table}.columns in the profile."
+            )
+    for name, column in mapping.items():
+        if column.from_ is not None and _header(column.from_) not in relation.types:
+            raise DataError(
+                f'{layout.table}.{name}: {relation.label} has no column "{column.from_}".'
+                f"{nearest(column.from_, headers)} Its headers: {listed(headers, 30)}."
+            )
+    return mapping
+
+
+def _header(name: str) -> str:
+    return unicodedata.normalize("NFC", " ".join(name.split()))
+
+
+def select(
+    con: duckdb.DuckDBPyConnection,
+    layout: Layout,
+    source: Source,
+    relation: Relation,
+    *,
+    file_number: int,
+    currency: str,
+    list_prices: bool,
+) -> str:
+    """SQL that yields the canonical rows of a relation; the parameter `$source` is the name of the file.
+
+    Beside the canonical columns: `_row`, `_source`, `_line`, `_state` (data, blank, total row, perhaps a total row),
+    `_bad_<column>` (the text of an unreadable cell) and `_mark` (a currency other than the profile's).
+    """
+    mapping = check_names(layout, source, relation)
+    inner = _source_view(relation, source)
+    made = {name: _expression(column) for name, column in mapping.items()}
+    types = _result_types(con, layout, relation, inner, made)
+
+    columns, problems, marks = [], [], []
+    for name, kind in layout.types.items():
+        if name not in made:
+            columns.append(f"CAST(NULL AS {cells.TYPES[kind]}) AS {cells.name(name)}")
+            continue
+        cell = f"_of_{len(columns)}"
+        sql, fallible = cells.converted(
+            cells.name(cell), types[name], kind, month=(layout.table, name) == ("control_totals", "month")
+        )
+        if name == "branch":
+            sql = f"nfc_normalize({sql})"
+        columns.append(f"{sql} AS {cells.name(name)}")
+        made[name] = f"{made[name]} AS {cells.name(cell)}"
+        if fallible:
+            problems.append((name, cells.name(cell)))
+            if kind == "number" and types[name] == "VARCHAR":
+                marks.append(f"currency_of({cells.name(cell)})")
+    wanted = ", ".join(made.values())
+    state, first = _state(layout, source, relation, list(made))
+    where = f"WHERE ({source.where})" if source.where else ""
+    mark = f"coalesce({', '.join(marks)})" if marks else "CAST(NULL AS VARCHAR)"
+    same = [currency, *(sign for sign, group in cells.SAME_CURRENCY.items() if currency in group)]
+    amount = ""
+    if layout.table == "transactions" and list_prices:
+        amount = "REPLACE (amount - coalesce(discount, 0) AS amount)"
+    flags = "".join(f", CASE WHEN {cells.name(n)} IS NULL THEN {c} END AS {cells.name('_bad_' + n)}" for n, c in problems)
+    made_key = MADE_KEYS.get(layout.table)
+    if made_key and made_key not in mapping:
+        columns = [
+            f"CAST({file_number} + _line AS VARCHAR) AS {cells.name(made_key)}" if c.endswith(f" AS {cells.name(made_key)}") else c
+            for c in columns
+        ]
+    parsed = (
+        f"SELECT {', '.join(columns)}, {file_number} + _line AS _row, $source AS _source, _line, _first, "
+        f"nullif_in({mark}, [{', '.join(cells.text(s) for s in same)}]) AS _mark{flags} "
+        f"FROM (SELECT {wanted}, {first} AS _first, _line FROM ({inner}) AS cells {where})"
+    )
+    return f"SELECT * EXCLUDE (_first) {amount}, {state} AS _state FROM ({parsed}) AS parsed"
+
+
+def _source_view(relation: Relation, source: Source) -> str:
+    """The source's columns, text trimmed and emptied of the codes that mean `no value`."""
+    shown = [
+        f"{cells.trimmed(cells.name(header), source.missing)} AS {cells.name(header)}"
+        if kind == "VARCHAR"
+        else cells.name(header)
+        for header, kind in relation.types.items()
+    ]
+    return f"SELECT {', '.join(shown)}, $source AS _source, _line FROM ({relation.sql}) AS file"
+
+
+def _expression(column: Column) -> str:
+    if column.constant is not None:
+        return cells.text(str(column.constant).lower() if isinstance(column.constant, bool) else str(column.constant))
+    if column.expression is not None:
+        return f"({column.expression})"
+    header = cells.name(_header(column.from_ or ""))
+    if not column.values:
+        return header
+    pairs = " ".join(
+        f"WHEN {cells.text(old)} THEN {'NULL' if new is None else cells.text(new)}" for old, new in column.values.items()
+    )
+    return f"CASE CAST({header} AS VARCHAR) {pairs} ELSE CAST({header} AS VARCHAR) END"
+
+
+def _result_types(
+    con: duckdb.DuckDBPyConnection, layout: Layout, relation: Relation, inner: str, made: Mapping[str, str]
+) -> dict[str, str]:
+    types = {}
+    for name, expression in made.items():
+        try:
+            described = con.execute(
+                f"DESCRIBE SELECT {expression} AS made FROM ({inner}) AS cells", {"source": relation.label}
+            ).fetchall()
+        except duckdb.Error as error:
+            raise ProfileError(
+                f"tables.{layout.table}.columns.{name}: the expression {expression} cannot be used on {relation.label}: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
+        types[name] = described[0][1]
+    return types
+
+
+def _state(layout: Layout, source: Source, relation: Relation, made: list[str]) -> tuple[str, str]:
+    """SQL for a row's state, and for its first filled cell.
+
+    A total row begins with one of the source's `total_words` and either has none of the table's required dates, or
+    stands below the last row of data; the second is decided once the whole file is read.
+    """
+    if not relation.is_text:
+        return str(DATA), "CAST(NULL AS VARCHAR)"
+    first = f"coalesce({', '.join(cells.name(header) for header in relation.types)})"
+    words = "|".join(_plain(word) for word in source.total_words)
+    label = f"regexp_full_match(regexp_replace(lower(_first), '[\\s:：.]', '', 'g'), '(?:{words})(?:\\(.*)?')"
+    dates = [n for n in layout.required if n in made and layout.types[n] in ("date", "timestamp")]
+    undated = " AND ".join(f"{cells.name(name)} IS NULL" for name in dates) or "false"
+    if not words:
+        label = "false"
+    return (
+        f"CASE WHEN _first IS NULL THEN {BLANK} WHEN NOT {label} THEN {DATA} WHEN {undated} THEN {TOTAL} "
+        f"ELSE {PERHAPS_TOTAL} END",
+        first,
+    )
+
+
+def _plain(word: str) -> str:
+    letters = "".join(sign for sign in word.lower() if sign not in " \t:：.")
+    return "".join(sign if sign.isalnum() else f"\\{sign}" for sign in letters).replace("'", "''")
+
+
+def row_type(layout: Layout) -> list[tuple[str, str]]:
+    """Name and DuckDB type of every column that `select` yields, unreadable cells included."""
+    technical: list[tuple[str, str]] = [
+        ("_row", "BIGINT"),
+        ("_source", "VARCHAR"),
+        ("_line", "BIGINT"),
+        ("_mark", "VARCHAR"),
+        ("_state", "TINYINT"),
+    ]
+    own: list[tuple[str, str]] = [(name, cells.TYPES[kind]) for name, kind in layout.types.items()]
+    return own + technical + [(f"_bad_{name}", "VARCHAR") for name in layout.checked]
+
+
+def settings(source: Source) -> dict[str, Any]:
+    """What of a source decides its rows, for the cache key."""
+    return source.model_dump(mode="json", by_alias=True)
