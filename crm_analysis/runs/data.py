@@ -1,0 +1,97 @@
+"""The data behind a cell, as fingerprints that `tables.ingest` left behind: no customer's row is looked at here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from crm_analysis import files
+from crm_analysis.errors import UserError
+from crm_analysis.profile import Profile
+from crm_analysis.runs.keys import digest
+from crm_analysis.units import Period
+
+# table, branch, month in which the rows became known, rows, hash of them in any order
+Grouped = tuple[str, str, str, int, str]
+
+
+class Fingerprints:
+    """Rows and hashes per table, branch and month in which a row became known; coverage; rows set aside.
+
+    A scope's fingerprint covers what was known at its period's end: its own branch and rows of no branch, or every
+    branch for `all`. Rows that carry no date count as always known.
+    """
+
+    def __init__(self, grouped: list[Grouped], coverage: list[dict[str, Any]]) -> None:
+        self._by_branch: dict[str, list[Grouped]] = defaultdict(list)
+        self._transactions: dict[str, int] = defaultdict(int)
+        for entry in sorted(grouped):
+            table, branch, _, rows, _ = entry
+            self._by_branch[branch].append(entry)
+            if table == "transactions":
+                self._transactions[branch] += rows
+        self._coverage = {str(entry["branch"]): entry for entry in coverage}
+
+    @classmethod
+    def read(cls, profile: Profile) -> Fingerprints:
+        """Raises UserError where the data were not ingested yet."""
+        folder = Path(profile.build_dir) / "tables"
+        stored = folder / "fingerprints.parquet"
+        if not stored.exists():
+            raise UserError(f"{folder} holds no tables yet. `crm-analysis report` reads the sources first.")
+        import duckdb
+
+        query = 'SELECT "table", branch, known_month, rows, hash FROM read_parquet(?)'
+        with duckdb.connect() as con:
+            grouped = con.execute(query, [str(stored)]).fetchall()
+            grouped += _set_aside(con, Path(profile.build_dir))
+        return cls(grouped, files.read_json(folder / "coverage.json") or [])
+
+    @property
+    def branches(self) -> list[str]:
+        """Branches that have transactions, sorted."""
+        return sorted(branch for branch in self._transactions if branch)
+
+    def rows(self, branch: str) -> int:
+        """Transactions of a branch, or of all."""
+        return sum(self._transactions.values()) if branch == "all" else self._transactions.get(branch, 0)
+
+    def scope(self, branch: str, period: Period) -> str:
+        """Fingerprint of what was known of `branch` (or `all`) at the end of `period`."""
+        last = f"{period.end:%Y-%m}"
+        chosen = sorted(self._by_branch) if branch == "all" else ["", branch]
+        known = [entry for name in chosen for entry in self._by_branch.get(name, ()) if entry[2] <= last]
+        covered = [self._covered(name, period) for name in sorted(self._coverage) if branch in ("all", name)]
+        return digest([known, covered])
+
+    def _covered(self, branch: str, period: Period) -> list[Any]:
+        entry = self._coverage[branch]
+        reach = min(str(entry["last_covered_day"])[:10], period.end.isoformat())
+        return [branch, str(entry["first_day"])[:10], reach, bool(entry["silent"]), entry.get("source", "")]
+
+
+def _set_aside(con: Any, build: Path) -> list[Grouped]:
+    """Failing rows per table, branch and rule, counted as always known; remembered until the check runs again."""
+    failures = build / "data_quality" / "failures.parquet"
+    if not failures.exists():
+        return []
+    memory = build / "data_quality" / ".failures.fingerprints.json"
+    stamp = [failures.stat().st_mtime_ns, failures.stat().st_size]
+    known = files.read_json(memory)
+    if isinstance(known, dict) and known["stamp"] == stamp:
+        return [tuple(entry) for entry in known["groups"]]  # type: ignore[misc]
+    groups: list[Grouped] = []
+    names = con.execute('SELECT DISTINCT "table" FROM read_parquet(?) ORDER BY 1', [str(failures)]).fetchall()
+    for (table,) in names:
+        parts = str(build / "tables" / table / "*.parquet")
+        columns = {row[0] for row in con.execute("DESCRIBE FROM read_parquet(?)", [parts]).fetchall()}
+        branch = "coalesce(t.branch, '')" if "branch" in columns else "''"
+        groups += con.execute(
+            f"SELECT 'failures of ' || f.\"table\" || ': ' || f.rule, {branch}, '', count(*), "
+            "CAST(sum(CAST(hash(f._row, f.severity, f.set_aside) AS HUGEINT)) AS VARCHAR) "
+            "FROM read_parquet(?) f JOIN read_parquet(?) t USING (_row) WHERE f.\"table\" = ? GROUP BY ALL ORDER BY ALL",
+            [str(failures), parts, table],
+        ).fetchall()
+    files.write_json(memory, {"stamp": stamp, "groups": groups})
+    return groups

@@ -1,0 +1,53 @@
+"""Kernels of the environment that the run itself is in: never one that a user installed elsewhere.
+
+A kernel is an ordinary `python -m ipykernel_launcher`, or, where a fork server runs, a process forked from it that has
+the libraries imported already. Both stand behind jupyter's own kernel manager, so that death, interruption and time
+limits are the usual ones.
+"""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from traitlets import Dict, Unicode
+from traitlets.config import Config
+
+from crm_analysis.runs.forking import environment
+from crm_analysis.runs.jobs import Job
+
+CLIENT = Path(__file__).parent / "fork_client.py"
+
+
+class RunKernelManager(AsyncKernelManager):
+    """Starts kernels of this environment, forked from `fork_socket` where it is set."""
+
+    fork_socket = Unicode("").tag(config=True)
+    runtime = Unicode(".").tag(config=True)
+    variables = Dict().tag(config=True)
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.connection_file = str(Path(self.runtime).resolve() / f"kernel-{uuid.uuid4().hex}.json")
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """This environment's Python, whatever kernels are registered."""
+        start = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        if self.fork_socket:
+            start = [sys.executable, "-I", "-S", str(CLIENT), self.fork_socket, "-f", "{connection_file}"]
+        return KernelSpec(argv=start, display_name="Python 3", language="python", interrupt_mode="signal")
+
+    async def start_kernel(self, **settings: Any) -> None:
+        """Start with the run's own environment variables."""
+        await self._async_start_kernel(**settings | {"env": environment(Path(self.runtime)) | self.variables})
+
+
+def config(job: Job, fork_socket: str) -> Config:
+    """What papermill hands to the kernel manager; connections are encrypted where the libraries can."""
+    own = {"fork_socket": fork_socket, "runtime": str(job.runtime), "variables": dict(job.variables)}
+    return Config({"RunKernelManager": own, "KernelManager": {"transport_encryption": "auto"}})
