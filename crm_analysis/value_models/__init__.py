@@ -1,0 +1,21 @@
+"""Models of who buys again, how often and for how much, fitted by maximum likelihood on the original time scale."""
+
+from crm_analysis.value_models.bg_nbd import BgNbdFit, fit_bg_nbd
+from crm_analysis.value_models.fitting import CannotFit, Estimate, Fit
+from crm_analysis.value_models.gamma_gamma import GammaGammaFit, fit_gamma_gamma
+from crm_analysis.value_models.histories import Histories, histories
+from crm_analysis.value_models.pareto_nbd import ParetoNbdFit, fit_pareto_nbd
+
+__all__ = [
+    "BgNbdFit",
+    "CannotFit",
+    "Estimate",
+    "Fit",
+    "GammaGammaFit",
+    "Histories",
+    "ParetoNbdFit",
+    "fit_bg_nbd",
+    "fit_gamma_gamma",
+    "fit_pareto_nbd",
+    "histories",
+]

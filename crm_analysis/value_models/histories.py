@@ -1,0 +1,73 @@
+"""Purchase histories as the models see them: repeat count, time of the last purchase, time observed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from crm_analysis.errors import DataError
+from crm_analysis.units import DAYS_PER_MONTH, DAYS_PER_WEEK, DAYS_PER_YEAR
+
+DAYS_PER_UNIT = {"day": 1.0, "week": DAYS_PER_WEEK, "month": DAYS_PER_MONTH, "year": DAYS_PER_YEAR}
+
+
+@dataclass(frozen=True, slots=True)
+class Histories:
+    """One row per customer, indexed by customer: x repeat purchases, the last of them t_x after the first purchase,
+    observed for T after the first purchase; t_x and T in `unit`. mean_value is the mean worth of a repeat purchase, not
+    a number where there is none.
+
+    Fader, Hardie and Lee (2005) call (x, t_x, T) sufficient: when the purchases in between took place does not matter
+    to the models here.
+    """
+
+    frame: pd.DataFrame
+    unit: str
+    as_of: date | None = None
+
+    def __post_init__(self) -> None:
+        if self.unit not in DAYS_PER_UNIT:
+            raise DataError(f'"{self.unit}" is not a unit of time here: use one of {", ".join(DAYS_PER_UNIT)}.')
+        x, t_x, observed = (self.frame[name].to_numpy(float) for name in ("x", "t_x", "T"))
+        faults = {
+            "have a value missing or negative": ~((x >= 0) & (t_x >= 0) & (observed >= 0)),
+            "have a repeat count that is no whole number": x != np.floor(x),
+            "have their last purchase after the end of observation (t_x > T)": t_x > observed,
+            "have no repeat purchase but a time of one (x = 0, t_x > 0)": (x == 0) & (t_x > 0),
+            "have repeat purchases but no time between them (x > 0, t_x = 0)": (x > 0) & (t_x == 0),
+        }
+        for what, wrong in faults.items():
+            if wrong.any():
+                row = self.frame.loc[wrong].iloc[0]
+                raise DataError(
+                    f"{int(wrong.sum())} of {len(self.frame)} purchase histories {what}; first: x {row['x']}, "
+                    f"t_x {row['t_x']}, T {row['T']}. Make them with `customers.summarize`, which counts purchases on "
+                    "one day as one."
+                )
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def compressed(self) -> pd.DataFrame:
+        """Distinct (x, t_x, T) with the number of customers who share them, as `n`."""
+        return self.frame.groupby(["x", "t_x", "T"], sort=True).size().rename("n").reset_index()
+
+
+def histories(summary: pd.DataFrame, *, unit: str = "week", as_of: date | None = None) -> Histories:
+    """Histories from the frame of `customers.summarize`; customers without any order are left out."""
+    bought = summary[summary["n_orders"] > 0]
+    days = DAYS_PER_UNIT[unit]
+    first, last, end = (pd.to_datetime(bought[name]) for name in ("first_on", "last_on", "observed_to"))
+    frame = pd.DataFrame(
+        {
+            "x": bought["n_repeat_orders"].to_numpy("int64"),
+            "t_x": ((last - first).dt.days / days).to_numpy(float),
+            "T": ((end - first).dt.days / days).to_numpy(float),
+            "mean_value": bought["mean_per_repeat_period"].to_numpy(float),
+        },
+        index=pd.Index(bought["customer_id"], name="customer_id"),
+    )
+    return Histories(frame, unit, as_of)
