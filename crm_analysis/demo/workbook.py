@@ -29,22 +29,26 @@ def _column(position: int) -> str:
 
 
 def _sheet(rows: Iterable[Sequence[Cell]]) -> str:
-    parts = [_HEAD, f'<worksheet xmlns="{_MAIN}"><sheetData>']
+    parts, width = [], 1
     for number, row in enumerate(rows, 1):
         cells = []
+        width = max(width, len(row))
         for position, value in enumerate(row):
             place = f'r="{_column(position)}{number}"'
             if value is None:
                 continue
             if isinstance(value, str):
-                cells.append(f'<c {place} t="inlineStr"><is><t>{escape(value)}</t></is></c>')
+                cells.append(f'<c {place} t="str"><v>{escape(value)}</v></c>')
             elif isinstance(value, date):
                 cells.append(f'<c {place} s="{_DATE_STYLE}"><v>{value.toordinal() - _EXCEL_DAY_ZERO}</v></c>')
             else:
-                cells.append(f"<c {place}><v>{value:g}</v></c>" if value < 1e6 else f"<c {place}><v>{value:.0f}</v></c>")
+                cells.append(
+                    f"<c {place}><v>{value:g}</v></c>" if value < 1e6 else f"<c {place}><v>{value:.0f}</v></c>"
+                )
         parts.append(f'<row r="{number}">{"".join(cells)}</row>')
-    parts.append("</sheetData></worksheet>")
-    return "".join(parts)
+    # with its size, a sheet need not be searched to its end by whoever opens it
+    size = f'<dimension ref="A1:{_column(width - 1)}{max(len(parts), 1)}"/>'
+    return f'{_HEAD}<worksheet xmlns="{_MAIN}">{size}<sheetData>{"".join(parts)}</sheetData></worksheet>'
 
 
 def write_workbook(path: Path, sheets: dict[str, Iterable[Sequence[Cell]]]) -> None:
@@ -68,12 +72,14 @@ def write_workbook(path: Path, sheets: dict[str, Iterable[Sequence[Cell]]]) -> N
         f'<Relationship Id="rId1" Type="{_RELATION}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
         "xl/workbook.xml": f'{_HEAD}<workbook xmlns="{_MAIN}" xmlns:r="{_RELATION}"><sheets>'
         + "".join(
-            f'<sheet name="{escape(name)}" sheetId="{n}" r:id="rId{n}"/>' for n, name in zip(numbers, sheets, strict=True)
+            f'<sheet name="{escape(name)}" sheetId="{n}" r:id="rId{n}"/>'
+            for n, name in zip(numbers, sheets, strict=True)
         )
         + "</sheets></workbook>",
         "xl/_rels/workbook.xml.rels": f'{_HEAD}<Relationships xmlns="{_PACKAGE}/relationships">'
         + "".join(
-            f'<Relationship Id="rId{n}" Type="{_RELATION}/worksheet" Target="worksheets/sheet{n}.xml"/>' for n in numbers
+            f'<Relationship Id="rId{n}" Type="{_RELATION}/worksheet" Target="worksheets/sheet{n}.xml"/>'
+            for n in numbers
         )
         + f'<Relationship Id="rId{len(sheets) + 1}" Type="{_RELATION}/styles" Target="styles.xml"/></Relationships>',
         "xl/styles.xml": f'{_HEAD}<styleSheet xmlns="{_MAIN}">'
