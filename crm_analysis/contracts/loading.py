@@ -35,13 +35,7 @@ _CUSTOM = {
     "property": ("unit", "owner", "mustBeSupplied", "revealedBy", "chapters"),
     "rule": ("action", "chapters"),
 }
-PARAMETERS = (
-    "data_ends_on",
-    "after_data_ends",
-    "contact_stale_before",
-    "satisfaction_lowest",
-    "satisfaction_highest",
-)
+PARAMETERS = ("data_ends_on", "after_data_ends", "contact_stale_before")
 
 
 def load(folder: Path | str | None = None) -> dict[str, Contract]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ OWN_TYPES: Mapping[str, tuple[frozenset[str], Level]] = {
     "refund_without_sale": (frozenset({"near_history_start"}), "row"),
     "joined_after_first_transaction": (frozenset(), "row"),
     "later_than": (frozenset({"column", "after", "days", "at_most_percent"}), "row"),
+    "off_scale": (frozenset({"column"}), "row"),
     "row_count": (frozenset({"more_than"}), "table"),
     "row_count_change": (frozenset(), "table"),
     "month_without_rows": (frozenset(), "table"),
@@ -91,7 +92,7 @@ class Rule:
     chapters: tuple[str, ...]
     engine: Literal["gx", "own"]
     type: str
-    arguments: Mapping[str, Any]
+    arguments: Mapping[str, Any] = field(hash=False)
     at_most_share: float = 0.0
 
     @property

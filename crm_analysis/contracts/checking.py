@@ -1,0 +1,516 @@
+"""The check: every rule of every contract held against the data, all breaches found before anything is said."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import ibis
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crm_analysis import files
+from crm_analysis.contracts import deriving, loading
+from crm_analysis.contracts.compiling import Suite, batched, expectation
+from crm_analysis.contracts.model import SEVERITIES, Contract, Rule
+from crm_analysis.errors import nearest
+from crm_analysis.profile import Profile
+
+BATCH_ROWS = 1_000_000
+EXAMPLES = 3
+FAILURES = pa.schema(
+    [
+        ("table", pa.string()),
+        ("_row", pa.int64()),
+        ("rule", pa.string()),
+        ("severity", pa.string()),
+        ("set_aside", pa.bool_()),
+    ]
+)
+_LAYOUT = 1  # raise it when the files written below change their form
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One rule and what it found.
+
+    rows_checked, rows_failed: rows that the rule could judge and that break it; for a rule on a whole table the
+    branches, months or tables compared. `details` of such a rule name the branches and months that break it. `examples`
+    hold identifiers: for the terminal and for exports, never for a page.
+    """
+
+    rule: Rule
+    rows_checked: int
+    rows_failed: int
+    details: tuple[dict[str, Any], ...] = ()
+    examples: tuple[str, ...] = ()
+
+    @property
+    def share(self) -> float:
+        """Share of what was checked that fails, 0 where nothing was checked."""
+        return self.rows_failed / self.rows_checked if self.rows_checked else 0.0
+
+    @property
+    def passed(self) -> bool:
+        """No more fails than the rule accepts."""
+        return self.rows_failed == 0 or (self.rule.at_most_share > 0 and self.share <= self.rule.at_most_share)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a check found: results of the rules that apply, in the contracts' order, and why the others do not.
+
+    rows and set_aside: rows by table, in the files and kept out of every chapter.
+    """
+
+    key: str
+    results: tuple[Result, ...]
+    not_applicable: tuple[tuple[Rule, str], ...]
+    rows: Mapping[str, int]
+    set_aside: Mapping[str, int]
+
+    @property
+    def breaches(self) -> tuple[Result, ...]:
+        """Results that did not pass: those that stop a report first, then by severity, then by rows."""
+        failed = [item for item in self.results if not item.passed]
+        return tuple(
+            sorted(
+                failed,
+                key=lambda item: (item not in self.stopping, SEVERITIES.index(item.rule.severity), -item.rows_failed),
+            )
+        )
+
+    @property
+    def stopping(self) -> tuple[Result, ...]:
+        """Critical breaches of whole tables: no report can be made."""
+        return tuple(
+            item for item in self.results
+            if not item.passed and item.rule.severity == "critical" and item.rule.level == "table"
+        )  # fmt: skip
+
+    def exit_code(self, *, strict: bool = False) -> int:
+        """0 clean, 1 warnings when `strict`, 2 critical breaches."""
+        found = {item.rule.severity for item in self.breaches}
+        if "critical" in found:
+            return 2
+        return 1 if strict and "warning" in found else 0
+
+
+def check(
+    raw_tables: Mapping[str, ibis.Table],
+    supplied_columns: Mapping[str, Collection[str]],
+    profile: Profile,
+    *,
+    data_ends_on: date,
+    coverage: pd.DataFrame | None = None,
+    contracts: Mapping[str, Contract] | None = None,
+    fingerprint: str = "",
+    force: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> Report:
+    """Hold the tables to their contracts and write what was found below `profile.build_dir`.
+
+    raw_tables: canonical tables with `_row` (unique in its table), `_source`, `_line`. supplied_columns: the columns
+    that the sources really gave, generated ids left out. data_ends_on: last day the data cover; coverage: branch,
+    first_day, last_covered_day, silent. fingerprint: of the ingested data; where it, the contracts and the profile's
+    sections that matter are those of the last check, its report is read back and Great Expectations is not imported.
+    `force` checks all the same. `progress` is called with each table's name.
+
+    Writes, each whole or not at all: data_quality/failures.parquet (table, _row, rule, severity, set_aside; one line
+    per row and rule), data_quality/report.json, exports/set_aside/<table>.csv and exports/set_aside/examples.json
+    (owner only). Raises ContractError for a rule that cannot be compiled.
+    """
+    own = contracts if contracts is not None else loading.load()
+    key = _key(own, profile, data_ends_on, coverage, fingerprint, raw_tables)
+    if fingerprint and not force:
+        known = last_report(profile.build_dir, own)
+        if known is not None and known.key == key:
+            return known
+    setting = deriving.Setting(
+        tables={name: table for name, table in raw_tables.items() if name in own},
+        supplied={name: frozenset(columns) for name, columns in supplied_columns.items()},
+        contracts=own,
+        profile=profile,
+        data_ends_on=data_ends_on,
+        coverage=coverage,
+    )
+    run = _Run(setting)
+    for name in own:
+        if name in setting.tables:
+            if progress:
+                progress(name)
+            run.rows_of(name)
+    report = run.finish(key)
+    _write(report, run, setting)
+    return report
+
+
+def last_report(build_dir: Path, contracts: Mapping[str, Contract] | None = None) -> Report | None:
+    """The report of the last check, read back; None where there is none or the contracts have other rules now."""
+    stored = files.read_json(Path(build_dir) / "data_quality" / "report.json")
+    if not isinstance(stored, dict) or stored.get("layout") != _LAYOUT:
+        return None
+    if not (Path(build_dir) / "data_quality" / "failures.parquet").is_file():
+        return None
+    own = contracts if contracts is not None else loading.load()
+    rules = {rule.id: rule for contract in own.values() for rule in (*contract.rules, *_built_in(contract))}
+    examples = files.read_json(Path(build_dir) / "exports" / "set_aside" / "examples.json") or {}
+    try:
+        return Report(
+            key=stored["key"],
+            results=tuple(
+                Result(
+                    rule=rules[line["id"]], rows_checked=line["rows_checked"], rows_failed=line["rows_failed"],
+                    details=tuple(line["details"]), examples=tuple(examples.get(line["id"], ())),
+                )
+                for line in stored["rules"]
+            ),
+            not_applicable=tuple((rules[line["id"]], line["reason"]) for line in stored["not_applicable"]),
+            rows=stored["rows"],
+            set_aside=stored["set_aside"],
+        )  # fmt: skip
+    except KeyError:
+        return None
+
+
+def _key(
+    contracts: Mapping[str, Contract],
+    profile: Profile,
+    data_ends_on: date,
+    coverage: pd.DataFrame | None,
+    fingerprint: str,
+    tables: Mapping[str, ibis.Table],
+) -> str:
+    sections = {name: getattr(profile, name).model_dump(mode="json") for name in ("calendar", "coverage", "quality")}
+    scale = profile.survey.satisfaction
+    covered = "" if coverage is None else coverage.sort_values("branch").to_csv(index=False)
+    parts = [
+        _LAYOUT, fingerprint, sorted(tables), str(data_ends_on), covered, sections, [scale.scale, scale.codes],
+        [hashlib.sha256(contract.path.read_bytes()).hexdigest() for contract in contracts.values()],
+        [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(Path(__file__).parent.glob("*.py"))],
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _built_in(contract: Contract) -> list[Rule]:
+    """Breaches that every contract implies: a missing required column, too many rows set aside."""
+    shared: dict[str, Any] = {
+        "table": contract.table, "columns": (), "severity": "critical", "level": "table",
+        "chapters": contract.chapters, "engine": "own", "arguments": {},
+    }  # fmt: skip
+    rules = [
+        Rule(
+            **shared, id=f"{contract.table}_{column}_column_missing", column=column, dimension="completeness",
+            type="column_missing", what=f"The required column {column} is missing.",
+            action="Map it to a column of the source in the profile, or give it a constant or an expression there.",
+        )
+        for column in contract.required
+    ]  # fmt: skip
+    rules.append(
+        Rule(
+            **shared, id=f"{contract.table}_set_aside_share", column="", dimension="validity", type="set_aside_share",
+            what="More rows would be set aside than the profile's quality.max_set_aside allows.",
+            action="Correct the export or its mapping first: what remains would not stand for the whole.",
+        )
+    )  # fmt: skip
+    return rules
+
+
+class _Run:
+    """One check under way: results by rule, and the failing rows by table and rule."""
+
+    def __init__(self, setting: deriving.Setting) -> None:
+        self.setting = setting
+        self.results: list[Result] = []
+        self.not_applicable: list[tuple[Rule, str]] = []
+        self.failing: dict[str, dict[Rule, np.ndarray]] = {}
+        self.rows: dict[str, int] = {}
+        self._later: list[Rule] = []
+
+    def rows_of(self, name: str) -> None:
+        """All rules of one table except those that wait until every table's rows are judged."""
+        contract, table = self.setting.contracts[name], self.setting.tables[name]
+        lacking = deriving.missing_columns(contract, table)
+        implied = {rule.column: rule for rule in _built_in(contract) if rule.type == "column_missing"}
+        for column in lacking:
+            hint = nearest(column, set(table.columns) - set(contract.columns)).strip()
+            self.results.append(
+                Result(rule=implied[column], rows_checked=1, rows_failed=1, examples=(hint,) if hint else ())
+            )
+        applying = []
+        for rule in contract.rules:
+            reason = deriving.why_not(rule, self.setting)
+            if reason:
+                self.not_applicable.append((rule, reason))
+            else:
+                applying.append(rule)
+        own_rows = [rule for rule in applying if rule.engine == "own" and rule.level == "row"]
+        counted = table.aggregate(
+            _rows=table.count(), **{rule.id: deriving.judged(rule, table) for rule in own_rows}
+        ).execute().iloc[0]  # fmt: skip
+        self.rows[name] = int(counted["_rows"])
+        self.failing[name] = {}
+        if not self.rows[name]:
+            self._empty(applying)
+            return
+        natives = [rule for rule in applying if rule.engine == "gx"]
+        derived = []
+        for rule in own_rows:
+            found = deriving.failing_rows(rule, self.setting).to_pyarrow()["_row"].to_numpy()
+            if len(found):
+                self.failing[name][rule] = np.sort(found)
+            derived.append(Result(rule=rule, rows_checked=int(counted[rule.id]), rows_failed=len(found)))
+        self.results += self._in_order(contract, [*self._native(contract, natives), *derived])
+        self._later += [rule for rule in applying if rule.level == "table"]
+
+    def _empty(self, applying: list[Rule]) -> None:
+        for rule in applying:
+            if rule.type == "row_count":
+                self.results.append(
+                    Result(rule=rule, rows_checked=1, rows_failed=int(rule.arguments["more_than"] >= 0))
+                )
+            else:
+                self.not_applicable.append((rule, "the table is empty"))
+
+    def _native(self, contract: Contract, rules: list[Rule]) -> Iterator[Result]:
+        """Rules of Great Expectations, over batches of the table."""
+        if not rules:
+            return
+        values = deriving.parameters(self.setting)
+        suite = Suite(contract.table, {rule.id: expectation(rule, contract, values) for rule in rules})
+        checked = dict.fromkeys((rule.id for rule in rules), 0)
+        places: dict[str, list[np.ndarray]] = {rule.id: [] for rule in rules}
+        columns = deriving.present_columns(rules, contract)
+        for frame in batched(self.setting.tables[contract.table], columns, rows=BATCH_ROWS):
+            rows = frame["_row"].to_numpy()
+            for count in suite.run(frame, want_rows=True):
+                checked[count.rule] += count.checked
+                if count.places is not None:
+                    places[count.rule].append(rows[count.places])
+        for rule in rules:
+            found = np.concatenate(places[rule.id]) if places[rule.id] else np.empty(0, dtype="int64")
+            if len(found):
+                self.failing[contract.table][rule] = np.sort(found)
+            yield Result(rule=rule, rows_checked=checked[rule.id], rows_failed=len(found))
+
+    def finish(self, key: str) -> Report:
+        """Rules on whole tables, which look at what the row rules leave; then everything handed over in order."""
+        away = {
+            name: np.unique(np.concatenate(kept))
+            for name, by_rule in self.failing.items()
+            if (kept := [rows for rule, rows in by_rule.items() if rule.sets_aside])
+        }
+        self.setting = replace(self.setting, set_aside=away)
+        for rule in self._later:
+            found = deriving.compared(rule, self.setting)
+            if not len(found):
+                self.not_applicable.append((rule, "there is nothing to compare"))
+                continue
+            broken = found[found["failed"].astype(bool)].drop(columns="failed")
+            self.results.append(
+                Result(
+                    rule=rule, rows_checked=len(found), rows_failed=len(broken),
+                    details=tuple(_plain(line) for line in broken.to_dict("records")),
+                )
+            )  # fmt: skip
+        for name, rows in away.items():
+            if len(rows) > self.setting.profile.quality.max_set_aside * self.rows[name]:
+                rule = _built_in(self.setting.contracts[name])[-1]
+                self.results.append(Result(rule=rule, rows_checked=self.rows[name], rows_failed=len(rows)))
+        self._confirm_derived()
+        order = {
+            rule.id: number
+            for number, rule in enumerate(
+                rule for contract in self.setting.contracts.values() for rule in (*_built_in(contract), *contract.rules)
+            )
+        }
+        examples = self._examples()
+        results = [
+            replace(item, examples=item.examples or examples.get(item.rule.id, ()))
+            for item in sorted(self.results, key=lambda item: order[item.rule.id])
+        ]
+        return Report(
+            key=key,
+            results=tuple(results),
+            not_applicable=tuple(sorted(self.not_applicable, key=lambda item: order[item[0].id])),
+            rows=dict(self.rows),
+            set_aside={name: len(away.get(name, ())) for name in self.rows},
+        )
+
+    def _confirm_derived(self) -> None:
+        """Hand the counts of derived rules to Great Expectations as one frame, a column per rule."""
+        import great_expectations.expectations as known
+
+        derived = [item for item in self.results if item.rule.engine == "own"]
+        if not derived:
+            return
+        limits = {item.rule.id: int(item.rule.at_most_share * item.rows_checked) for item in derived}
+        suite = Suite(
+            "derived",
+            {
+                item.rule.id: known.ExpectColumnValuesToBeBetween(
+                    column=item.rule.id, max_value=limits[item.rule.id], severity=item.rule.severity,
+                    meta={"rule": item.rule.id},
+                )
+                for item in derived
+            },
+        )  # fmt: skip
+        frame = pd.DataFrame({item.rule.id: [item.rows_failed] for item in derived})
+        by_id = {item.rule.id: item for item in derived}
+        for count in suite.run(frame, want_rows=False):
+            assert (count.failed == 0) == by_id[count.rule].passed, count.rule
+
+    def _in_order(self, contract: Contract, results: list[Result]) -> list[Result]:
+        place = {rule.id: number for number, rule in enumerate(contract.rules)}
+        return sorted(results, key=lambda item: place[item.rule.id])
+
+    def _examples(self) -> dict[str, tuple[str, ...]]:
+        """The first failing rows of each broken rule, in words: file and line, key, the value concerned."""
+        found = {}
+        for name, by_rule in self.failing.items():
+            broken = {rule: rows[:EXAMPLES] for rule, rows in by_rule.items()}
+            if not broken:
+                continue
+            contract, table = self.setting.contracts[name], self.setting.tables[name]
+            wanted = sorted({int(row) for rows in broken.values() for row in rows})
+            shown = dict.fromkeys(
+                column
+                for column in (
+                    "_row",
+                    "_source",
+                    "_line",
+                    *contract.primary_key,
+                    *(c for rule in broken for c in rule.columns),
+                )
+                if column in table.columns
+            )
+            frame = table.filter(table["_row"].isin(wanted)).select(list(shown)).execute().set_index("_row")
+            for rule, rows in broken.items():
+                found[rule.id] = tuple(_example(contract, rule, frame.loc[int(row)]) for row in rows)
+        for item in self.results:
+            if item.details:
+                found[item.rule.id] = tuple(_worded(line) for line in item.details[:EXAMPLES])
+        return found
+
+
+def _example(contract: Contract, rule: Rule, row: pd.Series) -> str:
+    where = f"{row['_source']}, line {int(row['_line'])}" if "_line" in row and pd.notna(row.get("_line")) else ""
+    names = dict.fromkeys([*contract.primary_key[:2], *rule.columns])
+    shown = [f"{name} {_cell(row[name])}" for name in names if name in row]
+    return f"{', '.join(shown)} ({where})" if where else ", ".join(shown)
+
+
+def _cell(value: Any) -> str:
+    if value is None or value is pd.NaT or value != value:
+        return "empty"
+    if isinstance(value, pd.Timestamp):
+        return value.strftime("%Y-%m-%d" if value == value.normalize() else "%Y-%m-%d %H:%M")
+    if isinstance(value, float) and value == int(value):
+        return str(int(value))
+    text = str(value)
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def _worded(line: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {_rounded(value)}" for name, value in line.items() if value not in (None, ""))
+
+
+def _rounded(value: Any) -> str:
+    return f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+
+
+def _plain(line: Mapping[Any, Any]) -> dict[str, Any]:
+    """Values that JSON can hold."""
+    plain = {}
+    for name, value in line.items():
+        item = value.item() if isinstance(value, np.generic) else value
+        plain[str(name)] = None if isinstance(item, float) and item != item else item
+    return plain
+
+
+# -- what is written ----------------------------------------------------------------------------------------------------
+
+
+def _write(report: Report, run: _Run, setting: deriving.Setting) -> None:
+    folder = setting.profile.build_dir / "data_quality"
+    exports = setting.profile.build_dir / "exports" / "set_aside"
+    # The report goes last and its old self first: a run cut short in between is checked again.
+    (folder / "report.json").unlink(missing_ok=True)
+    with files.replacing(folder / "failures.parquet") as temporary, pq.ParquetWriter(temporary, FAILURES) as writer:
+        for name, by_rule in run.failing.items():
+            for rule, rows in by_rule.items():
+                writer.write_table(_failure_table(name, rule, rows))
+    _export_set_aside(run, setting, exports)
+    examples = {item.rule.id: list(item.examples) for item in report.results if item.examples}
+    with files.replacing(exports / "examples.json", owner_only=True) as temporary:
+        temporary.write_text(json.dumps(examples, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    files.write_json(folder / "report.json", _stored(report))
+
+
+def _failure_table(name: str, rule: Rule, rows: np.ndarray) -> pa.Table:
+    n = len(rows)
+    return pa.table(
+        [
+            pa.repeat(pa.scalar(name), n), pa.array(rows, pa.int64()), pa.repeat(pa.scalar(rule.id), n),
+            pa.repeat(pa.scalar(rule.severity), n), pa.repeat(pa.scalar(rule.sets_aside), n),
+        ],
+        schema=FAILURES,
+    )  # fmt: skip
+
+
+def _export_set_aside(run: _Run, setting: deriving.Setting, folder: Path) -> None:
+    """One CSV per table with the rows set aside, as read, and the rules they break."""
+    for name in setting.contracts:
+        path = folder / f"{name}.csv"
+        rows = setting.set_aside.get(name)
+        if rows is None or not len(rows):
+            path.unlink(missing_ok=True)
+            continue
+        parts = [
+            pd.DataFrame({"_row": found, "rule": rule.id, "what": rule.what})
+            for rule, found in run.failing[name].items()
+            if rule.sets_aside
+        ]
+        reasons = pd.concat(parts).groupby("_row").agg(rules=("rule", "; ".join), reasons=("what", " ".join))
+        table = setting.tables[name]
+        wanted = ibis.memtable(pd.DataFrame({"_row": rows}))
+        frame = table.semi_join(wanted, "_row").execute().sort_values("_row")
+        supplied = setting.supplied.get(name, frozenset())
+        kept = [
+            c
+            for c in frame.columns
+            if c in supplied or c in setting.contracts[name].required or c in ("_source", "_line")
+        ]
+        frame = frame.set_index("_row")[kept].join(reasons)
+        files.export_csv(frame.rename(columns={"_source": "file", "_line": "line"}), path)
+
+
+def _stored(report: Report) -> dict[str, Any]:
+    """The report as pages may read it: counts, never a row."""
+    return {
+        "layout": _LAYOUT,
+        "key": report.key,
+        "rows": dict(report.rows),
+        "set_aside": dict(report.set_aside),
+        "rules": [
+            {
+                "id": item.rule.id, "table": item.rule.table, "column": item.rule.column,
+                "dimension": item.rule.dimension, "severity": item.rule.severity, "level": item.rule.level,
+                "what": item.rule.what, "action": item.rule.action, "rows_checked": item.rows_checked,
+                "rows_failed": item.rows_failed, "passed": item.passed, "at_most_share": item.rule.at_most_share,
+                "chapters": list(item.rule.chapters), "details": list(item.details),
+            }
+            for item in report.results
+        ],
+        "not_applicable": [
+            {"id": rule.id, "table": rule.table, "column": rule.column, "reason": reason}
+            for rule, reason in report.not_applicable
+        ],
+    }  # fmt: skip
