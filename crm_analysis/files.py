@@ -67,6 +67,15 @@ def replacing(path: Path, *, suffix: str = "", owner_only: bool = False) -> Iter
         temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a full disk or a missing permission below `path` into a clear UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
 def cannot_write(path: Path, error: OSError) -> UserError:
     """The message for a write that failed: what, why, and what to do."""
     if error.errno == errno.ENOSPC or error.errno == errno.EDQUOT or error.errno == errno.EFBIG:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from crm_analysis import files
+from crm_analysis.language import _
 from crm_analysis.report import ELEMENT
+from crm_analysis.runs import CellStatus
 
 
 @dataclass(frozen=True)
@@ -43,16 +43,19 @@ class Outcome:
         return next((found for found in self.every_finding() if found["key"] == key), None)
 
 
-def read(folder: Path, chapter: str, branch: str, period: str, *, failure: str = "", stale_since: str = "") -> Outcome:
-    """The outcome stored below `folder` (`executed/<period>/<branch>/`); empty with a failure where there is none."""
-    notebook = folder / f"{chapter}.ipynb"
-    bundle = files.read_json(folder / f"{chapter}.findings.json")
-    if bundle is None or not notebook.exists():
-        return Outcome(chapter, branch, period, failure=failure or "never executed")
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+def of_status(status: CellStatus) -> Outcome:
+    """The outcome of a cell of the run matrix; empty with a failure where nothing was ever made."""
+    place = (status.chapter, status.branch, status.period)
+    failure = status.error if status.state == "failed" else ""
+    if status.notebook is None or status.findings is None:
+        return Outcome(*place, failure=failure or _("never executed"))
+    if status.state == "stale":
+        failure = _("not run since {reason}").format(reason=status.reason)
+    cells = json.loads(status.notebook.read_text(encoding="utf-8"))["cells"]
     elements: list[Mapping[str, Any]] = []
     annex: list[Mapping[str, Any]] = []
     for cell in cells:
         shown = annex if "annex" in cell.get("metadata", {}).get("tags", ()) else elements
         shown += [output["data"][ELEMENT] for output in cell.get("outputs", ()) if ELEMENT in output.get("data", {})]
-    return Outcome(chapter, branch, period, tuple(elements), tuple(annex), bundle, failure, stale_since)
+    bundle = json.loads(status.findings.read_text(encoding="utf-8"))
+    return Outcome(*place, tuple(elements), tuple(annex), bundle, failure, status.made_at[:10])

@@ -1,0 +1,78 @@
+"""What lies behind a finding: its definition, rows and query, and the list of customers it speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from crm_analysis import files, style
+from crm_analysis.errors import UserError, listed, nearest
+from crm_analysis.profile import Profile
+
+
+def explain(profile: Profile, key: str, branch: str, period: str | None) -> str:
+    """Definition, filters, value, rows, basis and query of a finding, as text for a terminal."""
+    bundle, finding = _finding(profile, key, branch, period)
+    unit, currency = finding["unit"], profile.currency
+    lines = [
+        f"{finding['key']}  ({bundle['branch']}, {bundle['period']}, state on {bundle['as_of']})",
+        f"  value       {style.value(finding['value'], unit, currency)}",
+        f"  interval    {style.interval(finding['low'], finding['high'], unit, currency)} (95 %)",
+        f"  n           {style.DASH if finding['n'] is None else style.number(finding['n'])}",
+        f"  basis       {finding['basis'] or style.DASH}",
+        f"  causal      {'yes: randomised' if finding['causal'] else 'no: description or association'}",
+        f"  definition  {finding['definition'] or style.DASH}",
+        *(f"  filter      {text}" for text in finding["filters"]),
+    ]
+    rows = [row for row in bundle["footing"] if row["table"] == "transactions"]
+    lines += [f"  rows        {row['step']} {row['rule']}: {style.number(row['rows'])}".replace(" :", ":") for row in rows]
+    lines += ["  query", *(f"    {line}" for line in (finding["query"] or style.DASH).splitlines())]
+    return "\n".join(lines)
+
+
+def export_list(profile: Profile, key: str, branch: str, period: str | None, kind: str) -> Path:
+    """Write the customers behind a finding as CSV or Excel under `exports/`, for their owner only; returns the path."""
+    import pandas as pd
+
+    known: dict[str, str] = {}
+    for bundle in _bundles(profile, branch, period):
+        known |= {f"{bundle['chapter']}.{name}": path for name, path in bundle["lists"].items()}
+        if key in known:
+            frame = pd.read_parquet(profile.build_dir / known[key])
+            name = f"{files.safe_name(key.replace('.', '-'))}-{bundle['period']}-{files.safe_name(branch)}.{kind}"
+            target = profile.build_dir / "exports" / name
+            export = files.export_csv if kind == "csv" else files.export_excel
+            return export(frame, target)
+    raise UserError(
+        f'No list of customers is behind "{key}" for {branch}.{nearest(key, known)} Lists: {listed(sorted(known), 30) or "none"}.'
+    )
+
+
+def _finding(profile: Profile, key: str, branch: str, period: str | None) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    known = []
+    for bundle in _bundles(profile, branch, period):
+        for finding in [*bundle["claims"]["findings"], *bundle["claims"]["measures"]]:
+            known.append(finding["key"])
+            if finding["key"] == key:
+                return bundle, finding
+    raise UserError(f'There is no finding "{key}" for {branch}.{nearest(key, known)} Findings: {listed(known, 60) or "none"}.')
+
+
+def _bundles(profile: Profile, branch: str, period: str | None) -> Iterator[Mapping[str, Any]]:
+    """Stored findings of a branch, of one period or of the latest that was run."""
+    executed = profile.build_dir / "executed"
+    folder = "all" if branch == "all" else files.safe_name(branch)
+    there = sorted((path.name for path in executed.iterdir() if (path / folder).is_dir()), reverse=True) if executed.exists() else []
+    if not there or (period and period not in there):
+        raise UserError(
+            f"Nothing was run for {branch}{f' in {period}' if period else ''}. "
+            f"`crm-analysis run --profile {profile.path}` runs it. Periods that were run: {listed(there) or 'none'}."
+        )
+    latest = period or max(there, key=lambda name: _as_of(executed / name / folder))
+    for path in sorted((executed / latest / folder).glob("*.findings.json")):
+        yield files.read_json(path)
+
+
+def _as_of(folder: Path) -> str:
+    return max((files.read_json(path)["as_of"] for path in folder.glob("*.findings.json")), default="")

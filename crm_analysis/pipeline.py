@@ -1,0 +1,378 @@
+"""The steps from an organisation's files to its book, each skipped where nothing it depends on changed.
+
+Heavy libraries are imported inside the steps that need them: a run with nothing to do loads none of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from crm_analysis import files
+from crm_analysis import profile as profiles
+from crm_analysis.errors import ScopeError, UserError, listed, nearest
+from crm_analysis.profile import Profile
+from crm_analysis.profile.settings import BuiltIn
+from crm_analysis.units import Period
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The part of the matrix that was asked for."""
+
+    branches: tuple[str, ...]
+    periods: tuple[str, ...]
+    chapters: tuple[str, ...]
+    parameters: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The steps for one profile."""
+
+    profile: Profile
+
+    @classmethod
+    def of(cls, path: str, *, data: str | None = None, language: str | None = None) -> Steps:
+        """Load the profile; notebooks of this process read the same data folder."""
+        if data:
+            os.environ[profiles.DATA_VARIABLE] = str(Path(data).resolve())
+        settings = profiles.load(path, data=data, language=language)
+        return cls(settings)
+
+    # Preparing the data
+
+    def prepare(self) -> None:
+        """Read the sources, describe how far they reach, and hold them to their contracts.
+
+        Raises UserError where a table cannot be used at all; row-level breaches are set aside and counted.
+        """
+        self._read_sources()
+        checked = files.read_json(self._checked_file)
+        key = self._check_key()
+        if not checked or checked["key"] != key:
+            checked = self._check(key)
+        if checked["stopping"]:
+            raise UserError(
+                f"The data of {self.profile.id} cannot be used: {'; '.join(checked['stopping'])} "
+                f"`crm-analysis check --profile {self.profile.path}` prints all breaches."
+            )
+
+    def check(self, *, strict: bool = False) -> int:
+        """Print every breach of the contracts; 0 clean, 1 warnings with `strict`, 2 critical."""
+        self._read_sources()
+        self._check(self._check_key())
+        from rich.console import Console
+
+        from crm_analysis import contracts
+
+        report = contracts.last_report(self.profile.build_dir)
+        Console(width=None if sys.stdout.isatty() else 160).print(contracts.render(report))
+        return report.exit_code(strict=strict)
+
+    @property
+    def _checked_file(self) -> Path:
+        return self.profile.build_dir / "data_quality" / "checked.json"
+
+    def _check_key(self) -> str:
+        """A digest over all that the check depends on."""
+        package = Path(__file__).parent
+        made_of = [
+            self.profile.build_dir / "tables" / "ingest.json",
+            *sorted((package.parent / "data_contracts").glob("*.yaml")),
+            *sorted((package / "contracts").glob("*.py")),
+        ]
+        settings = self.profile.model_dump_json(include={"calendar", "coverage", "branches", "quality", "survey"})
+        return files.sha256_of(made_of) + hashlib.sha256(settings.encode()).hexdigest()
+
+    def _check(self, key: str) -> dict[str, Any]:
+        from crm_analysis import contracts, tables
+        from crm_analysis.tables.failures import fingerprint_failures
+
+        opened = tables.open(self.profile)
+        names = [name for name in self.profile.tables if opened.has(name)]
+        report = contracts.check(
+            {name: opened.raw(name) for name in names},
+            {name: opened.columns(name) for name in names},
+            self.profile,
+            data_ends_on=opened.data_ends_on,
+            coverage=opened.coverage,
+            fingerprint=key,
+        )
+        fingerprint_failures(opened)
+        stopping = [f"{item.rule.table}.{item.rule.column or '*'}: {item.rule.what} {item.rule.action}" for item in report.stopping]
+        checked = {"key": key, "stopping": stopping}
+        files.write_json(self._checked_file, checked)
+        return checked
+
+    def _read_sources(self) -> None:
+        if self.profile.built_in is not None:
+            self._write_built_in(self.profile.built_in)
+        from crm_analysis.tables.ingest import ingest
+
+        ingest(self.profile)
+
+    def _write_built_in(self, built_in: BuiltIn) -> None:
+        """Write the built-in association, unless it stands there from the same seed and the same code."""
+        code = sorted((Path(__file__).parent / "demo").glob("*.py"))
+        key = f"{built_in.seed} {built_in.donors} {files.sha256_of(code)}"
+        record = self.profile.build_dir / "built_in.json"
+        if (files.read_json(record) or {}).get("key") == key and self.profile.data_root.is_dir():
+            return
+        from crm_analysis import demo
+
+        with files.writing(self.profile.data_root):
+            demo.generate(self.profile.data_root, seed=built_in.seed, donors=built_in.donors)
+        files.write_json(record, {"key": key})
+
+    # The matrix
+
+    def wanted(
+        self,
+        branches: Sequence[str] | None,
+        periods: Sequence[str] | None,
+        chapters: Sequence[str] | None,
+        *,
+        incomplete: bool = False,
+        parameters: Sequence[str] = (),
+    ) -> Wanted:
+        """What was asked for, every default filled in and every name checked before anything runs."""
+        from crm_analysis.book.contents import Contents
+
+        extent = self._extent()
+        known = Contents.read().chapters
+        for chapter in chapters or ():
+            if chapter not in known:
+                raise UserError(f'There is no chapter "{chapter}".{nearest(chapter, known)} Chapters: {listed(known)}.')
+        spans = self._periods(extent, periods, incomplete=incomplete)
+        for branch in branches or ():
+            if branch != "all" and branch not in extent["coverage"]:
+                there = ["all", *extent["coverage"]]
+                raise ScopeError(
+                    f'There is no branch "{branch}" in {self.profile.id}.{nearest(branch, there)} '
+                    f"Branches: {listed(there, 40)}."
+                )
+        return Wanted(
+            tuple(dict.fromkeys(branches)) if branches else ("all", *extent["branches"]),
+            tuple(str(span) for span in spans),
+            tuple(chapter for chapter in known if not chapters or chapter in chapters),
+            _parameters(parameters),
+        )
+
+    def _periods(self, extent: Mapping[str, Any], labels: Sequence[str] | None, *, incomplete: bool) -> list[Period]:
+        fiscal = self.profile.calendar.fiscal_year_starts
+        ends, starts = date.fromisoformat(extent["data_ends_on"]), date.fromisoformat(extent["data_start_on"])
+        if not labels:
+            last = Period.containing(ends, self.profile.calendar.default_period, fiscal_year_starts=fiscal)
+            return [last if last.end <= ends else last.previous()]
+        spans = [Period.parse(label, fiscal_year_starts=fiscal) for label in dict.fromkeys(labels)]
+        for span in spans:
+            last = Period.containing(ends, span.kind, fiscal_year_starts=fiscal)
+            last = last if last.end <= ends else last.previous()
+            if span.start > ends or (span.end > ends and not incomplete):
+                state = "lies after the end of the data" if span.start > ends else "is not over"
+                request = "" if span.start > ends else ", or ask for it as it stands with --incomplete"
+                raise ScopeError(
+                    f"{span} {state}: the data of {self.profile.id} end on {ends}. "
+                    f"The last complete {span.kind} is {last}; take that one{request}."
+                )
+            if span.end < starts:
+                raise ScopeError(
+                    f"{span} holds no rows: the data of {self.profile.id} run from {starts} to {ends}. "
+                    f"The last complete {span.kind} is {last}."
+                )
+        return sorted(spans, key=lambda span: span.end, reverse=True)
+
+    def _extent(self) -> dict[str, Any]:
+        """Branches, coverage and ends of the data, described once per reading of the sources."""
+        folder = self.profile.build_dir / "tables"
+        read = folder / "ingest.json"
+        if not read.exists():
+            raise UserError(
+                f"The sources of {self.profile.id} were not read yet. "
+                f"`crm-analysis report --profile {self.profile.path}` does everything in turn."
+            )
+        settings = self.profile.model_dump_json(include={"coverage", "branches", "calendar"})
+        described = files.sha256_of([read]) + settings
+        stored = files.read_json(folder / "extent.json")
+        if stored and stored["described"] == described:
+            return dict(stored)
+        from crm_analysis import tables
+
+        opened = tables.open(self.profile)
+        coverage = [
+            {name: str(value) if isinstance(value, date) else value for name, value in row.items()}
+            for row in opened.coverage.to_dict("records")
+        ]
+        extent = {
+            "described": described,
+            "branches": opened.branches(),
+            "coverage": {row["branch"]: row for row in coverage},
+            "data_start_on": str(opened.data_start_on),
+            "data_ends_on": str(opened.data_ends_on),
+        }
+        files.write_json(folder / "coverage.json", coverage)
+        files.write_json(folder / "extent.json", extent)
+        return extent
+
+    def plan(self, wanted: Wanted, *, force: bool = False) -> Any:
+        """What would run, and why; branches that had no data yet in a period have no page there."""
+        from crm_analysis import runs
+
+        extent = self._extent()["coverage"]
+        fiscal = self.profile.calendar.fiscal_year_starts
+        plan = runs.plan(
+            self.profile,
+            periods=wanted.periods,
+            branches=wanted.branches,
+            chapters=wanted.chapters,
+            parameters=wanted.parameters,
+            language=self.profile.language,
+            force=force,
+        )
+        spans = {label: Period.parse(label, fiscal_year_starts=fiscal) for label in wanted.periods}
+
+        def alive(branch: str, period: str) -> bool:
+            if branch == "all":
+                return True
+            covered, span = extent[branch], spans[period]
+            return covered["first_day"] <= str(span.end) and covered["last_covered_day"] >= str(span.start)
+
+        cells = tuple(cell for cell in plan.cells if alive(cell.branch, cell.period))
+        return replace(plan, cells=cells)
+
+    def run(self, wanted: Wanted, *, workers: int | None, force: bool) -> Sequence[Any]:
+        """Execute what is due, with a progress bar on a terminal and a line per notebook elsewhere."""
+        from crm_analysis import runs
+
+        plan = self.plan(wanted, force=force)
+        if not plan.due:
+            return runs.execute(plan, workers=workers)
+        with _Progress(len(plan.due)) as progress:
+            return runs.execute(plan, workers=workers, progress=progress)
+
+    def summary(self, results: Sequence[Any]) -> int:
+        """Print how the matrix ended; returns how many cells failed."""
+        failed = [result for result in results if result.status == "failed"]
+        counts = {status: sum(r.status == status for r in results) for status in ("done", "skipped", "failed")}
+        seconds = sum(result.seconds for result in results if result.status == "done")
+        print(
+            f"{counts['done']} notebooks run ({seconds:.0f} s of work), {counts['skipped']} unchanged, "
+            f"{counts['failed']} failed."
+        )
+        for result in failed:
+            print(f"failed  {result.name}: {result.error}", file=sys.stderr)
+        return len(failed)
+
+    # The book
+
+    def book(self, wanted: Wanted) -> Path:
+        """Build the book of what was run, or leave it where nothing changed; returns its front page."""
+        from crm_analysis import runs
+        from crm_analysis.book import state
+
+        plan = self.plan(wanted)
+        statuses = runs.outcome(plan)
+        key = state.key(self.profile, statuses)
+        if state.unchanged(self.profile, key):
+            return state.index_page(self.profile)
+        from crm_analysis import contracts
+        from crm_analysis.book import cells, status
+        from crm_analysis.book.build import build
+        from crm_analysis.book.contents import Contents
+
+        language = self.profile.language
+        outcomes = [cells.of_status(found) for found in statuses]
+        page = build(
+            self.profile,
+            Contents.read(),
+            outcomes,
+            language=language,
+            notebooks=plan.analyses,
+            dictionary=contracts.dictionary(contracts.load()),
+            status_page=status.page(statuses, self._report()),
+        )
+        state.record(self.profile, key)
+        return page
+
+    def _report(self) -> dict[str, Any]:
+        return files.read_json(self.profile.build_dir / "data_quality" / "report.json") or {"rules": []}
+
+    # Showing
+
+    def show_plan(self, wanted: Wanted, *, force: bool) -> None:
+        """Print the cells asked for and the reason for which each would run."""
+        plan = self.plan(wanted, force=force)
+        for cell in plan.cells:
+            print(f"{'run ' if cell.is_due else 'skip'}  {cell.name}  {cell.reason or 'unchanged'}")
+        print(f"{len(plan.due)} of {len(plan.cells)} would run.")
+
+    def show_status(self, wanted: Wanted) -> None:
+        """Print every cell asked for: state, age, reason to run again."""
+        from datetime import UTC, datetime
+
+        from crm_analysis import runs
+
+        now = datetime.now(UTC)
+        for cell in runs.outcome(self.plan(wanted)):
+            made = datetime.fromisoformat(cell.made_at) if cell.made_at else None
+            age = _age((now - made).total_seconds()) if made else "never"
+            detail = cell.error or cell.reason
+            print(f"{cell.state:<8}{age:>10}  {cell.period}/{cell.branch}/{cell.chapter}  {detail}".rstrip())
+
+
+class _Progress:
+    """A bar on a terminal, a line per finished notebook elsewhere."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
+        self._bar: Any = None
+
+    def __enter__(self) -> _Progress:
+        if sys.stderr.isatty():
+            from rich.progress import Progress
+
+            self._bar = Progress(transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("notebooks", total=self.total)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, result: Any) -> None:
+        if result.status == "skipped":
+            return
+        self.done += 1
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self.done, description=result.name)
+        else:
+            print(f"[{self.done}/{self.total}] {result.status:<9} {result.seconds:5.1f} s  {result.name}", flush=True)
+
+
+def _parameters(given: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """`chapter.name=value` as parameters per chapter; values read as YAML."""
+    found: dict[str, dict[str, Any]] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        chapter, dot, parameter = name.partition(".")
+        if not (equals and dot):
+            raise UserError(f'"{text}" is not a parameter. Write CHAPTER.NAME=VALUE, such as customer_value.top_share=0.1.')
+        found.setdefault(chapter, {})[parameter] = yaml.safe_load(value)
+    return found
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,57 @@
+"""Fingerprints of the rows that failed a rule, so that a run of one branch notices when only its own failures change."""
+
+from __future__ import annotations
+
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crm_analysis import files
+from crm_analysis.tables.scopes import Tables
+
+_SCHEMA = pa.schema(
+    [
+        ("table", pa.string()),
+        ("branch", pa.string()),
+        ("known_month", pa.string()),
+        ("rows", pa.int64()),
+        ("hash", pa.string()),
+    ]
+)
+
+
+def fingerprint_failures(tables: Tables) -> None:
+    """Write `data_quality/failures.fingerprints.parquet`: table, branch, known_month, rows, hash of failing rows."""
+    found: list[tuple[str, str | None, str | None, int, str]] = []
+    if tables.failures_path.exists():
+        failures = tables.con.read_parquet(str(tables.failures_path))
+        for table in sorted(failures.select("table").distinct().execute()["table"]):
+            found += _of_table(tables, failures, table)
+    columns = list(zip(*found, strict=True)) or [[]] * len(_SCHEMA)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
+    with files.replacing(tables.failures_path.with_suffix(".fingerprints.parquet")) as temporary:
+        pq.write_table(pa.table(arrays, schema=_SCHEMA), temporary)
+
+
+def _of_table(tables: Tables, failures: ibis.Table, table: str) -> list[tuple[str, str | None, str | None, int, str]]:
+    rows = tables.raw(table)
+    known = tables.known_date(table)
+    month = rows[known].cast("date").strftime("%Y-%m") if known else ibis.null("string")
+    branch = rows["branch"] if "branch" in rows.columns else ibis.null("string")
+    own = failures.filter(failures["table"] == table).drop("table")
+    joined = own.join(rows.select("_row", branch_=branch, month_=month), "_row")
+    hashed = (joined["_row"].cast("string") + joined["rule"] + joined["set_aside"].cast("string")).hash()
+    grouped = (
+        joined.mutate(hash_=hashed).group_by(["branch_", "month_"]).agg(n=joined.count(), h=ibis._["hash_"].bit_xor())
+    )
+    frame = grouped.order_by(["branch_", "month_"]).execute()
+    return [
+        (
+            table,
+            None if row.branch_ != row.branch_ else row.branch_,
+            None if row.month_ != row.month_ else row.month_,
+            int(row.n),
+            str(row.h),
+        )
+        for row in frame.itertuples(index=False)
+    ]
