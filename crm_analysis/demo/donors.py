@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -24,12 +24,14 @@ _INTERESTS = ("아동 교육", "식수", "의료 지원", "재난 구호", "노�
 _DAY = np.timedelta64(1, "D")
 
 
-def day(value: object) -> np.datetime64:
+def day(value: Any) -> np.datetime64:
     """A date as numpy counts days."""
     return np.datetime64(value, "D")
 
 
-def pick(rng: np.random.Generator, choices: tuple[str, ...], n: int, shares: tuple[float, ...] | None = None) -> list:
+def pick(
+    rng: np.random.Generator, choices: tuple[str, ...], n: int, shares: tuple[float, ...] | None = None
+) -> np.ndarray:
     """`n` draws from short texts."""
     return np.array(choices, dtype=object)[rng.choice(len(choices), n, p=shares)]
 
@@ -86,7 +88,9 @@ def _attributes(rng: np.random.Generator, truth: Truth, frame: pd.DataFrame) -> 
             "motive": np.where(known[:, 0], pick(rng, _MOTIVES, n), None),
             "stay_reason": np.where(known[:, 1], pick(rng, _STAY, n), None),
             "interests": np.where(known[:, 2], pick(rng, _INTERESTS, n), None),
-            "attitude_recorded": np.where(known.any(axis=1), joined + np.minimum(days_known, 30) * _DAY, np.datetime64("NaT")),
+            "attitude_recorded": np.where(
+                known.any(axis=1), joined + np.minimum(days_known, 30) * _DAY, np.datetime64("NaT")
+            ),
             "verified": verified,
             "status": np.where(returned, "returned", "valid"),
             "mail": mail,

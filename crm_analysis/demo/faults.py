@@ -23,13 +23,19 @@ def counted(faults: Faults, name: str, scale: float) -> int:
 def transaction_rows(rng: np.random.Generator, world: World) -> pd.DataFrame:
     """Payments as the branches wrote them down: numbered, a few refunded, and with every planted fault.
 
-    Adds number (of the transaction), recorded (day), refund_of (number or -1), branch_known, and fault (a label that
-    no file shows; '' for a sound row).
+    Adds number (of the transaction), channel, recorded (day), refund_of (number or -1), branch_known, and fault (a
+    label that no file shows; '' for a sound row).
     """
     faults, scale = world.truth.faults, world.scale
     rows = world.payments.assign(recorded=world.payments["day"], refund_of=-1, branch_known=True, fault="")
     rows["number"] = np.arange(1, len(rows) + 1)
-    gifts = rng.permutation(np.flatnonzero(((rows["kind"] == "gift") & (rows["donor"] >= 0) & (rows["amount"] < 500_000)).to_numpy()))
+    online = rng.random(len(rows)) < 0.55
+    rows["channel"] = np.select(
+        [rows["kind"] == "dues", rows["donor"] < 0, online], ["CMS", "모금함", "홈페이지"], "계좌이체"
+    )
+    gifts = rng.permutation(
+        np.flatnonzero(((rows["kind"] == "gift") & (rows["donor"] >= 0) & (rows["amount"] < 500_000)).to_numpy())
+    )
     taken = iter(np.split(gifts, np.cumsum([counted(faults, name, scale) for name in (
         "orphans", "future_dated", "negative_gifts", "missing_branch", "restated", "exact_duplicates")])))  # fmt: skip
     orphans = rows.iloc[next(taken)].assign(fault="orphan")
@@ -79,7 +85,9 @@ def control_totals(rows: pd.DataFrame, world: World) -> pd.DataFrame:
     )
     branches = list(world.truth.branches)
     faults = world.truth.faults
-    wrong = (totals["branch"] == branches.index(faults.mismatch_branch)) & (totals["month"] == pd.Timestamp(faults.mismatch_month))
+    wrong = (totals["branch"] == branches.index(faults.mismatch_branch)) & (
+        totals["month"] == pd.Timestamp(faults.mismatch_month)
+    )
     totals.loc[wrong, "amount"] += faults.mismatch_amount * max(world.scale, 0.1)
     totals.loc[wrong, "rows"] += max(round(41 * world.scale), 1)
     totals["covered_to"] = totals["month"] + pd.offsets.MonthEnd(0)

@@ -82,7 +82,9 @@ def write_world(world: World, folder: Path) -> None:
         _small_tables(con, folder)
 
 
-def _copy(con: duckdb.DuckDBPyConnection, query: str, path: Path, encoding: str = "utf-8", blank_every: int = 0) -> None:
+def _copy(
+    con: duckdb.DuckDBPyConnection, query: str, path: Path, encoding: str = "utf-8", blank_every: int = 0
+) -> None:
     con.execute(f"COPY ({query}) TO '{path}' (HEADER, DELIMITER ',')")
     if encoding == "utf-8" and not blank_every:
         return
@@ -108,14 +110,13 @@ def _transactions(con: duckdb.DuckDBPyConnection, rng: np.random.Generator, worl
     rows = faults.transaction_rows(rng, world)
     totals = faults.control_totals(rows, world)
     rows["kind_ko"] = rows["kind"].map(_KIND_KO)
-    web = rng.random(len(rows))
-    rows["channel"] = np.select([rows["kind"] == "dues", rows["donor"] < 0, web < 0.55], ["CMS", "모금함", "홈페이지"], "계좌이체")
     con.register("rows", rows.drop(columns=["fault", "due", "kind"]))
     con.execute(f"""
         CREATE TEMP TABLE export AS
         SELECT b.id AS branch, {_id("T", "number")} AS txn, {_donor("donor")} AS donor,
             CASE WHEN branch_known THEN b.ko END AS ko, day::DATE AS day, amount, kind_ko, product,
-            nullif(campaign, '') AS campaign, {_id("M", "commitment")} AS commitment, CASE WHEN restricted THEN 'Y' ELSE 'N' END AS restricted,
+            nullif(campaign, '') AS campaign, {_id("M", "commitment")} AS commitment,
+            CASE WHEN restricted THEN 'Y' ELSE 'N' END AS restricted,
             list_amount, discount, channel, {_id("T", "refund_of")} AS refund_of, recorded::DATE AS recorded
         FROM rows JOIN branches b ON b.code = rows.branch
         ORDER BY b.code, recorded, number, amount""")  # fmt: skip
@@ -135,7 +136,8 @@ def _transactions(con: duckdb.DuckDBPyConnection, rng: np.random.Generator, worl
     _copy(con, """
         SELECT 'transactions' AS "table", b.id AS branch, month::DATE AS month, rows, round(amount)::BIGINT AS amount,
             '재무팀' AS source, covered_to::DATE AS covered_to
-        FROM totals JOIN branches b ON b.code = totals.branch ORDER BY b.code, month""", folder / "control_totals.csv")  # fmt: skip
+        FROM totals JOIN branches b ON b.code = totals.branch
+        ORDER BY b.code, month""", folder / "control_totals.csv")  # fmt: skip
     con.execute("DROP TABLE export")
 
 
@@ -265,8 +267,10 @@ def _service(con: duckdb.DuckDBPyConnection, world: World, folder: Path) -> None
     con.register("cases", world.cases.assign(number=np.arange(1, len(world.cases) + 1)))
     _copy(con, f"""
         SELECT {_id("K", "number")} AS contact_id, b.id AS branch, day::DATE AS occurred_at, channel, direction,
-            {_donor("donor")} AS customer_id, touchpoint, element, nullif(campaign, '') AS campaign_id, cost::BIGINT AS cost
-        FROM contacts JOIN branches b ON b.code = contacts.branch ORDER BY number""", folder / "contacts.csv")  # fmt: skip
+            {_donor("donor")} AS customer_id, touchpoint, element, nullif(campaign, '') AS campaign_id,
+            cost::BIGINT AS cost
+        FROM contacts JOIN branches b ON b.code = contacts.branch
+        ORDER BY number""", folder / "contacts.csv")  # fmt: skip
     _copy(con, f"""
         SELECT {_id("C", "number")} AS case_id, b.id AS branch, strftime(received_at, '%Y-%m-%d %H:%M') AS received_at,
             channel, kind, {_donor("donor")} AS customer_id, topic, company_at_fault, severity, remedy,
@@ -279,7 +283,9 @@ def _small_tables(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
     rows = [(branch, *row) for branch, row in _BRANCH_ROWS.items()]
     con.register("branch_rows", pd.DataFrame(rows, columns=["branch", "name", "opened_on", "peer_group"]))
     con.register("targets", pd.DataFrame(_TARGETS, columns=["measure", "period", "value", "branch", "kind"]))
-    _copy(con, "SELECT branch, name, opened_on, NULL AS closed_on, peer_group FROM branch_rows", folder / "branches.csv")
+    _copy(
+        con, "SELECT branch, name, opened_on, NULL AS closed_on, peer_group FROM branch_rows", folder / "branches.csv"
+    )
     _copy(con, f"""
         SELECT measure, period, value, branch, kind, '{END.year}년 사업계획' AS source FROM targets""",
         folder / "targets.csv")  # fmt: skip

@@ -19,7 +19,8 @@ _FAILURES = ("잔액부족", "카드만료", "한도초과", "해지계좌")
 _END_REASONS = ("경제 사정", "연락 두절", "다른 단체 후원", "불만", "기타")
 _UNPAID_MONTHS_BILLED = 12
 COLUMNS = (
-    "donor", "day", "amount", "kind", "commitment", "due", "campaign", "product", "list_amount", "discount", "restricted",
+    "donor", "day", "amount", "kind", "commitment", "due", "campaign", "product", "list_amount", "discount",
+    "restricted",
 )  # fmt: skip
 
 

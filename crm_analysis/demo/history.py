@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 
@@ -20,7 +22,7 @@ class History:
         self._keys = key[order]
         self._sums = np.concatenate([[0.0], np.cumsum(known["amount"].to_numpy(float)[order])])
 
-    def _positions(self, donor: np.ndarray, when: np.ndarray, side: str) -> np.ndarray:
+    def _positions(self, donor: np.ndarray, when: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
         key = np.asarray(donor, dtype="int64") * _SPAN + np.asarray(when, "M8[D]").astype("int64")
         return np.searchsorted(self._keys, key, side=side)
 

@@ -82,7 +82,9 @@ def _assign(
     order = pd.DataFrame({"group": group, "draw": rng.random(n)})
     rank = order.groupby("group")["draw"].rank(method="first")
     size = order.groupby("group")["draw"].transform("size")
-    control = (rank <= np.floor(size * campaign.holdout + rng.random())).to_numpy() if campaign.holdout else np.zeros(n, bool)
+    control = (
+        (rank <= np.floor(size * campaign.holdout + rng.random())).to_numpy() if campaign.holdout else np.zeros(n, bool)
+    )
     span = int((day(campaign.ends_on) - day(campaign.starts_on)).astype(int))
     first = day(campaign.starts_on)
     assigned = np.full(n, first)
@@ -148,7 +150,9 @@ def simulate_costs(rng: np.random.Generator, truth: Truth, members: pd.DataFrame
     lines: list[dict[str, object]] = []
 
     def add(when: object, category: str, amount: float, planned: float, **more: object) -> None:
-        lines.append({"day": day(when), "category": category, "amount": round(amount), "planned": round(planned), **more})
+        lines.append(
+            {"day": day(when), "category": category, "amount": round(amount), "planned": round(planned), **more}
+        )
 
     for campaign in truth.campaigns.values():
         treated = int(((members["campaign"] == campaign.campaign_id) & (members["arm"] == "treated")).sum())
@@ -185,7 +189,12 @@ def simulate_prospects(rng: np.random.Generator, donors: pd.DataFrame, truth: Tr
     frame = pd.DataFrame(
         {
             "branch": branch,
-            "source": pick(rng, ("홈페이지", "거리모금", "지인소개", "방송", "기업행사"), len(branch), (0.31, 0.27, 0.16, 0.14, 0.12)),
+            "source": pick(
+                rng,
+                ("홈페이지", "거리모금", "지인소개", "방송", "기업행사"),
+                len(branch),
+                (0.31, 0.27, 0.16, 0.14, 0.12),
+            ),
             "first": np.maximum(first, day(START)),
             "donor": np.concatenate([recent, np.full(others, -1)]),
         }

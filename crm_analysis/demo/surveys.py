@@ -118,7 +118,9 @@ def _with_items(rng: np.random.Generator, answers: pd.DataFrame) -> pd.DataFrame
     answers["gift_use"] = given_level(_DELIGHTS)
     answers["transfers"] = given_level(_ANNOYS)
     trouble = (answers["branch"] == 1) & (rng.random(n) < _BUSAN_TRANSFER_TROUBLE)
-    answers["transfers"] = np.where(trouble, np.minimum(answers["transfers"], rng.integers(1, 4, n)), answers["transfers"])
+    answers["transfers"] = np.where(
+        trouble, np.minimum(answers["transfers"], rng.integers(1, 4, n)), answers["transfers"]
+    )
     answers["courtesy"] = given_level(_WEAK)
     answers["information"] = given_level(_EVEN)
     answers["recommend"] = np.clip(np.round(2 * level + 0.2 + rng.normal(0, 1.7, n)), 0, 10).astype(int)

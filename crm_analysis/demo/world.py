@@ -118,7 +118,10 @@ def _cut_dues(planted: Truth, people: pd.DataFrame, due: pd.DataFrame) -> pd.Dat
 
 
 def _cut_members(members: pd.DataFrame) -> pd.DataFrame:
-    cut = {name: members[name].where(members[name] <= pd.Timestamp(END)) for name in ("contacted", "delivered", "responded")}
+    cut = {
+        name: members[name].where(members[name] <= pd.Timestamp(END))
+        for name in ("contacted", "delivered", "responded")
+    }
     return members.assign(**cut)
 
 
