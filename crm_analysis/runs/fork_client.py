@@ -29,7 +29,10 @@ def main() -> int:
         if os.getppid() != parent:
             return 1
         if readable:
-            chunk = server.recv(100)
+            try:
+                chunk = server.recv(100)
+            except OSError:
+                return 1
             if not chunk:
                 return 1
             answer += chunk

@@ -23,7 +23,6 @@ from pathlib import Path
 
 def preload(names: list[str]) -> None:
     """Import modules, or as much of `package.module.name` as is one; the kernel will say what cannot be imported."""
-    warnings.simplefilter("ignore")
     for wanted in ["ipykernel.kernelapp", "ipykernel.ipkernel", "IPython.core.interactiveshell", *names]:
         name = wanted
         while name:
@@ -37,7 +36,6 @@ def preload(names: list[str]) -> None:
     # the drawing back end hooks itself into the kernel that first imports it
     for name in [name for name in sys.modules if name.startswith("matplotlib_inline")]:
         del sys.modules[name]
-    warnings.resetwarnings()
 
 
 def threads() -> int:
@@ -50,10 +48,10 @@ class Server:
 
     def __init__(self, listener: socket.socket) -> None:
         self.kernels: dict[int, socket.socket | None] = {}  # None: the client went away, the kernel was killed
-        self.wake, wake_in = socket.socketpair()
-        for end in (self.wake, wake_in):
+        self.wake, self.wake_in = socket.socketpair()
+        for end in (self.wake, self.wake_in):
             end.setblocking(False)
-        signal.set_wakeup_fd(wake_in.fileno(), warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self.wake_in.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.listener = listener
@@ -104,7 +102,7 @@ class Server:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            for end in (client, self.listener, self.wake, *self.kernels.values()):
+            for end in (client, self.listener, self.wake, self.wake_in, *self.kernels.values()):
                 if end:
                     end.close()
             os.setsid()
@@ -157,7 +155,8 @@ def _signal(pid: int, number: int) -> None:
 def main() -> int:
     """Import, check, serve."""
     with socket.socket(fileno=int(sys.argv[1])) as listener:
-        preload(json.loads(sys.stdin.buffer.raw.readline()))
+        with warnings.catch_warnings(action="ignore"):
+            preload(json.loads(sys.stdin.buffer.raw.readline()))
         if threads() != 1:
             return 3
         gc.collect()
@@ -167,4 +166,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    os._exit(main())

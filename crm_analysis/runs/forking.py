@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import crm_analysis
+
 # Imported before forking although no module names them: what lies behind the first query and the first figure.
 _BEHIND = ("ibis.backends.duckdb", "matplotlib.figure", "matplotlib.backends.backend_svg", "pyarrow.parquet")
 # Slow to import, and not for notebooks.
@@ -20,8 +22,12 @@ _LONGEST_SOCKET_PATH = 100
 
 def environment(runtime: Path) -> dict[str, str]:
     """A kernel's variables: UTF-8, one thread per numeric library, reproducible hashes, nobody's own settings."""
+    checkout = Path(crm_analysis.__file__).parents[1]  # kernels use the code that was fingerprinted, and no other copy
+    own = [str(checkout)] if checkout.name != "site-packages" else []
+    path = os.pathsep.join([*own, *filter(None, [os.environ.get("PYTHONPATH")])])
     unwanted = ("PYTHONDONTWRITEBYTECODE", "PYTHONWARNINGS", "PYTHONSTARTUP")
     return {name: value for name, value in os.environ.items() if name not in unwanted} | {
+        "PYTHONPATH": path,
         "PYTHONUTF8": "1",
         "PYTHONHASHSEED": "0",
         "OMP_NUM_THREADS": "1",
@@ -31,6 +37,7 @@ def environment(runtime: Path) -> dict[str, str]:
         "JUPYTER_CONFIG_DIR": str((runtime / "jupyter").resolve()),
         "JUPYTER_RUNTIME_DIR": str((runtime / "jupyter").resolve()),
         "SOURCE_DATE_EPOCH": "0",
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pyarrow's allocator would start a thread; no fork then
     }
 
 

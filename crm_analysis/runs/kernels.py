@@ -12,6 +12,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import zmq
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import Dict, Unicode
@@ -40,7 +41,10 @@ class RunKernelManager(AsyncKernelManager):
         start = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         if self.fork_socket:
             start = [sys.executable, "-I", "-S", str(CLIENT), self.fork_socket, "-f", "{connection_file}"]
-        return KernelSpec(argv=start, display_name="Python 3", language="python", interrupt_mode="signal")
+        encrypted = {"supported_encryption": ["curve"]}
+        return KernelSpec(
+            argv=start, display_name="Python 3", language="python", interrupt_mode="signal", metadata=encrypted
+        )
 
     async def start_kernel(self, **settings: Any) -> None:
         """Start with the run's own environment variables."""
@@ -50,4 +54,5 @@ class RunKernelManager(AsyncKernelManager):
 def config(job: Job, fork_socket: str) -> Config:
     """What papermill hands to the kernel manager; connections are encrypted where the libraries can."""
     own = {"fork_socket": fork_socket, "runtime": str(job.runtime), "variables": dict(job.variables)}
-    return Config({"RunKernelManager": own, "KernelManager": {"transport_encryption": "auto"}})
+    own["transport_encryption"] = "required" if zmq.has("curve") else "disabled"
+    return Config({"RunKernelManager": own})

@@ -117,6 +117,11 @@ class Sources:
         if any(self._known.get(name) != entry for name, entry in self._fresh.items()):
             files.write_json(self.memory, self._fresh)
 
+    @staticmethod
+    def others(code: str) -> list[str]:
+        """What `code` itself imports from outside the package and the standard library."""
+        return _read(code, "")["others"]
+
     def closure(self, code: str) -> list[dict[str, Any]]:
         """Entries of every module of the package that `code` reaches through imports, sorted by name."""
         reached: dict[str, dict[str, Any]] = {}

@@ -119,6 +119,7 @@ def plan(
             "modules": digest([[(entry["name"], entry["sha"]) for entry in closure], page_files]),
             "profile": digest(keys.settings_used(profile, closure)),
         }
+        preload |= dict.fromkeys(sources.others(notebook.code))
         preload |= dict.fromkeys(name for entry in closure for name in [entry["name"], *entry["others"]])
     sources.save()
 
