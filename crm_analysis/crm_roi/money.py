@@ -153,7 +153,9 @@ def _bootstrap(
     return float(low), float(high)
 
 
-def net_influence(treated_margin: ArrayLike, control_margin: ArrayLike, treated_cost: ArrayLike) -> Sequence[np.ndarray]:
+def net_influence(
+    treated_margin: ArrayLike, control_margin: ArrayLike, treated_cost: ArrayLike
+) -> Sequence[np.ndarray]:
     """Each unit's influence on the programme's net, treated first, then control; they sum to zero within an arm.
 
     The sum of squares over customers, those of several programmes added up first, is the variance of a portfolio's net.

@@ -1,0 +1,377 @@
+"""Finished frames: what the chapter's charts draw and its tables print."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from crm_analysis import style
+from crm_analysis.crm_roi import words
+from crm_analysis.crm_roi.evaluation import CampaignResult, Evaluation
+from crm_analysis.crm_roi.gate import Check
+from crm_analysis.language import _
+
+__all__ = [
+    "cost_plan",
+    "cost_plan_table",
+    "effects_table",
+    "gate_table",
+    "ledger_table",
+    "money_table",
+    "portfolio_dots",
+    "portfolio_table",
+    "uncontrolled_table",
+    "waterfall",
+    "waterfall_table",
+]
+
+
+def portfolio_dots(evaluation: Evaluation) -> pd.DataFrame:
+    """Per closed campaign: name, roi, low, high (ratios; empty where not stated), verdict, note."""
+    rows = []
+    for result in evaluation.closed:
+        roi = result.roi
+        rows.append(
+            {
+                "name": result.name,
+                "roi": roi.roi if roi else math.nan,
+                "low": roi.roi_low if roi and roi.roi_low is not None else math.nan,
+                "high": roi.roi_high if roi and roi.roi_high is not None else math.nan,
+                "verdict": result.verdict,
+                "note": _("n {n}").format(n=style.number(result.n_treated + result.n_control))
+                if roi
+                else words.state(result.state),
+            }
+        )
+    frame = pd.DataFrame(rows, columns=["name", "roi", "low", "high", "verdict", "note"])
+    return frame.sort_values("roi", ascending=False, na_position="last", ignore_index=True)
+
+
+def portfolio_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Every campaign known to the page, with its result or the reason why there is none."""
+    rows = []
+    for result in evaluation.closed + evaluation.running:
+        roi = result.roi
+        money = _money(evaluation)
+        rows.append(
+            {
+                _("Programme"): style.plain(result.name),
+                _("Purpose"): words.programme(result.programme),
+                _("Treated"): _count(result.n_treated, evaluation, result.gate.n_assigned),
+                _("Held out"): _count(result.n_control, evaluation, result.gate.n_assigned),
+                _("Margin gained"): money(roi.incremental_margin if roi else None),
+                _("Cost"): money(roi.cost if roi else _charged(result)),
+                _("Net"): _with_interval(money(roi.net), roi.net_low, roi.net_high, "money", evaluation)
+                if roi
+                else style.DASH,
+                _("ROI"): _with_interval(style.percent(roi.roi, 0), roi.roi_low, roi.roi_high, "share", evaluation)
+                if roi
+                else style.DASH,
+                _("Chance that it earned"): _chance(roi.probability_earned) if roi else style.DASH,
+                _("Result"): _result(result),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def waterfall(evaluation: Evaluation) -> pd.DataFrame:
+    """Steps from incremental amount to net over the measured campaigns: label, value, kind (step or total)."""
+    portfolio, ledger = evaluation.portfolio, evaluation.ledger
+    columns = ["label", "value", "kind"]
+    if portfolio is None or ledger is None:
+        return pd.DataFrame(columns=columns)
+    rows: list[tuple[str, float, str]] = [
+        (_("more paid because of the programmes"), portfolio.incremental_revenue, "step")
+    ]
+    handling = portfolio.incremental_margin - portfolio.incremental_revenue
+    if abs(handling) > 1e-9 * max(abs(portfolio.incremental_revenue), 1.0):
+        rows.append((_("goods and handling"), handling, "step"))
+    costs: dict[str, float] = {}
+    for result in evaluation.measured:
+        for code, amount in _cost_by_category(result).items():
+            costs[code] = costs.get(code, 0.0) + amount
+    ordered = sorted(costs.items(), key=lambda item: -item[1])
+    rows += [(words.category(code), -amount, "step") for code, amount in ordered if amount]
+    rows.append((_("net"), portfolio.net, "total"))
+    if portfolio.shared:
+        rows.append((_("shared systems and data"), -portfolio.shared, "step"))
+        rows.append((_("net after shared costs"), portfolio.net - portfolio.shared, "total"))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def waterfall_table(evaluation: Evaluation) -> pd.DataFrame:
+    """The waterfall's numbers as text."""
+    frame = waterfall(evaluation)
+    return pd.DataFrame(
+        {_("Step"): frame["label"], _("Amount"): [_money(evaluation)(value) for value in frame["value"]]}
+    )
+
+
+def cost_plan(evaluation: Evaluation) -> pd.DataFrame:
+    """Planned and actual cost of each closed campaign (whole campaign, all branches): name, planned, actual, unplanned."""
+    rows = [
+        (result.name, result.cost.planned, result.cost.actual, result.cost.unplanned)
+        for result in evaluation.closed
+        if result.cost is not None and not result.cost.estimated and result.cost.planned is not None
+    ]
+    return pd.DataFrame(rows, columns=["name", "planned", "actual", "unplanned"])
+
+
+def cost_plan_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Planned and actual cost as text."""
+    money = _money(evaluation)
+    frame = cost_plan(evaluation)
+    return pd.DataFrame(
+        {
+            _("Programme"): [style.plain(name) for name in frame["name"]],
+            _("Planned"): [money(value) for value in frame["planned"]],
+            _("Actual"): [money(value) for value in frame["actual"]],
+            _("Of which nobody planned"): [money(value) for value in frame["unplanned"]],
+        }
+    )
+
+
+def gate_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Every check of every closed campaign, with what it found."""
+    rows = [
+        {
+            _("Programme"): style.plain(result.name),
+            _("Check"): words.check(item.code),
+            _("Result"): words.check_status(item.status),
+            _("Found"): _found(item, evaluation),
+        }
+        for result in evaluation.closed
+        for item in result.gate.checks
+    ]
+    return pd.DataFrame(rows)
+
+
+def effects_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Effects per member: plain and adjusted for value before."""
+    rows = []
+    for result in evaluation.closed:
+        for effect in result.effects:
+            unit = {"active": "points", "n_orders": "ratio"}.get(effect.metric, "money")
+            plain, adjusted, lin = effect.plain, effect.adjusted, effect.lin
+            level = "share" if unit == "points" else unit
+            rows.append(
+                {
+                    _("Programme"): style.plain(result.name),
+                    _("Per member"): words.metric(effect.metric),
+                    _("Treated"): style.value(plain.mean_treated, level, evaluation.currency),
+                    _("Held out"): style.value(plain.mean_control, level, evaluation.currency),
+                    _("Difference"): _estimate(plain, unit, evaluation),
+                    _("CUPED"): _estimate(adjusted, unit, evaluation),
+                    _("Lin"): _estimate(lin, unit, evaluation),
+                }
+            )
+        if result.capped is not None:
+            rows.append(
+                {
+                    _("Programme"): style.plain(result.name),
+                    _("Per member"): _("Contribution margin, capped"),
+                    _("Treated"): style.money(result.capped.mean_treated, evaluation.currency),
+                    _("Held out"): style.money(result.capped.mean_control, evaluation.currency),
+                    _("Difference"): _estimate(result.capped, "money", evaluation),
+                    _("CUPED"): style.DASH,
+                    _("Lin"): style.DASH,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def money_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Break-even points and the cross-check of each measured campaign."""
+    money = _money(evaluation)
+    rows = []
+    for result in evaluation.measured:
+        roi = result.roi
+        assert roi is not None
+        bootstrap = style.interval(roi.bootstrap_low, roi.bootstrap_high, "share", digits=0)
+        rows.append(
+            {
+                _("Programme"): style.plain(result.name),
+                _("Margin gained per member"): money(roi.margin_per_treated),
+                _("Cost per member"): money(roi.cost_per_treated),
+                _("Break-even cost of a contact"): _break_even(roi.break_even_contact_cost, evaluation),
+                _("Cost per extra payment"): money(result.cost_per_extra_order),
+                _("Reached"): style.percent(result.delivered_share, 0),
+                _("ROI, Fieller 95 %"): style.interval(roi.roi_low, roi.roi_high, "share", digits=0),
+                _("ROI, bootstrap 95 %"): bootstrap,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def ledger_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Cost lines of the closed campaigns by category, planned and actual, whole campaign."""
+    money = _money(evaluation)
+    rows = []
+    for result in evaluation.closed:
+        if evaluation.ledger is None or result.cost is None:
+            continue
+        if result.cost.estimated:
+            rows.append(
+                _ledger_row(
+                    result.name,
+                    _("contacts, at the campaign's cost of one contact"),
+                    style.DASH,
+                    money(result.cost.actual),
+                    style.DASH,
+                )
+            )
+            continue
+        lines = evaluation.ledger.lines
+        mine = lines[lines["campaign_id"] == result.campaign_id]
+        for code, group in mine.groupby("category", sort=True):
+            planned = group["planned_amount"].astype(float)
+            total = float(planned.sum()) if planned.notna().any() else None
+            over = float(group["amount"].sum()) - (total or 0.0)
+            rows.append(
+                _ledger_row(
+                    result.name,
+                    words.category(str(code)),
+                    money(total),
+                    money(float(group["amount"].sum())),
+                    money(over) if evaluation.ledger.has_plan else style.DASH,
+                )
+            )
+    return pd.DataFrame(rows)
+
+
+def uncontrolled_table(evaluation: Evaluation) -> pd.DataFrame:
+    """What can be said of campaigns without control; nothing in it is an effect."""
+    money = _money(evaluation)
+    rows = []
+    for result in evaluation.closed:
+        found = result.uncontrolled
+        if found is None:
+            continue
+        own = style.interval(found.own_lift_low, found.own_lift_high, "share", digits=0) if found.n_own else style.DASH
+        rows.append(
+            {
+                _("Programme"): style.plain(result.name),
+                _("Treated"): _count(result.n_treated, evaluation, result.gate.n_assigned),
+                _("Cost per member"): money(found.cost_per_treated),
+                _("Margin per member, as long before"): money(found.margin_before),
+                _("Margin per member, in the window"): money(found.margin_in_window),
+                _("Lift that would break even"): style.percent(found.break_even_lift, 0),
+                _("Lifts of own controlled programmes"): own,
+                _("Hold out next time"): _("{share} ({n})").format(
+                    share=style.percent(found.holdout_share, 0), n=style.number(found.n_holdout)
+                ),
+                _("Smallest ROI then seen"): style.percent(found.detectable_roi, 0),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _ledger_row(name: str, category: str, planned: str, actual: str, over: str) -> dict[str, str]:
+    return {
+        _("Programme"): style.plain(name),
+        _("Cost"): category,
+        _("Planned"): planned,
+        _("Actual"): actual,
+        _("Over the plan"): over,
+    }
+
+
+def _charged(result: CampaignResult) -> float | None:
+    if result.cost is None:
+        return None
+    return result.cost.charged if result.n_treated else result.cost.actual
+
+
+def _cost_by_category(result: CampaignResult) -> dict[str, float]:
+    assert result.cost is not None
+    units = result.gate.units
+    discount = float(units.loc[units["arm"] == "treated", "discount"].sum())
+    found = dict(result.cost.charged_categories)
+    return found | ({"discount": discount} if discount else {})
+
+
+def _money(evaluation: Evaluation):  # noqa: ANN202 - a formatter
+    return lambda amount: style.money(amount, evaluation.currency)
+
+
+def _with_interval(text: str, low: float | None, high: float | None, unit: str, evaluation: Evaluation) -> str:
+    if low is None or high is None:
+        return text
+    digits = 0 if unit == "share" else None
+    return _("{value} ({interval})").format(
+        value=text, interval=style.interval(low, high, unit, evaluation.currency, digits)
+    )
+
+
+def _estimate(found, unit: str, evaluation: Evaluation) -> str:  # noqa: ANN001
+    if found is None:
+        return style.DASH
+    return _with_interval(
+        style.value(found.difference, unit, evaluation.currency), found.low, found.high, unit, evaluation
+    )
+
+
+def _break_even(cost: float | None, evaluation: Evaluation) -> str:
+    """A contact that would have to cost less than nothing has no break-even."""
+    return _("none") if cost is not None and cost < 0 else style.money(cost, evaluation.currency)
+
+
+def _chance(probability: float) -> str:
+    if 0.005 <= probability <= 0.995:
+        return style.percent(probability, 0)
+    return f"< {style.percent(0.01, 0)}" if probability < 0.5 else f"> {style.percent(0.99, 0)}"
+
+
+def _count(n: int, evaluation: Evaluation, assigned: int) -> str:
+    if 0 < n < evaluation.min_cell:
+        return f"< {evaluation.min_cell}"
+    return style.DASH if n == 0 and assigned > 0 else style.number(n)
+
+
+def _result(result: CampaignResult) -> str:
+    if result.state == "too_early":
+        return _("too early until {day}").format(day=style.day(result.closes_on))
+    return words.verdict(result.verdict) if result.roi is not None else words.state(result.state)
+
+
+def _found(item: Check, evaluation: Evaluation) -> str:
+    numbers = item.numbers
+    match item.code:
+        case "one_row":
+            return _("{n} assigned more than once, counted once").format(n=style.number(numbers["n"]))
+        case "both_arms":
+            return _("{n} left out of both arms").format(n=style.number(numbers["n"]))
+        case "early_response":
+            return _("{n} responses dated before, not used").format(n=style.number(numbers["n"]))
+        case "sample_ratio":
+            return _("{treated} to {control}, planned {share} treated, {p}").format(
+                treated=style.number(numbers["treated"]),
+                control=style.number(numbers["control"]),
+                share=style.percent(numbers["planned"], 0),
+                p=style.p_value(numbers["p"]),
+            )
+        case "follow_up":
+            return _("left out as not measurable: {treated} treated, {control} held out").format(
+                treated=style.number(numbers["treated"]), control=style.number(numbers["control"])
+            )
+        case "size":
+            return _("{treated} treated, {control} held out").format(
+                treated=style.number(numbers["treated"]), control=style.number(numbers["control"])
+            )
+        case "balance_value":
+            return _("{treated} and {control} a year before, {p}").format(
+                treated=style.money(numbers["treated"], evaluation.currency),
+                control=style.money(numbers["control"], evaluation.currency),
+                p=style.p_value(numbers["p"]),
+            )
+        case "balance_tenure":
+            return _("{treated} and {control} days, {p}").format(
+                treated=style.number(numbers["treated"]),
+                control=style.number(numbers["control"]),
+                p=style.p_value(numbers["p"]),
+            )
+        case _:
+            return _("{n} of {of} members were treated by another one meanwhile").format(
+                n=style.number(numbers["n"]), of=style.number(numbers["of"])
+            )

@@ -1,0 +1,182 @@
+"""Whether a campaign's members allow a causal answer: the checks before any effect is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from crm_analysis.estimators.designs import sample_ratio
+from crm_analysis.estimators.means import welch
+
+__all__ = ["Check", "Gate", "USUAL_TREATED_SHARES", "overlaps", "pass_gate"]
+
+USUAL_TREATED_SHARES = (0.5, 0.6, 0.65, 2 / 3, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
+EVEN_WITHIN = 0.08
+"""A treated share this near to one half is taken for a planned half."""
+MOST_IN_BOTH_ARMS = 0.05
+LARGE_IMBALANCE = 0.1
+"""Standardised mean difference above which a covariate counts as different between the arms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: `status` is passed, noted (counted, the result stands) or failed (no return is stated)."""
+
+    code: str
+    status: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The checks of one campaign, and the members that may be compared.
+
+    `state` is measured, or the reason why nothing is: no_members, not_causal (nobody was held out), no_treated,
+    small_control, blocked, not_measurable. `units` has one row per member that counts.
+    """
+
+    state: str
+    checks: tuple[Check, ...]
+    units: pd.DataFrame
+    n_assigned: int
+    n_not_measurable: int
+
+
+def pass_gate(
+    members: pd.DataFrame,
+    *,
+    min_control: int,
+    sample_ratio_alpha: float,
+    planned_treated_share: float | None = None,
+    overlapping: frozenset[str] = frozenset(),
+) -> Gate:
+    """Check one campaign's members (columns of `outcomes.outcome_expression`, plus `measurable`).
+
+    Customers assigned twice to one arm count once, by their first assignment; customers in both arms are left out of
+    both, and block the result when they are more than 5 %; members whose window is not covered by their branch's data
+    are left out of both arms and counted, never taken for zero. The sample-ratio check runs on assigned counts, against
+    the planned treated share, or the usual share nearest to it where none is given.
+    """
+    n_assigned = len(members)
+    if n_assigned == 0:
+        return Gate("no_members", (), members, 0, 0)
+    both = members["n_arms"] > 1
+    repeated = ~both & (members["n_rows"] > 1)
+    units = members[~both]
+    checks = [
+        Check("one_row", "noted" if repeated.any() else "passed", {"n": int(repeated.sum())}),
+        Check("both_arms", _status(both.mean() > MOST_IN_BOTH_ARMS, bool(both.any())), {"n": int(both.sum())}),
+    ]
+    early = units["responded_on"] < units["assigned_on"]
+    checks.append(Check("early_response", "noted" if early.any() else "passed", {"n": int(early.sum())}))
+    n_treated, n_control = _counts(units)
+    seen = units[units["measurable"].astype(bool)]
+    n_lost = len(units) - len(seen)
+    if n_control == 0 or n_treated == 0:
+        state = "not_causal" if n_control == 0 else "no_treated"
+        if seen.empty:
+            state = "not_measurable"
+        return Gate(state, tuple(checks), seen, n_assigned, n_lost)
+    checks.append(_sample_ratio(n_treated, n_control, planned_treated_share, sample_ratio_alpha))
+    checks.append(_follow_up(units, seen, sample_ratio_alpha))
+    seen_treated, seen_control = _counts(seen)
+    enough = seen_control >= min_control and seen_treated >= min_control
+    checks.append(Check("size", _status(not enough), {"treated": seen_treated, "control": seen_control}))
+    if enough:
+        checks += [
+            _balance(seen, "margin_before", "balance_value"),
+            _balance(seen.assign(tenure_days=_tenure(seen)), "tenure_days", "balance_tenure"),
+        ]
+    n_overlap = int(seen["customer_id"].isin(overlapping).sum())
+    checks.append(Check("overlap", "noted" if n_overlap else "passed", {"n": n_overlap, "of": len(seen)}))
+    return Gate(_state(checks, seen), tuple(checks), seen, n_assigned, n_lost)
+
+
+def overlaps(members: pd.DataFrame) -> dict[str, frozenset[str]]:
+    """Per campaign, its members who were treated by another campaign while their outcome window was open."""
+    found: dict[str, frozenset[str]] = {key: frozenset() for key in members["campaign_id"].unique()}
+    several = members[members.duplicated("customer_id", keep=False)]
+    columns = ["campaign_id", "customer_id", "assigned_on", "window_end"]
+    treated = several.loc[several["arm"] == "treated", columns]
+    pairs = several[columns].merge(treated, on="customer_id", suffixes=("", "_other"))
+    pairs = pairs[
+        (pairs["campaign_id"] != pairs["campaign_id_other"])
+        & (pairs["assigned_on_other"] <= pairs["window_end"])
+        & (pairs["window_end_other"] >= pairs["assigned_on"])
+    ]
+    for key, group in pairs.groupby("campaign_id"):
+        found[str(key)] = frozenset(group["customer_id"])
+    return found
+
+
+def _state(checks: list[Check], seen: pd.DataFrame) -> str:
+    failed = {check.code for check in checks if check.status == "failed"}
+    if failed - {"size"}:
+        return "blocked"
+    if seen.empty:
+        return "not_measurable"
+    return "small_control" if "size" in failed else "measured"
+
+
+def _status(failed: bool, noted: bool = False) -> str:
+    if failed:
+        return "failed"
+    return "noted" if noted else "passed"
+
+
+def _counts(units: pd.DataFrame) -> tuple[int, int]:
+    return int((units["arm"] == "treated").sum()), int((units["arm"] == "control").sum())
+
+
+def _sample_ratio(n_treated: int, n_control: int, planned: float | None, alpha: float) -> Check:
+    share = n_treated / (n_treated + n_control)
+    if planned is None:
+        planned = 0.5 if abs(share - 0.5) <= EVEN_WITHIN else _nearest_usual(share)
+    found = sample_ratio([n_treated, n_control], expected_shares=[planned, 1 - planned])
+    numbers = {
+        "treated": n_treated,
+        "control": n_control,
+        "planned": planned,
+        "chi2": found.chi2,
+        "p": found.p_value,
+    }
+    return Check("sample_ratio", _status(found.p_value < alpha), numbers)
+
+
+def _nearest_usual(share: float) -> float:
+    usual = USUAL_TREATED_SHARES + tuple(1 - s for s in USUAL_TREATED_SHARES)
+    return min(usual, key=lambda candidate: abs(candidate - share))
+
+
+def _follow_up(units: pd.DataFrame, seen: pd.DataFrame, alpha: float) -> Check:
+    """Whether one arm lost more members to follow-up than the other."""
+    assigned, kept = np.array(_counts(units)), np.array(_counts(seen))
+    lost = assigned - kept
+    if lost.sum() == 0:
+        return Check("follow_up", "passed", {"treated": 0, "control": 0, "p": 1.0})
+    p_value = 1.0
+    if kept.sum() > 0:
+        p_value = float(stats.chi2_contingency(np.vstack([kept, lost]), correction=False).pvalue)
+    numbers = {"treated": int(lost[0]), "control": int(lost[1]), "p": p_value}
+    return Check("follow_up", _status(p_value < alpha, noted=True), numbers)
+
+
+def _tenure(units: pd.DataFrame) -> pd.Series:
+    days = (units["assigned_on"] - units["first_on"]).dt.days.astype(float)
+    return days.clip(lower=0).fillna(0.0)
+
+
+def _balance(units: pd.DataFrame, column: str, code: str) -> Check:
+    treated = units.loc[units["arm"] == "treated", column].to_numpy(float)
+    control = units.loc[units["arm"] == "control", column].to_numpy(float)
+    found = welch(treated, control)
+    spread = float(np.sqrt((treated.var(ddof=1) + control.var(ddof=1)) / 2))
+    distance = found.difference / spread if spread > 0 else 0.0
+    p_value = 1.0 if found.p_value is None else found.p_value
+    numbers = {"treated": found.mean_treated, "control": found.mean_control, "distance": distance, "p": p_value}
+    uneven = abs(distance) > LARGE_IMBALANCE and p_value < 0.05
+    return Check(code, "noted" if uneven else "passed", numbers)

@@ -1,0 +1,177 @@
+"""From tables to one row per campaign and customer: arm, outcome in the window, value before, coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import ibis
+import pandas as pd
+
+if TYPE_CHECKING:
+    from crm_analysis.tables import Scope
+
+__all__ = ["campaigns", "member_outcomes", "outcome_expression"]
+
+_CAMPAIGN_COLUMNS = {
+    "campaign_id": "string",
+    "name": "string",
+    "programme": "string",
+    "starts_on": "date",
+    "ends_on": "date",
+    "window_days": "int64",
+    "branch": "string",
+    "randomisation_unit": "string",
+    "reward_kind": "string",
+    "contact_cost": "float64",
+    "planned_reach": "int64",
+    "owner": "string",
+}
+
+
+def campaigns(scope: Scope) -> pd.DataFrame:
+    """One row per campaign: the canonical columns (absent ones empty) and `closes_on`, the day its window is over.
+
+    `closes_on` is the last assignment plus `window_days`; without members the last contact day plus `window_days`.
+    """
+    table = with_columns(scope.table("campaigns"), _CAMPAIGN_COLUMNS)
+    frame = table.select(*_CAMPAIGN_COLUMNS).order_by("starts_on", "campaign_id").execute()
+    if scope.has("campaign_members"):
+        members = scope.table("campaign_members")
+        last = members.group_by("campaign_id").aggregate(last_assigned_on=members.assigned_on.max()).execute()
+        frame = frame.merge(last, on="campaign_id", how="left")
+    else:
+        frame["last_assigned_on"] = pd.NaT
+    opened = pd.to_datetime(frame["last_assigned_on"]).fillna(pd.to_datetime(frame["ends_on"]))
+    days = pd.to_timedelta(frame["window_days"].astype("float64").fillna(0), unit="D")
+    frame["closes_on"] = (opened + days).dt.date
+    for column in ("starts_on", "ends_on", "last_assigned_on"):
+        frame[column] = pd.to_datetime(frame[column]).dt.date
+    return frame
+
+
+def member_outcomes(scope: Scope, wanted: pd.DataFrame) -> pd.DataFrame:
+    """`outcome_expression` over a scope's tables for the campaigns of `wanted`, executed, with `observed_to` filled in.
+
+    `measurable` says whether the whole window of the member lies within what the member's branch has reported.
+    """
+    profile = scope.profile
+    frame = outcome_expression(
+        members=scope.table("campaign_members"),
+        transactions=scope.table("transactions"),
+        customers=scope.table("customers") if scope.has("customers") else None,
+        window_days={row.campaign_id: int(row.window_days) for row in wanted.itertuples(index=False)},
+        history_days=profile.roi.balance_history_days,
+        margin_rate=profile.margin.rate,
+        list_prices=profile.margin.list_prices,
+    ).execute()
+    dates = ("assigned_on", "last_assigned_on", "window_end", "responded_on", "delivered_on", "first_on")
+    for column in dates:
+        frame[column] = pd.to_datetime(frame[column])
+    covered = scope.coverage
+    ends = dict(zip(covered["branch"], pd.to_datetime(covered["last_covered_day"]), strict=True))
+    limit = pd.Timestamp(scope.period.end)
+    frame["observed_to"] = frame["branch"].map(ends).fillna(pd.Timestamp(scope.as_of)).clip(upper=limit)
+    frame["measurable"] = frame["window_end"] <= frame["observed_to"]
+    return frame.sort_values(["campaign_id", "customer_id"], ignore_index=True)
+
+
+def outcome_expression(
+    *,
+    members: ibis.Table,
+    transactions: ibis.Table,
+    customers: ibis.Table | None,
+    window_days: Mapping[str, int],
+    history_days: int,
+    margin_rate: float,
+    list_prices: bool = False,
+) -> ibis.Table:
+    """One row per campaign and customer, inside the engine.
+
+    The window runs from the day of assignment to `window_days` after it, both included: both arms count the same days.
+    Columns: campaign_id, customer_id, n_rows (assignments found), n_arms, arm, assigned_on, last_assigned_on,
+    window_end, stratum, delivered_on, responded_on, branch, first_on (joined, else first purchase), revenue, margin,
+    discount, n_orders (days with a purchase) in the window, and revenue_before, margin_before in the `history_days`
+    before the assignment. A member without a purchase has zeros: no purchase is an outcome.
+
+    Margin is the row's own (margin, or amount less cost), else `margin_rate` of the amount. With `list_prices` the
+    rate applies to the value before discount and the discount is returned apart, to be charged to the programme once.
+    """
+    units = _units(members, window_days)
+    rows = _priced(transactions, margin_rate=margin_rate, list_prices=list_prices)
+    joined = units.join(rows, "customer_id").filter(lambda t: t.on >= t.assigned_on - ibis.interval(days=history_days))
+    inside = (joined.on >= joined.assigned_on) & (joined.on <= joined.window_end)
+    before = joined.on < joined.assigned_on
+    sums = joined.group_by("campaign_id", "customer_id").aggregate(
+        revenue=joined.paid.sum(where=inside),
+        margin=joined.left.sum(where=inside),
+        discount=joined.discount.sum(where=inside),
+        n_orders=joined.on.nunique(where=inside & joined.is_order),
+        revenue_before=joined.paid.sum(where=before),
+        margin_before=joined.left.sum(where=before),
+    )
+    firsts = rows.group_by("customer_id").aggregate(bought_first=rows.on.min(), sold_by=rows.branch.argmax(rows.on))
+    result = units.left_join(sums, ["campaign_id", "customer_id"]).drop("campaign_id_right", "customer_id_right")
+    result = result.left_join(firsts, "customer_id").drop("customer_id_right")
+    if customers is not None:
+        owned = customers.group_by("customer_id").aggregate(
+            home=customers.branch.min(), joined_on=customers.joined_on.cast("date").min()
+        )
+        result = result.left_join(owned, "customer_id").drop("customer_id_right")
+    else:
+        result = result.mutate(home=ibis.null("string"), joined_on=ibis.null("date"))
+    money = ("revenue", "margin", "discount", "n_orders", "revenue_before", "margin_before")
+    return result.mutate(
+        branch=ibis.coalesce(result.home, result.sold_by),
+        first_on=ibis.coalesce(result.joined_on, result.bought_first),
+        **{name: result[name].fill_null(0) for name in money},
+    ).drop("home", "sold_by", "joined_on", "bought_first")
+
+
+def _units(members: ibis.Table, window_days: Mapping[str, int]) -> ibis.Table:
+    """One row per campaign and customer, with the end of the outcome window."""
+    members = with_columns(
+        members, {"stratum": "string", "delivered_on": "date", "responded_on": "date", "contacted_on": "date"}
+    )
+    wanted = members.filter(members.campaign_id.isin(list(window_days)) & members.customer_id.notnull())
+    units = wanted.group_by("campaign_id", "customer_id").aggregate(
+        n_rows=wanted.count(),
+        n_arms=wanted.arm.nunique(),
+        arm=wanted.arm.min(),
+        assigned_on=wanted.assigned_on.cast("date").min(),
+        last_assigned_on=wanted.assigned_on.cast("date").max(),
+        stratum=wanted.stratum.min(),
+        delivered_on=ibis.coalesce(wanted.delivered_on.cast("date").min(), wanted.contacted_on.cast("date").min()),
+        responded_on=wanted.responded_on.cast("date").min(),
+    )
+    if not window_days:
+        return units.mutate(window_end=units.assigned_on)
+    days = ibis.cases(*((units.campaign_id == key, value) for key, value in window_days.items()), else_=0)
+    return units.mutate(window_end=(units.assigned_on + days.as_interval("D")).cast("date"))
+
+
+def _priced(transactions: ibis.Table, *, margin_rate: float, list_prices: bool) -> ibis.Table:
+    """Transactions with their day, what was paid, what it left, and the discount to be charged apart."""
+    rows = with_columns(transactions, {"margin": "float64", "cost": "float64", "discount": "float64"})
+    rows = rows.filter(rows.customer_id.notnull() & (rows.customer_id != ""))
+    sign = (rows.kind == "refund").ifelse(-1.0, 1.0)
+    paid = rows.amount.abs()
+    granted = rows.discount.abs().fill_null(0.0) if list_prices else ibis.literal(0.0)
+    told = ibis.coalesce(rows.margin, paid - rows.cost.abs())
+    own = told.notnull()
+    left = own.ifelse((rows.kind == "refund").ifelse(-told.abs(), told), sign * margin_rate * (paid + granted))
+    return rows.select(
+        "customer_id",
+        "branch",
+        on=rows.occurred_at.cast("date"),
+        paid=sign * paid,
+        left=left,
+        discount=own.ifelse(0.0, sign * granted),
+        is_order=rows.kind != "refund",
+    )
+
+
+def with_columns(table: ibis.Table, columns: Mapping[str, str]) -> ibis.Table:
+    """The table with columns that its source did not supply, empty."""
+    absent = {name: ibis.null(kind) for name, kind in columns.items() if name not in table.columns}
+    return table.mutate(**absent) if absent else table

@@ -1,0 +1,575 @@
+"""Results to claims: the verdict in money, findings, what to do, and what stays unknown."""
+
+from __future__ import annotations
+
+import math
+
+from crm_analysis import style
+from crm_analysis.crm_roi import words
+from crm_analysis.crm_roi.evaluation import REQUIRED, CampaignResult, Evaluation
+from crm_analysis.findings import MOST_FINDINGS, Action, Claims, Finding
+from crm_analysis.language import _, active
+from crm_analysis.profile import Profile
+
+__all__ = ["claims"]
+
+KEPT_OUT = 0.1
+WORTH_SETTLING = 10
+"""A test that would need more than this many times the members is not worth repeating as it is."""
+
+
+def claims(evaluation: Evaluation, *, profile: Profile) -> Claims:
+    """What the page says about the campaigns of one branch and period."""
+    if {"campaigns", "campaign_members"} & set(evaluation.missing):
+        return _without_tables(evaluation)
+    found = _findings(evaluation, profile)
+    return Claims(
+        verdict=_verdict(evaluation),
+        findings=tuple(found[:MOST_FINDINGS]),
+        actions=_actions(evaluation, profile),
+        unknowns=_unknowns(evaluation, profile),
+        measures=tuple(found[MOST_FINDINGS:]) + _measures(evaluation),
+    )
+
+
+def _without_tables(evaluation: Evaluation) -> Claims:
+    names = ", ".join(f"`{name}`" for name in REQUIRED if name in evaluation.missing)
+    return Claims(
+        verdict=_("**What the programmes earn is not known here**: the tables {names} are missing.").format(
+            names=names
+        ),
+        unknowns=(
+            _(
+                "Whether any programme earns its cost. Map `campaigns`, `campaign_members` and `costs` in the profile, and hold "
+                "out a random share of the next list: the chapter then states margin gained, cost and return."
+            ),
+        ),
+    )
+
+
+def _verdict(evaluation: Evaluation) -> str:
+    portfolio, measured = evaluation.portfolio, evaluation.measured
+    if portfolio is None:
+        return _verdict_without_result(evaluation)
+    money = {
+        "net": _money(abs(portfolio.net), evaluation),
+        "interval": _interval(portfolio.low, portfolio.high, evaluation),
+    }
+    if len(measured) == 1:
+        only = _name(measured[0])
+        template = {
+            "earned": _("{name} **earned {net} after all its costs** ({interval})."),
+            "lost": _("{name} **lost {net} after all its costs** ({interval})."),
+            "unknown": _("Whether {name} earned its cost **is not settled**: net {signed} ({interval})."),
+        }[portfolio.verdict]
+        parts = [template.format(name=only, signed=_money(portfolio.net, evaluation), **money)]
+    else:
+        template = {
+            "earned": _(
+                "The {n} controlled programmes that closed in {period} **earned {net} after all their costs** ({interval})."
+            ),
+            "lost": _(
+                "The {n} controlled programmes that closed in {period} **lost {net} after all their costs** ({interval})."
+            ),
+            "unknown": _(
+                "Whether the {n} controlled programmes that closed in {period} earned their cost together **is not settled**: "
+                "net {signed} ({interval})."
+            ),
+        }[portfolio.verdict]
+        parts = [
+            template.format(
+                n=portfolio.n_campaigns, period=evaluation.period, signed=_money(portfolio.net, evaluation), **money
+            )
+        ]
+        parts += _contrast(evaluation)
+    unjudged = [result for result in evaluation.closed if result.state == "not_causal"]
+    if unjudged:
+        parts.append(_("Of {names} nobody can say: nobody was held out.").format(names=_names(unjudged)))
+    return " ".join(parts)
+
+
+def _contrast(evaluation: Evaluation) -> list[str]:
+    """One sentence for the programmes of each kind of result."""
+    templates = {
+        "earned": _("**{names} earned {net}.**"),
+        "lost": _("**{names} lost {net}.**"),
+        "unknown": _("{names} cannot be told from break-even."),
+    }
+    parts = []
+    for verdict, template in templates.items():
+        alike = [result for result in evaluation.measured if result.verdict == verdict]
+        if alike:
+            net = sum(result.roi.net for result in alike if result.roi)
+            parts.append(template.format(names=_names(alike), net=_money(abs(net), evaluation)))
+    return parts
+
+
+def _verdict_without_result(evaluation: Evaluation) -> str:
+    if evaluation.closed and all(result.state == "not_causal" for result in evaluation.closed):
+        return _(
+            "**Nobody knows what {names} earned**: nobody was held out, so there is nothing to compare with."
+        ).format(names=_names(evaluation.closed))
+    if evaluation.closed:
+        return _(
+            "**No return can be stated for {period}**: none of the {n} programmes whose window closed can be judged."
+        ).format(period=evaluation.period, n=len(evaluation.closed))
+    if evaluation.running:
+        first = min(result.closes_on for result in evaluation.running)
+        return _("**No programme's outcome window closed in {period}**; the first result is due on {day}.").format(
+            period=evaluation.period, day=style.day(first)
+        )
+    return _("**No programme closed in {period} and none is running.**").format(period=evaluation.period)
+
+
+def _findings(evaluation: Evaluation, profile: Profile) -> list[Finding]:
+    found: list[Finding] = []
+    portfolio = evaluation.portfolio
+    if portfolio is not None and portfolio.n_campaigns > 1:
+        found.append(_net_finding(evaluation))
+    campaigns = [finding for result in evaluation.closed if (finding := _campaign_finding(result, evaluation, profile))]
+    campaigns += [finding for result in evaluation.closed if (finding := _unplanned_finding(result, evaluation))]
+    found += sorted(campaigns, key=lambda finding: -finding.stake)
+    return found
+
+
+def _net_finding(evaluation: Evaluation) -> Finding:
+    portfolio = evaluation.portfolio
+    assert portfolio is not None
+    template = {
+        "earned": _(
+            "**All controlled programmes together brought in {margin} of margin for {cost} of cost**: {net} net."
+        ),
+        "lost": _("**All controlled programmes together cost {cost} and brought in {margin} of margin**: {net} net."),
+        "unknown": _(
+            "**All controlled programmes together brought in {margin} of margin for {cost} of cost**: net {net}, within chance."
+        ),
+    }[portfolio.verdict]
+    sentence = template.format(
+        margin=_money(portfolio.incremental_margin, evaluation),
+        cost=_money(portfolio.cost, evaluation),
+        net=_money(portfolio.net, evaluation),
+    )
+    return Finding(
+        key="crm_roi.net",
+        sentence=sentence,
+        value=portfolio.net,
+        low=portfolio.low,
+        high=portfolio.high,
+        unit="money",
+        basis=_("randomised, clustered by customer, 95 %"),
+        n=portfolio.n_members,
+        stake=abs(portfolio.net),
+        tone=_tone(portfolio.verdict),
+        causal=True,
+        label=_("Net of programmes"),
+        compare=True,
+        definition=_(
+            "Sum over controlled campaigns whose window closed in the period: treated members x difference in margin per "
+            "member, less the campaign's cost. Shared systems are not in it."
+        ),
+        filters=_filters(),
+        query=evaluation.query,
+    )
+
+
+def _campaign_finding(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> Finding | None:
+    if result.roi is not None:
+        return _roi_finding(result, evaluation)
+    if result.state == "not_causal":
+        return _uncontrolled_finding(result, evaluation)
+    if result.state == "no_cost" and (effect := result.effect("margin")) is not None:
+        plain = effect.plain
+        return Finding(
+            key=f"crm_roi.{result.key}.margin",
+            sentence=_(
+                "**{name} changed margin by {gain} a member**; its cost is in no table, so no return is stated."
+            ).format(name=_name(result), gain=_money(plain.difference, evaluation)),
+            value=plain.difference,
+            low=plain.low,
+            high=plain.high,
+            unit="money",
+            basis=_("randomised, Welch 95 %"),
+            n=result.n_treated + result.n_control,
+            tone="wait",
+            causal=True,
+            label=_("Margin gained per member, {name}").format(name=result.name),
+        )
+    return None
+
+
+def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
+    roi = result.roi
+    assert roi is not None
+    template = {
+        "earned": _("**{name} earned {net} net** on a cost of {cost}: {ratio} {unit} net for each {unit} spent."),
+        "lost": _("**{name} lost {net}**: it cost {cost} and brought in {margin} of margin."),
+        "unknown": _(
+            "**{name} is not settled**: it brought in {margin} of margin for {cost} of cost, {chance} likely to have earned."
+        ),
+    }[roi.verdict]
+    if roi.verdict == "lost" and roi.incremental_margin < 0:
+        template = _("**{name} lost {net}**: it cost {cost}, and margin fell by {fall} instead of rising.")
+    sentence = template.format(
+        name=_name(result),
+        fall=_money(abs(roi.incremental_margin), evaluation),
+        net=_money(abs(roi.net), evaluation),
+        cost=_money(roi.cost, evaluation),
+        margin=_money(roi.incremental_margin, evaluation),
+        ratio=style.number(roi.roi, 2),
+        unit=words.money_unit(evaluation.currency),
+        chance=style.percent(roi.probability_earned, 0),
+    )
+    if roi.roi_low is None:
+        sentence += " " + _("Its return has no bounded interval; only the net is stated.")
+    return Finding(
+        key=f"crm_roi.{result.key}.roi",
+        sentence=sentence,
+        value=roi.roi,
+        low=roi.roi_low,
+        high=roi.roi_high,
+        unit="ratio",
+        basis=_("ROI, randomised, Fieller 95 %"),
+        n=roi.n_treated + roi.n_control,
+        stake=abs(roi.net),
+        tone=_tone(roi.verdict),
+        causal=True,
+        label=_("ROI, {name}").format(name=result.name),
+        definition=_(
+            "Net incremental margin over programme cost. Incremental margin is treated members x (mean margin of treated less "
+            "mean margin of held-out members) over {days} days from assignment; no purchase counts as zero; everybody "
+            "assigned counts, reached or not."
+        ).format(days=result.window_days),
+        filters=_filters(),
+        query=evaluation.query,
+    )
+
+
+def _uncontrolled_finding(result: CampaignResult, evaluation: Evaluation) -> Finding | None:
+    found = result.uncontrolled
+    if found is None or found.cost_per_treated is None or result.n_treated < evaluation.min_cell:
+        return None
+    if found.break_even_lift is None:
+        sentence = _(
+            "**{name} cost {total} and nobody was held out.** At {cost} a member it cost more than all that its members "
+            "left in the window ({margin} each): it cannot have earned its cost within it."
+        )
+    elif found.n_own > 1:
+        sentence = _(
+            "**{name} cost {total} and nobody was held out.** To break even it must have raised what members leave by "
+            "{lift}; the organisation's own controlled programmes moved it by {own}."
+        )
+    elif found.n_own == 1:
+        sentence = _(
+            "**{name} cost {total} and nobody was held out.** To break even it must have raised what members leave by "
+            "{lift}; the one controlled programme of the organisation moved it by {own}."
+        )
+    else:
+        sentence = _(
+            "**{name} cost {total} and nobody was held out.** To break even it must have raised what members leave by {lift}."
+        )
+    return Finding(
+        key=f"crm_roi.{result.key}.break_even",
+        sentence=sentence.format(
+            name=_name(result),
+            total=_money(found.cost_per_treated * result.n_treated, evaluation),
+            cost=_money(found.cost_per_treated, evaluation),
+            lift=style.percent(found.break_even_lift, 0),
+            margin=_money(found.margin_in_window, evaluation),
+            own=style.interval(found.own_lift_low, found.own_lift_high, "share", digits=0)
+            if found.n_own > 1
+            else style.percent(found.own_lift_low, 0),
+        ),
+        value=found.cost_per_treated,
+        unit="money",
+        basis=_("not causal: no control"),
+        n=result.n_treated,
+        stake=found.cost_per_treated * result.n_treated,
+        tone="wait",
+        label=_("Break-even margin per member, {name}").format(name=result.name),
+        definition=_("Cost charged to the treated members over their number: the margin each would have had to add."),
+        filters=_filters(),
+        query=evaluation.query,
+    )
+
+
+def _unplanned_finding(result: CampaignResult, evaluation: Evaluation) -> Finding | None:
+    cost = result.cost
+    if cost is None or cost.unplanned <= 0 or cost.planned is None:
+        return None
+    sentence = _(
+        "**{amount} of {name}'s cost was in no plan**: {category}. It cost {actual} against {planned} planned."
+    ).format(
+        amount=_money(cost.unplanned, evaluation),
+        name=_name(result),
+        category=words.category(cost.unplanned_category),
+        actual=_money(cost.actual, evaluation),
+        planned=_money(cost.planned, evaluation),
+    )
+    return Finding(
+        key=f"crm_roi.{result.key}.unplanned",
+        sentence=sentence,
+        value=cost.unplanned,
+        unit="money",
+        basis=_("cost ledger, all branches"),
+        n=cost.n_lines,
+        stake=cost.unplanned,
+        tone="bad",
+        label=_("Cost nobody planned, {name}").format(name=result.name),
+        definition=_("Cost lines of the campaign with an amount and no planned amount."),
+    )
+
+
+def _measures(evaluation: Evaluation) -> tuple[Finding, ...]:
+    portfolio = evaluation.portfolio
+    if portfolio is None:
+        return ()
+    measures = []
+    if portfolio.n_campaigns == 1:
+        measures.append(_net_finding(evaluation))
+    if portfolio.shared:
+        measures.append(
+            Finding(
+                key="crm_roi.shared",
+                sentence="",
+                value=portfolio.shared,
+                unit="money",
+                basis=_("cost ledger"),
+                n=None,
+                label=_("Shared systems and data in the period"),
+            )
+        )
+    return tuple(measures)
+
+
+def _actions(evaluation: Evaluation, profile: Profile) -> tuple[Action, ...]:
+    found = [action for result in evaluation.closed if (action := _action(result, evaluation, profile))]
+    return tuple(sorted(found, key=lambda action: -(action.value or 0.0)))
+
+
+def _action(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> Action | None:
+    owner = style.escape(
+        profile.owner(result.programme, active()) or result.owner or profile.owner("crm_roi", active())
+    )
+    common = {"key": f"crm_roi.{result.key}.action", "owner": owner}
+    if result.roi is not None:
+        return Action(**common, **_measured_action(result, evaluation, profile))
+    if (
+        result.state == "not_causal"
+        and result.uncontrolled is not None
+        and result.uncontrolled.detectable_roi is not None
+    ):
+        found = result.uncontrolled
+        text = _("Hold out {share} of the next {name} at random ({n} {customers})").format(
+            share=style.percent(found.holdout_share, 0),
+            name=_name(result),
+            n=style.number(found.n_holdout),
+            customers=profile.vocabulary(active()).customers,
+        )
+        return Action(**common, text=text, resting_on=_("no control so far: not causal"))
+    if result.state == "blocked":
+        text = _("Find out how the list of {name} was split before it runs again").format(name=_name(result))
+        return Action(**common, text=text, resting_on=_("the gate's checks"))
+    return None
+
+
+def _measured_action(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> dict:
+    roi = result.roi
+    assert roi is not None
+    members = roi.n_treated + roi.n_control
+    customers = profile.vocabulary(active()).customers
+    tested = _("randomised test, once a year at this size")
+    if roi.verdict == "earned":
+        scale = (1 - KEPT_OUT) * members / roi.n_treated
+        return {
+            "text": _("Repeat {name} for everybody who qualifies, {share} still held out").format(
+                name=_name(result), share=style.percent(KEPT_OUT, 0)
+            ),
+            "value": roi.net * scale,
+            "low": roi.net_low * scale,
+            "high": roi.net_high * scale,
+            "resting_on": tested,
+        }
+    if roi.verdict == "lost":
+        saved = {"value": -roi.net, "low": -roi.net_high, "high": -roi.net_low, "resting_on": tested}
+        unplanned = (
+            0.0 if not result.cost else result.cost.unplanned * result.cost.charged / max(result.cost.actual, 1e-9)
+        )
+        if roi.net + unplanned > 0:
+            text = _("Repeat {name} only without the unplanned cost: {category}").format(
+                name=_name(result), category=words.category(result.cost.unplanned_category if result.cost else "")
+            )
+        elif roi.incremental_low > 0:
+            text = _("Run {name} only if it costs less than {limit} a member; it cost {cost}").format(
+                name=_name(result),
+                limit=_money(roi.margin_per_treated, evaluation),
+                cost=_money(roi.cost_per_treated, evaluation),
+            )
+        else:
+            text = _("Stop {name}").format(name=_name(result))
+        return {"text": text} | saved
+    needed = result.n_to_settle or 0
+    if 0 < needed <= WORTH_SETTLING * members:
+        n = math.ceil(max(needed, members) / 100) * 100
+        text = _("Test {name} again with {n} {customers}, before it is extended or stopped").format(
+            name=_name(result), n=style.number(n), customers=customers
+        )
+    else:
+        text = _(
+            "Do not extend {name}: its result is too near to break-even to be settled by a test of reasonable size"
+        ).format(name=_name(result))
+    return {"text": text, "resting_on": _("randomised test, not settled")}
+
+
+def _unknowns(evaluation: Evaluation, profile: Profile) -> tuple[str, ...]:
+    found = [sentence for result in evaluation.closed if (sentence := _why_unknown(result, evaluation, profile))]
+    for result in evaluation.running:
+        found.append(
+            _("{name} is too early to judge until {day}; {n} {customers} are being followed.").format(
+                name=_name(result),
+                day=style.day(result.closes_on),
+                n=style.number(result.gate.n_assigned),
+                customers=profile.vocabulary(active()).customers,
+            )
+        )
+    for result in evaluation.measured:
+        if result.gate.n_not_measurable:
+            found.append(
+                _(
+                    "{n} members of {name} could not be followed to the end of their window and are in neither arm: "
+                    "not measurable, not zero."
+                ).format(n=_cell(result.gate.n_not_measurable, evaluation), name=_name(result))
+            )
+    ledger = evaluation.ledger
+    if "costs" in evaluation.missing:
+        found.append(
+            _(
+                "What the programmes really cost: the table `costs` is missing, and only the cost of contacts is counted."
+            )
+        )
+    if ledger is not None and ledger.n_orphaned:
+        found.append(
+            _(
+                "{n} cost lines ({amount}) belong to a campaign by kind but name none that exists: they are in no return."
+            ).format(n=style.number(ledger.n_orphaned), amount=_money(ledger.orphaned_total, evaluation))
+        )
+    if ledger is not None and ledger.n_negative:
+        found.append(
+            _("{n} cost lines are negative ({amount}) and were left out; book a credit against its own line.").format(
+                n=style.number(ledger.n_negative), amount=_money(ledger.negative_total, evaluation)
+            )
+        )
+    return tuple(found)
+
+
+def _why_unknown(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> str:
+    """Why a closed campaign has no return, and what would settle it; empty where it has one."""
+    name = _name(result)
+    customers = profile.vocabulary(active()).customers
+    match result.state:
+        case "not_causal":
+            found = result.uncontrolled
+            if found is None or found.detectable_roi is None:
+                return _(
+                    "Whether {name} earned anything: nobody was held out, and the list is too short for a test."
+                ).format(name=name)
+            return _(
+                "Whether {name} earned anything: nobody was held out. Next time hold out {share} ({n} {customers}) to see a "
+                "return of {roi} or more."
+            ).format(
+                name=name,
+                share=style.percent(found.holdout_share, 0),
+                n=style.number(found.n_holdout),
+                customers=customers,
+                roi=style.percent(math.ceil(found.detectable_roi * 20) / 20, 0),
+            )
+        case "blocked":
+            return _blocked(result)
+        case "small_control":
+            size = next(check.numbers for check in result.gate.checks if check.code == "size")
+            return _(
+                "What {name} earned: {treated} treated and {control} held out are too few here for a return."
+            ).format(
+                name=name,
+                treated=_cell(int(size["treated"]), evaluation),
+                control=_cell(int(size["control"]), evaluation),
+            )
+        case "not_measurable":
+            return _(
+                "What {name} earned here: its window closed on {day}, the data reach to {reach}. Not measurable, not zero."
+            ).format(name=name, day=style.day(result.closes_on), reach=style.day(evaluation.as_of))
+        case "no_outcomes":
+            return _(
+                "What {name} earned: nobody in either arm paid anything in the window. Either the window is empty or "
+                "the transactions of these members are missing; no return is stated."
+            ).format(name=name)
+        case "no_cost":
+            return _("What {name} cost: no line of the ledger names it and it states no cost of a contact.").format(
+                name=name
+            )
+        case "no_treated":
+            return _("What {name} earned: everybody was held out, nobody treated.").format(name=name)
+        case "no_members":
+            return _("What {name} earned: it has no members.").format(name=name)
+        case _:
+            return ""
+
+
+def _blocked(result: CampaignResult) -> str:
+    failed = {check.code: check.numbers for check in result.gate.checks if check.status == "failed"}
+    name = _name(result)
+    if "sample_ratio" in failed:
+        numbers = failed["sample_ratio"]
+        return _(
+            "What {name} earned: {treated} treated and {control} held out do not fit a planned share of {share} ({p}). "
+            "Something other than chance decided who was treated, so no return is stated."
+        ).format(
+            name=name,
+            treated=style.number(numbers["treated"]),
+            control=style.number(numbers["control"]),
+            share=style.percent(numbers["planned"], 0),
+            p=style.p_value(numbers["p"]),
+        )
+    if "both_arms" in failed:
+        return _("What {name} earned: {n} members are in both arms, so no return is stated.").format(
+            name=name, n=style.number(failed["both_arms"]["n"])
+        )
+    return _(
+        "What {name} earned: one arm lost more members to follow-up than the other ({treated} treated, {control} held out), "
+        "so no return is stated."
+    ).format(
+        name=name,
+        treated=style.number(failed["follow_up"]["treated"]),
+        control=style.number(failed["follow_up"]["control"]),
+    )
+
+
+def _filters() -> tuple[str, ...]:
+    return (
+        _("campaigns whose outcome window closed in the period"),
+        _("members in one arm only, whose window is covered by their branch's data"),
+        _("transactions from the day of assignment to the end of the window, refunds taken off"),
+    )
+
+
+def _tone(verdict: str) -> str:
+    return {"earned": "good", "lost": "bad", "unknown": "wait"}[verdict]
+
+
+def _name(result: CampaignResult) -> str:
+    return style.escape(result.name)
+
+
+def _names(results: list[CampaignResult] | tuple[CampaignResult, ...]) -> str:
+    return ", ".join(_name(result) for result in results)
+
+
+def _cell(n: int, evaluation: Evaluation) -> str:
+    return f"< {evaluation.min_cell}" if 0 < n < evaluation.min_cell else style.number(n)
+
+
+def _money(amount: float, evaluation: Evaluation) -> str:
+    return style.money(amount, evaluation.currency)
+
+
+def _interval(low: float, high: float, evaluation: Evaluation) -> str:
+    return style.interval(low, high, "money", evaluation.currency)

@@ -1,0 +1,92 @@
+"""Names of the chapter's codes, as readers know them."""
+
+from __future__ import annotations
+
+from crm_analysis import style
+from crm_analysis.language import _
+
+__all__ = ["category", "check", "check_status", "metric", "money_unit", "programme", "state", "verdict"]
+
+
+def category(code: str) -> str:
+    """A cost category."""
+    return {
+        "software": _("software"),
+        "integration": _("integration"),
+        "data": _("data"),
+        "staff": _("staff"),
+        "training": _("training"),
+        "campaign": _("contact and material"),
+        "reward": _("rewards"),
+        "service": _("service"),
+        "discount": _("discounts granted"),
+    }.get(code, style.plain(code))
+
+
+def programme(code: str) -> str:
+    """The purpose of a campaign."""
+    return {
+        "acquisition": _("acquisition"),
+        "welcome": _("welcome"),
+        "upsell": _("upgrade"),
+        "cross_sell": _("cross-sell"),
+        "vip": _("best customers"),
+        "retention": _("retention"),
+        "winback": _("win-back"),
+    }.get(code, style.plain(code) or style.DASH)
+
+
+def state(code: str) -> str:
+    """Why a campaign has no return, or that it has one."""
+    return {
+        "measured": _("measured"),
+        "not_causal": _("nobody was held out: not causal"),
+        "no_treated": _("nobody was treated"),
+        "small_control": _("control too small"),
+        "blocked": _("blocked by the gate"),
+        "not_measurable": _("not measurable yet"),
+        "no_members": _("no members"),
+        "no_outcomes": _("no purchase in either arm"),
+        "no_cost": _("cost unknown"),
+        "too_early": _("too early"),
+    }[code]
+
+
+def verdict(code: str) -> str:
+    """earned, lost or unknown, for a table cell."""
+    return {"earned": _("earned"), "lost": _("lost"), "unknown": _("not settled")}[code]
+
+
+def metric(code: str) -> str:
+    """An outcome per member."""
+    return {
+        "margin": _("Contribution margin"),
+        "revenue": _("Amount paid"),
+        "n_orders": _("Days with a payment"),
+        "active": _("Paid at all in the window"),
+    }[code]
+
+
+def check(code: str) -> str:
+    """A check of the gate."""
+    return {
+        "one_row": _("One assignment per member"),
+        "both_arms": _("Nobody in both arms"),
+        "early_response": _("No response before the assignment"),
+        "sample_ratio": _("Counts fit the planned split"),
+        "follow_up": _("Both arms followed equally"),
+        "size": _("Both arms large enough"),
+        "balance_value": _("Same value before"),
+        "balance_tenure": _("Same tenure"),
+        "overlap": _("No other campaign in the window"),
+    }[code]
+
+
+def check_status(code: str) -> str:
+    """Outcome of a check."""
+    return {"passed": _("passed"), "noted": _("noted"), "failed": _("failed")}[code]
+
+
+def money_unit(currency: str) -> str:
+    """One unit of the currency inside a sentence."""
+    return _("won") if currency == "KRW" else currency
