@@ -36,6 +36,11 @@ def pick(
     return np.array(choices, dtype=object)[rng.choice(len(choices), n, p=shares)]
 
 
+def known(where: Any, values: np.ndarray) -> np.ndarray:
+    """Texts where they are known, None elsewhere."""
+    return np.where(where, values, np.array(None, dtype=object))
+
+
 def branch_sizes(truth: Truth, donors: int) -> np.ndarray:
     """Donors per branch, in the proportions of the truth, adding up to `donors`."""
     shares = np.array([b.donors for b in truth.branches.values()], dtype=float)
@@ -68,7 +73,7 @@ def _attributes(rng: np.random.Generator, truth: Truth, frame: pd.DataFrame) -> 
     birth = day("1945-01-01") + rng.integers(0, 21_500, n) * _DAY
     joined, last = frame["joined"].to_numpy("M8[D]"), frame["last"].to_numpy("M8[D]")
     complete = np.array([b.attitude_complete for b in truth.branches.values()])[frame["branch"]]
-    known = rng.random((n, 3)) < complete
+    recorded = rng.random((n, 3)) < complete
     days_known = np.maximum(((last - joined) / _DAY).astype(int), 1)
     verified = joined + np.floor(days_known * rng.beta(1.6, 1.0, n)).astype(int) * _DAY
     verified = np.where(frame["joined"] < pd.Timestamp(START), np.maximum(verified, day("2023-03-01")), verified)
@@ -85,11 +90,11 @@ def _attributes(rng: np.random.Generator, truth: Truth, frame: pd.DataFrame) -> 
             "gender": pick(rng, ("F", "M"), n, (0.57, 0.43)),
             "household": household,
             "credit": rng.choice(10, n, p=[0.16, 0.17, 0.15, 0.13, 0.11, 0.09, 0.07, 0.05, 0.04, 0.03]) + 1,
-            "motive": np.where(known[:, 0], pick(rng, _MOTIVES, n), None),
-            "stay_reason": np.where(known[:, 1], pick(rng, _STAY, n), None),
-            "interests": np.where(known[:, 2], pick(rng, _INTERESTS, n), None),
+            "motive": known(recorded[:, 0], pick(rng, _MOTIVES, n)),
+            "stay_reason": known(recorded[:, 1], pick(rng, _STAY, n)),
+            "interests": known(recorded[:, 2], pick(rng, _INTERESTS, n)),
             "attitude_recorded": np.where(
-                known.any(axis=1), joined + np.minimum(days_known, 30) * _DAY, np.datetime64("NaT")
+                recorded.any(axis=1), joined + np.minimum(days_known, 30) * _DAY, np.datetime64("NaT")
             ),
             "verified": verified,
             "status": np.where(returned, "returned", "valid"),

@@ -6,8 +6,9 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import numpy as np
@@ -36,6 +37,30 @@ _BRANCH_ROWS: Final = {
     "incheon": ("인천지부", "2012-09-01", "metropolitan"), "daegu": ("대구지부", "2013-02-01", "regional"),
     "daejeon": ("대전지부", "2014-04-01", "regional"), "gwangju": ("광주지부", "2015-10-01", "regional"),
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How one office writes its export. `day` is SQL with a place for the column."""
+
+    who: str = "후원자번호"
+    day: str = "strftime({}, '%Y-%m-%d')"
+    encoding: str = "utf-8"
+    money_in_words: bool = False
+    blank_every: int = 0
+
+
+_PLAIN: Final = Manner()
+_WITH_BOM: Final = Manner(encoding="utf-8-sig")
+_WINDOWS: Final = Manner(encoding="cp949")
+_EXCEL: Final = Manner(day="{}")
+_MANNERS: Final = {
+    "seoul": _PLAIN,
+    "busan": Manner(who="고객번호", encoding="cp949"),
+    "incheon": Manner(day="strftime({}, '%Y.%m.%d')", encoding="utf-8-sig", blank_every=900),
+    "daejeon": Manner(money_in_words=True, encoding="utf-8-sig"),
+    "gwangju": Manner(day="strftime({}, '%Y%m%d')", blank_every=1500),
+}
 
 
 def generate(folder: str | Path, *, seed: int = 20261, donors: int = 20_000, flips: Iterable[str] = ()) -> None:
@@ -82,20 +107,18 @@ def write_world(world: World, folder: Path) -> None:
         _small_tables(con, folder)
 
 
-def _copy(
-    con: duckdb.DuckDBPyConnection, query: str, path: Path, encoding: str = "utf-8", blank_every: int = 0
-) -> None:
+def _copy(con: duckdb.DuckDBPyConnection, query: str, path: Path, manner: Manner = _PLAIN) -> None:
     con.execute(f"COPY ({query}) TO '{path}' (HEADER, DELIMITER ',')")
-    if encoding == "utf-8" and not blank_every:
+    if manner.encoding == "utf-8" and not manner.blank_every:
         return
     text = path.read_text(encoding="utf-8")
-    if blank_every:
+    if manner.blank_every:
         lines = text.splitlines(keepends=True)
         empty = "," * lines[0].count(",") + "\n"
-        for position in range(len(lines) - len(lines) % blank_every, 0, -blank_every):
+        for position in range(len(lines) - len(lines) % manner.blank_every, 0, -manner.blank_every):
             lines.insert(position, empty)
         text = "".join(lines)
-    path.write_bytes(text.encode(encoding))
+    path.write_bytes(text.encode(manner.encoding))
 
 
 def _id(letter: str, column: str) -> str:
@@ -121,16 +144,8 @@ def _transactions(con: duckdb.DuckDBPyConnection, rng: np.random.Generator, worl
         FROM rows JOIN branches b ON b.code = rows.branch
         ORDER BY b.code, recorded, number, amount""")  # fmt: skip
     con.unregister("rows")
-    manners = {
-        "seoul": {},
-        "busan": {"who": "고객번호", "encoding": "cp949"},
-        "incheon": {"day": "%Y.%m.%d", "encoding": "utf-8-sig", "blank_every": 900},
-        "daejeon": {"money": True, "encoding": "utf-8-sig"},
-        "gwangju": {"day": "%Y%m%d", "blank_every": 1500},
-    }
-    for branch, manner in manners.items():
-        query = _export_query(branch, manner.get("who", "후원자번호"), manner.get("day", "%Y-%m-%d"), "money" in manner)
-        _copy(con, query, folder / f"gifts_{branch}.csv", manner.get("encoding", "utf-8"), manner.get("blank_every", 0))
+    for branch, manner in _MANNERS.items():
+        _copy(con, _export_query(branch, manner), folder / f"gifts_{branch}.csv", manner)
     _workbook(con, folder / f"gifts_{_EXCEL_BRANCH}.xlsx")
     con.register("totals", totals)
     _copy(con, """
@@ -141,32 +156,31 @@ def _transactions(con: duckdb.DuckDBPyConnection, rng: np.random.Generator, worl
     con.execute("DROP TABLE export")
 
 
-def _export_query(branch: str, who: str, day_format: str, money: bool) -> str:
+def _export_query(branch: str, manner: Manner) -> str:
     def won(column: str) -> str:
-        if money:
+        if manner.money_in_words:
             return f"CASE WHEN {column} < 0 THEN '-' ELSE '' END || format('{{:,}}원', abs({column})::BIGINT)"
         return f"{column}::BIGINT"
 
     return f"""
-        SELECT txn AS 거래번호, donor AS {who}, ko AS 지점, strftime(day, '{day_format}') AS 거래일자,
+        SELECT txn AS 거래번호, donor AS {manner.who}, ko AS 지점, {manner.day.format("day")} AS 거래일자,
             {won("amount")} AS 금액, kind_ko AS 구분, product AS 후원분야, campaign AS 캠페인, commitment AS 약정번호,
             restricted AS 지정기탁, {won("list_amount")} AS 정가, {won("discount")} AS 할인액, channel AS 결제경로,
-            refund_of AS 원거래번호, strftime(recorded, '{day_format}') AS 입력일자
+            refund_of AS 원거래번호, {manner.day.format("recorded")} AS 입력일자
         FROM export WHERE branch = '{branch}'"""
 
 
 def _workbook(con: duckdb.DuckDBPyConnection, path: Path) -> None:
     """One sheet per year of entry, each with a total row."""
-    cursor = con.execute(_export_query(_EXCEL_BRANCH, "후원자번호", "%Y-%m-%d", False).replace(
-        "strftime(day, '%Y-%m-%d')", "day").replace("strftime(recorded, '%Y-%m-%d')", "recorded"))  # fmt: skip
+    cursor = con.execute(_export_query(_EXCEL_BRANCH, _EXCEL))
     header = [column[0] for column in cursor.description]
     entered, amount = header.index("입력일자"), header.index("금액")
-    sheets: dict[str, list[list[object]]] = {}
+    sheets: dict[str, list[list[Any]]] = {}
     for row in cursor.fetchall():
-        sheet = sheets.setdefault(f"{row[entered].year}년", [header])
+        sheet = sheets.setdefault(f"{row[entered].year}년", [list(header)])
         sheet.append([None if cell == "" else cell for cell in row])
     for sheet in sheets.values():
-        total: list[object] = [None] * len(header)
+        total: list[Any] = [None] * len(header)
         total[0], total[amount] = "합계", sum(row[amount] for row in sheet[1:])
         sheet.append(total)
     write_workbook(path, sheets)
@@ -190,7 +204,7 @@ def _donors(con: duckdb.DuckDBPyConnection, rng: np.random.Generator, world: Wor
             CASE WHEN mail THEN '우편' ELSE '문자' END AS 선호채널, CASE WHEN consent THEN 'Y' ELSE 'N' END AS 수신동의,
             strftime(consent_changed, '%Y-%m-%d') AS 동의변경일
         FROM people JOIN branches b ON b.code = people.branch ORDER BY donor""",
-        folder / "donors.csv", "utf-8-sig")  # fmt: skip
+        folder / "donors.csv", _WITH_BOM)  # fmt: skip
 
 
 def _commitments(con: duckdb.DuckDBPyConnection, world: World, folder: Path) -> None:
@@ -204,13 +218,13 @@ def _commitments(con: duckdb.DuckDBPyConnection, world: World, folder: Path) -> 
             CASE WHEN major THEN '고액약정' ELSE '정기후원' END AS 상품, strftime(ended, '%Y-%m-%d') AS 해지일,
             end_reason AS 해지사유, method AS 결제수단
         FROM agreed JOIN branches b ON b.code = agreed.branch ORDER BY number""",
-        folder / "regular_transfers.csv", "utf-8-sig")  # fmt: skip
+        folder / "regular_transfers.csv", _WITH_BOM)  # fmt: skip
     _copy(con, f"""
         SELECT {_id("U", "number")} AS 청구번호, {_id("M", "commitment")} AS 약정번호,
             strftime(due_on, '%Y-%m-%d') AS 청구일, amount::BIGINT AS 청구금액,
             strftime(collected_on, '%Y-%m-%d') AS 수납일,
             CASE WHEN collected_on IS NULL THEN 0 ELSE amount::BIGINT END AS 수납금액, failure AS 실패사유
-        FROM due ORDER BY number""", folder / "dues.csv", "cp949")  # fmt: skip
+        FROM due ORDER BY number""", folder / "dues.csv", _WINDOWS)  # fmt: skip
 
 
 def _surveys(con: duckdb.DuckDBPyConnection, rng: np.random.Generator, world: World, folder: Path) -> None:
@@ -245,7 +259,7 @@ def _programmes(con: duckdb.DuckDBPyConnection, world: World, folder: Path) -> N
             CASE id WHEN 'SPRING26' THEN 'discount' WHEN 'CONCERT26' THEN 'recognition' ELSE 'none' END AS reward_kind,
             contact_cost, reach AS planned_reach,
             CASE programme WHEN 'vip' THEN '고액후원팀' WHEN 'upsell' THEN '모금팀' ELSE '후원자서비스팀' END AS owner
-        FROM campaigns""", folder / "campaigns.csv", "utf-8-sig")  # fmt: skip
+        FROM campaigns""", folder / "campaigns.csv", _WITH_BOM)  # fmt: skip
     _copy(con, f"""
         SELECT campaign AS campaign_id, {_donor("donor")} AS customer_id, arm, assigned::DATE AS assigned_on, stratum,
             contacted::DATE AS contacted_on, delivered::DATE AS delivered_on, responded::DATE AS responded_on
@@ -259,7 +273,7 @@ def _programmes(con: duckdb.DuckDBPyConnection, world: World, folder: Path) -> N
         SELECT {_id("P", "number")} AS prospect_id, b.id AS branch, source, "first"::DATE AS first_seen_on,
             {_donor("donor")} AS converted_customer_id
         FROM prospects JOIN branches b ON b.code = prospects.branch ORDER BY number""",
-        folder / "prospects.csv", "cp949")  # fmt: skip
+        folder / "prospects.csv", _WINDOWS)  # fmt: skip
 
 
 def _service(con: duckdb.DuckDBPyConnection, world: World, folder: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from crm_analysis.demo.donors import day, pick
+from crm_analysis.demo.donors import day, known, pick
 from crm_analysis.demo.truth import HORIZON, START, Truth
 
 _DAY = np.timedelta64(1, "D")
@@ -143,7 +143,7 @@ def dues(rng: np.random.Generator, truth: Truth, agreed: pd.DataFrame) -> tuple[
     repaired = kept & failed & (rng.random(len(row)) < 0.65)
     collected = kept & (~failed | repaired)
     delay = np.where(failed, rng.integers(5, 24, len(row)), rng.choice([0, 0, 0, 1, 2], len(row)))
-    reason = np.where(failed, pick(rng, _FAILURES, len(row), (0.52, 0.24, 0.14, 0.10)), None)
+    reason = known(failed, pick(rng, _FAILURES, len(row), (0.52, 0.24, 0.14, 0.10)))
     frame = pd.DataFrame(
         {
             "commitment": row,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from crm_analysis.demo.donors import day, pick
+from crm_analysis.demo.donors import day, known, pick
 from crm_analysis.demo.history import History, choose_at_rate, draw_given_outcome
 from crm_analysis.demo.truth import END, FOLLOW_UP_DAYS, START, Truth
 
@@ -144,8 +144,8 @@ def _with_resolution(rng: np.random.Generator, frame: pd.DataFrame) -> pd.DataFr
     frame["received_at"] = received
     frame["resolved_at"] = np.where(resolved, received + hours * np.timedelta64(60, "m"), missing)
     frame["confirmed"] = np.where(recovered, frame["day"].to_numpy("M8[D]") + rng.integers(3, 9, n) * _DAY, missing)
-    frame["remedy"] = np.where(
-        resolved & complaint, pick(rng, ("사과", "환불", "정정", "설명"), n, (0.35, 0.12, 0.33, 0.2)), None
+    frame["remedy"] = known(
+        resolved & complaint, pick(rng, ("사과", "환불", "정정", "설명"), n, (0.35, 0.12, 0.33, 0.2))
     )
     frame["remedy_cost"] = np.where(frame["remedy"] == "환불", 20_000.0, np.where(recovered, 3_500.0, 0.0))
     return frame

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -51,7 +51,7 @@ def _sheet(rows: Iterable[Sequence[Cell]]) -> str:
     return f'{_HEAD}<worksheet xmlns="{_MAIN}">{size}<sheetData>{"".join(parts)}</sheetData></worksheet>'
 
 
-def write_workbook(path: Path, sheets: dict[str, Iterable[Sequence[Cell]]]) -> None:
+def write_workbook(path: Path, sheets: Mapping[str, Iterable[Sequence[Cell]]]) -> None:
     """Write sheets of text, numbers and dates; None is an empty cell."""
     numbers = range(1, len(sheets) + 1)
     files = {

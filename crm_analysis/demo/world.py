@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis.demo import giving, programmes, service, surveys
-from crm_analysis.demo.donors import day, simulate_donors
+from crm_analysis.demo.donors import day, known, simulate_donors
 from crm_analysis.demo.history import History
 from crm_analysis.demo.truth import END, START, Truth, truth
 
@@ -102,10 +102,10 @@ def _cut_payments(planted: Truth, paid: pd.DataFrame) -> pd.DataFrame:
 
 def _cut_commitments(planted: Truth, agreed: pd.DataFrame) -> pd.DataFrame:
     ended = agreed["ended"].to_numpy("M8[D]")
-    known = ended <= _last(planted, agreed["branch"])
+    past = ended <= _last(planted, agreed["branch"])
     return agreed.assign(
-        ended=np.where(known, ended, np.datetime64("NaT")),
-        end_reason=np.where(known, np.where(agreed["silent"], "장기 미납", agreed["end_reason"]), None),
+        ended=np.where(past, ended, np.datetime64("NaT")),
+        end_reason=known(past, np.where(agreed["silent"], "장기 미납", agreed["end_reason"])),
     )
 
 
