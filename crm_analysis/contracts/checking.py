@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from crm_analysis import files
 from crm_analysis.contracts import deriving, loading
 from crm_analysis.contracts.compiling import Suite, batched, expectation
 from crm_analysis.contracts.model import SEVERITIES, Contract, Rule
-from crm_analysis.errors import nearest
+from crm_analysis.errors import ContractError, nearest
 from crm_analysis.profile import Profile
 
 BATCH_ROWS = 1_000_000
@@ -365,7 +365,8 @@ class _Run:
         frame = pd.DataFrame({item.rule.id: [item.rows_failed] for item in derived})
         by_id = {item.rule.id: item for item in derived}
         for count in suite.run(frame, want_rows=False):
-            assert (count.failed == 0) == by_id[count.rule].passed, count.rule
+            if (count.failed == 0) != by_id[count.rule].passed:
+                raise ContractError(f"Rule {count.rule} is judged in two ways: report this together with its contract.")
 
     def _in_order(self, contract: Contract, results: list[Result]) -> list[Result]:
         place = {rule.id: number for number, rule in enumerate(contract.rules)}
@@ -435,7 +436,7 @@ def _plain(line: Mapping[Any, Any]) -> dict[str, Any]:
     return plain
 
 
-# -- what is written ----------------------------------------------------------------------------------------------------
+# -- what is written --------------------------------------------------------------------------------------------------
 
 
 def _write(report: Report, run: _Run, setting: deriving.Setting) -> None:
@@ -451,6 +452,7 @@ def _write(report: Report, run: _Run, setting: deriving.Setting) -> None:
     examples = {item.rule.id: list(item.examples) for item in report.results if item.examples}
     with files.replacing(exports / "examples.json", owner_only=True) as temporary:
         temporary.write_text(json.dumps(examples, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    loading.remember_valid(setting.contracts, setting.profile.build_dir.parent)
     files.write_json(folder / "report.json", _stored(report))
 
 

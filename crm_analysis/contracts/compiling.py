@@ -60,8 +60,11 @@ def expectation(rule: Rule, contract: Contract, parameters: Mapping[str, Any]) -
 
     import_great_expectations()
     import great_expectations.expectations as known
-    from great_expectations.expectations.expectation import ColumnMapExpectation, ColumnPairMapExpectation
-    from great_expectations.expectations.expectation import MulticolumnMapExpectation
+    from great_expectations.expectations.expectation import (
+        ColumnMapExpectation,
+        ColumnPairMapExpectation,
+        MulticolumnMapExpectation,
+    )
 
     problem = f"{contract.path.name}: rule {rule.id} cannot be compiled: "
     name = "".join(part.capitalize() for part in rule.type.split("_"))

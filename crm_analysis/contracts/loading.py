@@ -5,13 +5,16 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from crm_analysis import files
 from crm_analysis.contracts.model import (
     DIMENSIONS,
     OWN_TYPES,
@@ -24,6 +27,7 @@ from crm_analysis.contracts.model import (
     Rule,
 )
 from crm_analysis.errors import ContractError, listed, nearest
+from crm_analysis.profile.loading import BUILD_VARIABLE
 
 FOLDER = Path(__file__).resolve().parents[2] / "data_contracts"
 _YAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -49,8 +53,31 @@ def load(folder: Path | str | None = None) -> dict[str, Contract]:
     paths = sorted(place.glob("*.yaml"))
     if not paths:
         raise ContractError(f"No contract was found: {place} holds no .yaml file. Restore it from the repository.")
-    contracts = dict(_loaded(tuple((path, _text(path)) for path in paths)))
-    return contracts
+    texts = tuple((path, _text(path)) for path in paths)
+    return dict(_loaded(texts, _digest(texts) == _known_valid()))
+
+
+def remember_valid(contracts: Mapping[str, Contract], build: Path) -> None:
+    """Note in the build folder that these very files passed the standard's schema.
+
+    Holding fourteen files to the schema takes a second; every process reads them, the check alone writes the note.
+    """
+    texts = tuple((contract.path, _text(contract.path)) for contract in contracts.values())
+    if files.read_json(build / _NOTE) != {"valid": _digest(texts)}:
+        files.write_json(build / _NOTE, {"valid": _digest(texts)})
+
+
+_NOTE = "contracts.json"
+
+
+def _known_valid() -> str:
+    stored = files.read_json(Path(os.environ.get(BUILD_VARIABLE) or "build") / _NOTE)
+    return str(stored.get("valid", "")) if isinstance(stored, dict) else ""
+
+
+def _digest(texts: Iterable[tuple[Path, str]]) -> str:
+    parts = sorted((path.name, text) for path, text in texts)
+    return hashlib.sha256(repr((version("open-data-contract-standard"), parts)).encode()).hexdigest()
 
 
 def fingerprint(folder: Path | str | None = None) -> str:
@@ -70,22 +97,24 @@ def _text(path: Path) -> str:
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(files: tuple[tuple[Path, str], ...]) -> Mapping[str, Contract]:
+def _loaded(texts: tuple[tuple[Path, str], ...], valid: bool) -> Mapping[str, Contract]:
     contracts: dict[str, Contract] = {}
-    for path, text in files:
-        contract = _contract(path, text)
+    for path, text in texts:
+        contract = _contract(path, text, valid)
         if contract.table in contracts:
             raise ContractError(
-                f'{path.name}: the table "{contract.table}" already has a contract, {contracts[contract.table].path.name}.'
+                f'{path.name}: the table "{contract.table}" already has a contract, '
+                f"{contracts[contract.table].path.name}."
             )
         contracts[contract.table] = contract
     _held_together(contracts)
     return contracts
 
 
-def _contract(path: Path, text: str) -> Contract:
+def _contract(path: Path, text: str, valid: bool) -> Contract:
     raw = _raw(path, text)
-    _validate(path, text, raw)
+    if not valid:
+        _validate(path, text, raw)
     from open_data_contract_standard.model import OpenDataContractStandard
 
     model = OpenDataContractStandard(**raw)
@@ -366,8 +395,8 @@ def _means(path: Path, where: str, column: str, item: Any) -> tuple[Any, str, di
             allowed = OWN_TYPES[kind][0]
             if set(body) != allowed:
                 raise ContractError(
-                    problem
-                    + f'type "{kind}" takes {listed(sorted(allowed)) or "no arguments"}, not {listed(sorted(body)) or "none"}.'
+                    problem + f'type "{kind}" takes {listed(sorted(allowed)) or "no arguments"}, '
+                    f"not {listed(sorted(body)) or 'none'}."
                 )
             return "own", kind, body, float(body.get("at_most_percent", 0)) / 100
         raise ContractError(problem + f'engine "{item.engine}" is none of greatExpectations, crm_analysis.')
@@ -418,7 +447,8 @@ def _reads(
     for name in names:
         if name not in columns:
             raise ContractError(
-                f'{path.name}: {where} cannot be compiled: the table has no column "{name}".{nearest(str(name), columns)}'
+                f'{path.name}: {where} cannot be compiled: the table has no column "{name}".'
+                f"{nearest(str(name), columns)}"
             )
     return tuple(dict.fromkeys([*([column] if column else []), *names]))
 
@@ -470,5 +500,6 @@ def _held_together(contracts: Mapping[str, Contract]) -> None:
             target = contracts.get(link.to_table)
             if target is None or link.to_column not in target.columns:
                 raise ContractError(
-                    f"{contract.path.name}: relationship {link.id} leads to {link.to_table}.{link.to_column}, which no contract has."
+                    f"{contract.path.name}: relationship {link.id} leads to {link.to_table}.{link.to_column}, "
+                    "which no contract has."
                 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,7 +22,7 @@ def render(report: Report) -> Group:
     if not report.breaches:
         return Group(Text(closing(report), style="green"))
     table = Table(show_lines=True, expand=True)
-    for heading, ratio in ((_("Rule"), 5), (_("Table"), 3), (_("Column"), 3)):
+    for heading, ratio in ((_("Rule"), 7), (_("Table"), 4), (_("Column"), 3)):
         table.add_column(heading, ratio=ratio, overflow="fold")
     table.add_column(_("Rows"), justify="right", no_wrap=True)
     table.add_column(_("Share"), justify="right", no_wrap=True)
@@ -50,7 +49,7 @@ def share(item: Result) -> str:
 
 
 def closing(report: Report) -> str:
-    """One sentence: how many rules were checked, how many fail, how many rows are set aside, whether a report can follow."""
+    """One sentence: rules checked and broken, rows set aside, whether a report can follow."""
     away, rows = sum(report.set_aside.values()), sum(report.rows.values())
     facts = {
         "rules": len(report.results), "others": len(report.not_applicable), "breaches": len(report.breaches),
@@ -78,12 +77,12 @@ _TYPES = {
     "string": "text", "number": "number", "integer": "whole number", "date": "date", "timestamp": "date and time",
     "boolean": "yes or no",
 }  # fmt: skip
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|$~^])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|$~^&])")
 
 
 def escaped(text: str) -> str:
     """Text that Markdown and MyST show as it is, inside a table cell too."""
-    return _SPECIAL.sub(r"\\\1", html.escape(" ".join(str(text).split()), quote=False).replace("&amp;", "&"))
+    return _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
 
 
 def dictionary(contracts: Mapping[str, Contract]) -> dict[str, str]:
@@ -94,7 +93,8 @@ def dictionary(contracts: Mapping[str, Contract]) -> dict[str, str]:
 def _page(contract: Contract) -> str:
     parts = [
         f"# {escaped(contract.title)}",
-        f"`{contract.table}`: {escaped(_(contract.purpose))} {escaped(_(contract.usage))} {escaped(_(contract.limitations))}",
+        f"`{contract.table}`: "
+        + " ".join(escaped(_(text)) for text in (contract.purpose, contract.usage, contract.limitations)),
         _rows([
             (_("One row"), escaped(_(contract.grain))),
             (_("Key"), ", ".join(f"`{name}`" for name in contract.primary_key)),
@@ -127,7 +127,10 @@ def _page(contract: Contract) -> str:
         _grid(
             (_("Rule"), _("Dimension"), _("Severity"), _("Broken when"), _("What to do")),
             [
-                (f"`{rule.id}`", _(rule.dimension), _severity(rule.severity, rule.level), escaped(_(rule.what)), escaped(_(rule.action)))
+                (
+                    f"`{rule.id}`", _(rule.dimension), _severity(rule.severity, rule.level),
+                    escaped(_(rule.what)), escaped(_(rule.action)),
+                )
                 for rule in contract.rules
             ],
         ),
