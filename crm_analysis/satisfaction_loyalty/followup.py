@@ -1,8 +1,8 @@
 """What customers did after they answered: behavioural loyalty, only where the follow-up is complete and covered.
 
 Loyal is who bought or gave at least `gap_days` and at most `window_days` after the answer. Dues count as giving,
-refunds do not. One customer counts once: with the last answer that qualifies, or with the answer to the first order
-where the profile asks for that.
+refunds do not. One customer counts once, with the first answer that qualifies: those who stay answer again, so keeping
+the last answer would drop earlier ones by their outcome.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RULES = (
     "unknown_customer",
     "before_first",
     "not_first_order",
-    "earlier_answer",
+    "later_answer",
 )
 
 
@@ -102,7 +102,7 @@ def follow(
 
     Counted and left out, in this order: anonymous; still running at `period_end`; not covered (the window closed, but
     the branch's data do not reach its end: not measurable); customers without any payment; answers before the first
-    payment; answers to later orders, where only first ones are wanted; all but one answer of a customer.
+    payment; answers to later orders, where only first ones are wanted; all but the first answer of a customer.
     """
     latest = as_of - timedelta(days=rule.window_days)
     earliest = add_months(latest, -rule.link_window_months)
@@ -129,7 +129,7 @@ def follow(
     if rule.first_orders_only:
         leave(pool["days_before"] > 1, "not_first_order")
     pool = pool.sort_values(["customer_id", "answered_on", "response_id"], kind="stable")
-    leave(pool.duplicated("customer_id", keep="first" if rule.first_orders_only else "last"), "earlier_answer")
+    leave(pool.duplicated("customer_id", keep="first"), "later_answer")
     counted.append(("used", "", len(pool)))
     pool = pool.assign(loyal=pool["paid"].fillna(0).gt(0), margin=pool["margin"].fillna(0.0).astype(float))
     counts = pd.DataFrame(counted, columns=["step", "rule", "rows"])

@@ -64,7 +64,8 @@ class Shape:
 
     `kind` is one of: accelerating, takes_off, saturating, straight, uneven, flat, falling, no_link, not_established,
     too_few, one_level. `levels` is the merged table that was tested; `slope` the average step between neighbouring
-    levels (share per scale point); `span` the highest level's rate minus the lowest's, with its interval.
+    levels (share per scale point); `levelling` the last step less the mean of those before it, looked at only where
+    equal steps are rejected; `span` the highest level's rate minus the lowest's, with its interval.
     """
 
     kind: str
@@ -79,6 +80,7 @@ class Shape:
     slope_se: float
     top: Kink | None
     bottom: Kink | None
+    levelling: Kink | None
     span: float
     span_low: float
     span_high: float
@@ -305,6 +307,28 @@ def _kinks(x: Array, m: Array, score: Array, level: float) -> tuple[Kink | None,
     return found["top"], found.get("bottom", found["top"] if len(contrasts) == 1 else None)
 
 
+def _levelling(x: Array, m: Array, score: Array, level: float) -> Kink | None:
+    """The last step less the mean of the steps before it, per unit of the last step's distance; needs four levels."""
+    if score.size < 4:
+        return None
+    unit = score[-1] - score[-2]
+    before = unit / (score[-2] - score[0])
+    c = np.zeros(score.size)
+    c[-1], c[-2], c[0] = 1.0, -1.0 - before, before
+    low, high = _contrast(c, x, m, level)
+    se = math.sqrt(float(c**2 @ _safe_variance(x, m)))
+    reach = normal_quantile(level) + float(stats.norm.ppf(POWER))
+    return Kink(
+        where="levelling",
+        value=float(c @ (x / m)),
+        low=low,
+        high=high,
+        se=se,
+        p=_contrast_p(c, x, m),
+        detectable=reach * se,
+    )
+
+
 def examine(
     levels: pd.DataFrame,
     *,
@@ -319,9 +343,10 @@ def examine(
     `margin` is the difference in loyalty that does not matter (a share): the link is nearly flat where every level's
     interval lies within it of the overall rate. The rules, in order of precedence: too few answers; one level; nearly
     flat; no link (saturated against constant, likelihood ratio); falling; top kink (accelerating, saturating); bottom
-    kink (takes off, saturating); equal steps rejected without either kink (uneven); straight where a top kink of
-    `STRAIGHT_WITHIN` would have been seen with a chance of `POWER`; otherwise not established. Kinks are contrasts of
-    rates, (p5 - p4) - (p4 - p3) at the top and (p3 - p2) - (p2 - p1) at the bottom, adjusted together by Holm.
+    kink (takes off, saturating); equal steps rejected without either kink (saturating where the last step is smaller
+    than the mean of those before it, else uneven); straight where a top kink of `STRAIGHT_WITHIN` would have been seen
+    with a chance of `POWER`; otherwise not established. Kinks are contrasts of rates, (p5 - p4) - (p4 - p3) at the top
+    and (p3 - p2) - (p2 - p1) at the bottom, adjusted together by Holm.
     """
     used = merge_levels(levels, fewest=fewest, level=level)
     n = int(used["n"].sum())
@@ -345,11 +370,12 @@ def examine(
         line = np.clip(intercept + slope * score, 0.5 / (m + 1), 1 - 0.5 / (m + 1))
         straight_probability = _tested(_wald_steps, line, x, m, score, k - 2, seed + 2, draws)
     top, bottom = _kinks(x, m, score, level)
+    levelling = _levelling(x, m, score, level)
     ends = np.zeros(k)
     ends[0], ends[-1] = -1.0, 1.0
     span_low, span_high = _contrast(ends, x, m, level)
     flat = bool((used["low"] >= rate - margin).all() and (used["high"] <= rate + margin).all())
-    kind = _kind(flat, any_link, straight_probability, slope, slope_se, top, bottom, level)
+    kind = _kind(flat, any_link, straight_probability, slope, slope_se, (top, bottom, levelling), level)
     return Shape(
         kind=kind,
         any_link=any_link,
@@ -360,6 +386,7 @@ def examine(
         slope_se=slope_se,
         top=top,
         bottom=bottom,
+        levelling=levelling,
         span=float(ends @ (x / m)),
         span_low=span_low,
         span_high=span_high,
@@ -384,6 +411,7 @@ def _undecided(kind: str, base: dict[str, object]) -> Shape:
         slope_se=math.nan,
         top=None,
         bottom=None,
+        levelling=None,
         span=math.nan,
         span_low=math.nan,
         span_high=math.nan,
@@ -397,10 +425,10 @@ def _kind(
     steps: Test | None,
     slope: float,
     slope_se: float,
-    top: Kink | None,
-    bottom: Kink | None,
+    kinks: tuple[Kink | None, Kink | None, Kink | None],
     level: float,
 ) -> str:
+    top, bottom, levelling = kinks
     alpha = 1 - level
     rejected = steps is not None and steps.p < alpha
     rules = (
@@ -412,6 +440,7 @@ def _kind(
         (top is not None and top.high < 0, "saturating"),
         (bottom is not None and bottom.high < 0, "saturating"),
         (bottom is not None and bottom.low > 0, "takes_off"),
+        (rejected and levelling is not None and levelling.high < 0, "saturating"),
         (rejected, "uneven"),
         (top is not None and top.detectable <= STRAIGHT_WITHIN, "straight"),
     )

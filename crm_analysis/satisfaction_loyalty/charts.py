@@ -1,0 +1,76 @@
+"""Figures of the satisfaction and loyalty chapter, from finished frames."""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from crm_analysis import style
+from crm_analysis.language import _
+
+_PERCENT = FuncFormatter(lambda value, _position: f"{value * 100:.0f}{style.SPACE}%")
+
+
+def _wrapped(name: str, width: int = 14) -> str:
+    return "\n".join(textwrap.wrap(style.plain(name, 40), width)) or " "
+
+
+def link_curve(curve: pd.DataFrame, *, window_days: int, note: str = "") -> Figure | None:
+    """Loyalty by level: dots with 95 % intervals, counts under each level, and the dashed straight line.
+
+    `curve` has columns name, rate, low, high, n, line. Heights are shares of customers, not of revenue. None when there
+    are fewer than two levels.
+    """
+    if len(curve) < 2:
+        return None
+    drawing, axes = style.figure(7.2, 4.0)
+    at = np.arange(len(curve))
+    axes.plot(at, curve["line"], linestyle=(0, (4, 4)), color=style.GREY, linewidth=1.0)
+    axes.vlines(at, curve["low"], curve["high"], color=style.ACCENT, linewidth=2.2)
+    axes.plot(at, curve["rate"], color=style.ACCENT, linewidth=1.2, marker="o", markersize=6)
+    for x, high, rate in zip(at, curve["high"], curve["rate"], strict=True):
+        axes.annotate(
+            style.percent(rate, 0), (x, high), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=9
+        )
+    axes.annotate(
+        _("straight line"), (at[0], curve["line"].iloc[0]), xytext=(-4, -11), textcoords="offset points", fontsize=8,
+        color=style.MUTE,
+    )  # fmt: skip
+    axes.set_xticks(at, [_wrapped(name) for name in levels["name"]])
+    axes.set_ylim(0, float(peaks.max()) * 1.25)
+    axes.yaxis.set_major_formatter(_PERCENT)
+    axes.set_ylabel(_("share of answers"))
+    axes.set_title(summary, fontsize=10)
+    return drawing
+
+
+def drivers(table: pd.DataFrame) -> Figure | None:
+    """Share of explained satisfaction per item with 95 % interval, the score now and its target at the right.
+
+    `table` has columns name, share, low, high, score, target (texts). None without items.
+    """
+    if table.empty:
+        return None
+    rows = table.iloc[::-1].reset_index(drop=True)
+    drawing, axes = style.figure(7.2, 1.1 + 0.42 * len(rows))
+    at = np.arange(len(rows))
+    axes.hlines(at, rows["low"], rows["high"], color=style.ACCENT, linewidth=2.2)
+    axes.plot(rows["share"], at, linestyle="none", marker="o", markersize=6, color=style.ACCENT)
+    axes.set_yticks(at, [style.plain(name, 34) for name in rows["name"]])
+    axes.set_ylim(-0.6, len(rows) - 0.1)
+    limit = float(rows["high"].max()) * 1.05
+    axes.set_xlim(0, limit * 1.42)
+    for y, score, target in zip(at, rows["score"], rows["target"], strict=True):
+        axes.text(limit * 1.20, y, score, ha="right", va="center", fontsize=9)
+        axes.text(limit * 1.40, y, target, ha="right", va="center", fontsize=9, color=style.MUTE)
+    axes.text(limit * 1.20, len(rows) - 0.4, _("score"), ha="right", fontsize=9, color=style.MUTE)
+    axes.text(limit * 1.40, len(rows) - 0.4, _("target"), ha="right", fontsize=9, color=style.MUTE)
+    axes.xaxis.set_major_formatter(_PERCENT)
+    ticks = [tick for tick in axes.get_xticks() if 0 <= tick <= limit * 1.01]
+    axes.set_xticks(ticks)
+    axes.set_xlabel(_("share of explained satisfaction"), loc="left")
+    return drawing

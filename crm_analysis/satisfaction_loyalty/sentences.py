@@ -1,0 +1,691 @@
+"""A study in sentences: the verdict by the shape of the link, findings, actions, and what is not known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crm_analysis import language, style
+from crm_analysis.estimators.proportions import normal_quantile
+from crm_analysis.findings import Action, Change, Claims, Finding
+from crm_analysis.language import _
+from crm_analysis.profile.settings import Profile, Words
+from crm_analysis.satisfaction_loyalty import shape
+from crm_analysis.satisfaction_loyalty.displays import item_name, kind_name, level_name
+from crm_analysis.satisfaction_loyalty.drivers import first_to_fix
+from crm_analysis.satisfaction_loyalty.study import Study, very_dissatisfied_valuable
+
+if TYPE_CHECKING:
+    from crm_analysis.tables import Scope
+
+CHAPTER = "satisfaction_loyalty"
+WORTH_SEEING = 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The numbers of the link as the sentences print them."""
+
+    study: Study
+    profile: Profile
+    link: shape.Shape
+    words: Words
+
+    def name(self, position: int) -> str:
+        """The name of a level, counted from the lowest (0) or the highest (-1)."""
+        label = str(self.link.levels["label"].iloc[position])
+        return style.escape(level_name(self.profile, label))
+
+    def rate(self, position: int) -> float:
+        """Share that came back at a level."""
+        return float(self.link.levels["rate"].iloc[position])
+
+    def step(self, position: int) -> float:
+        """Rise to the level at `position` from the one below."""
+        return self.rate(position) - self.rate(position - 1)
+
+
+def claims(study: Study, scope: Scope) -> Claims:
+    """All that the chapter says about one branch and period."""
+    profile = scope.profile
+    words = profile.vocabulary(language.active())
+    if study.missing:
+        return Claims(
+            verdict=_(
+                "Satisfaction is not measured in these data. **The table survey_responses would unlock this "
+                "chapter**: a "
+                "date, a branch, a score and, for the link to loyalty, who answered."
+            )
+        )
+    told = _Told(study, profile, study.link, words) if study.link is not None else None
+    findings = [
+        _link_finding(told) if told else None,
+        _top_box_finding(study, profile),
+        _worth_finding(told) if told else None,
+        _driver_finding(study, profile),
+        _silence_finding(study, words),
+    ]
+    return Claims(
+        verdict=_verdict(told, study),
+        findings=tuple(finding for finding in findings if finding is not None),
+        actions=_actions(told, study, scope),
+        unknowns=tuple(_unknowns(study, words)),
+        measures=tuple(_measures(study)),
+    )
+
+
+def _verdict(told: _Told | None, study: Study) -> str:
+    if "scale_mismatch" in study.answers.faults:
+        low, high = study.answers.scale
+        return _(
+            "The answers do not fit the scale that the profile states ({low} to {high}): more than a fifth lie "
+            "outside. "
+            "**Nothing is computed from them until survey.satisfaction.scale is put right.**"
+        ).format(low=style.number(low), high=style.number(high))
+    if told is None or told.link.kind == "too_few":
+        n = told.link.n if told else 0
+        window = study.follow.window_days if study.follow else 0
+        return _(
+            "**Too few answers to say where satisfaction turns into loyalty**: {n} customers have a score and a "
+            "covered "
+            "follow-up of {window} days; {fewest} are the fewest that are tested."
+        ).format(n=style.number(n), window=window, fewest=shape.FEWEST_ANSWERS)
+    return _SHAPES[told.link.kind](told)
+
+
+def _rise(step: float) -> str:
+    """A step in points, in tenths where it is small, with a sign only where it falls."""
+    return style.points(step, 0 if abs(step) >= 0.015 else 1, sign=step < 0)
+
+
+def _accelerating(told: _Told) -> str:
+    return _(
+        "Loyalty accelerates at the top: **“{top}” {customers} came back {last} points more often than “{below}” "
+        "ones**, against {before} points for the step before."
+    ).format(
+        top=told.name(-1),
+        below=told.name(-2),
+        customers=told.words.customers,
+        last=_rise(told.step(-1)),
+        before=_rise(told.step(-2)),
+    )
+
+
+def _takes_off(told: _Told) -> str:
+    return _(
+        "Loyalty takes off above “{low}”: **the step to “{next}” goes with {rise} points more {customers} who came "
+        "back**, against {before} points for the step below it. Whether the last step adds still more is not "
+        "established; "
+        "a kink of {seen} points would have been seen."
+    ).format(
+        low=told.name(1),
+        next=told.name(2),
+        customers=told.words.customers,
+        rise=_rise(told.step(2)),
+        before=_rise(told.step(1)),
+        seen=style.points(told.link.top.detectable if told.link.top else math.nan, 0, sign=False),
+    )
+
+
+def _saturating(told: _Told) -> str:
+    top, bottom = told.link.top, told.link.bottom
+    if top is not None and top.high < 0:
+        return _(
+            "Loyalty saturates at the top: **going from “{below}” to “{top}” adds {last} points, the step before "
+            "added {before}**. The gain lies in lifting {customers} up to “{below}”, not in perfection."
+        ).format(
+            top=told.name(-1),
+            below=told.name(-2),
+            customers=told.words.customers,
+            last=_rise(told.step(-1)),
+            before=_rise(told.step(-2)),
+        )
+    if bottom is not None and bottom.high < 0:
+        return _(
+            "Loyalty rises fast and flattens: **leaving “{lowest}” is worth {first} points, the step after it "
+            "{second}**. The gain lies in ending dissatisfaction."
+        ).format(lowest=told.name(0), first=_rise(told.step(1)), second=_rise(told.step(2)))
+    before = (told.rate(-2) - told.rate(0)) / (len(told.link.levels) - 2)
+    return _(
+        "Loyalty levels off at the top: **the last step, from “{below}” to “{top}”, adds {last} points; the steps "
+        "before it added {before} on average**. The gain lies in lifting {customers} up to “{below}”, not in "
+        "perfection."
+    ).format(
+        top=told.name(-1),
+        below=told.name(-2),
+        customers=told.words.customers,
+        last=_rise(told.step(-1)),
+        before=_rise(before),
+    )
+
+
+def _straight(told: _Told) -> str:
+    return _(
+        "The link is straight: **each level of satisfaction goes with {slope} points more {customers} who came back**, "
+        "at the top as at the bottom. A kink of {seen} points at the top would have been seen."
+    ).format(
+        slope=style.points(told.link.slope, 0, sign=False),
+        customers=told.words.customers,
+        seen=style.points(told.link.top.detectable if told.link.top else math.nan, 0, sign=False),
+    )
+
+
+def _largest(told: _Told) -> int:
+    """Position of the level with the largest step up to it."""
+    return max(range(1, len(told.link.levels)), key=told.step)
+
+
+def _uneven(told: _Told) -> str:
+    at = _largest(told)
+    return _(
+        "Loyalty rises with satisfaction in unequal steps: **the largest, {rise} points, lies between “{below}” and "
+        "“{above}”**. Neither acceleration nor saturation at the ends is established."
+    ).format(rise=_rise(told.step(at)), below=told.name(at - 1), above=told.name(at))
+
+
+def _flat(told: _Told) -> str:
+    rates = told.link.levels["rate"]
+    return _(
+        "The link is nearly flat: **between {low} and {high} of {customers} came back, whatever they had answered**. "
+        "No "
+        "level lies more than {margin} points from the overall {rate}."
+    ).format(
+        low=style.percent(rates.min()),
+        high=style.percent(rates.max()),
+        customers=told.words.customers,
+        margin=style.points(told.link.margin, 0, sign=False),
+        rate=style.percent(told.link.rate),
+    )
+
+
+def _no_link(told: _Told) -> str:
+    return _(
+        "**No link between satisfaction and loyalty is established**: “{top}” and “{bottom}” {customers} differ by "
+        "{span} points, but anything from {low} to {high} fits the data."
+    ).format(
+        top=told.name(-1),
+        bottom=told.name(0),
+        customers=told.words.customers,
+        span=style.points(told.link.span, 0),
+        low=style.points(told.link.span_low, 0),
+        high=style.points(told.link.span_high, 0),
+    )
+
+
+def _falling(told: _Told) -> str:
+    return _(
+        "More satisfied {customers} came back **less** often: {top} of “{name_top}” against {bottom} of "
+        "“{name_bottom}”. Look for contracts or habits that hold the dissatisfied before reading this as an effect."
+    ).format(
+        customers=told.words.customers,
+        top=style.percent(told.rate(-1), 0),
+        bottom=style.percent(told.rate(0), 0),
+        name_top=told.name(-1),
+        name_bottom=told.name(0),
+    )
+
+
+def _not_established(told: _Told) -> str:
+    if told.link.top is None:
+        return _(
+            "Satisfied {customers} come back more often ({slope} points a level), but **two levels cannot show a "
+            "shape**."
+        ).format(customers=told.words.customers, slope=style.points(told.link.slope, 0))
+    return _(
+        "Satisfied {customers} come back more often ({slope} points a level), but **the shape of the link is not "
+        "established**: the smallest kink at the top that we could have seen is {seen} points."
+    ).format(
+        customers=told.words.customers,
+        slope=style.points(told.link.slope, 0),
+        seen=style.points(told.link.top.detectable, 0, sign=False),
+    )
+
+
+def _one_level(told: _Told) -> str:
+    return _(
+        "**All {n} answers with a covered follow-up are on one level**, so nothing can be said about a link; {rate} of "
+        "{customers} came back."
+    ).format(n=style.number(told.link.n), rate=style.percent(told.link.rate), customers=told.words.customers)
+
+
+_SHAPES = {
+    "accelerating": _accelerating,
+    "takes_off": _takes_off,
+    "saturating": _saturating,
+    "straight": _straight,
+    "uneven": _uneven,
+    "flat": _flat,
+    "no_link": _no_link,
+    "falling": _falling,
+    "not_established": _not_established,
+    "one_level": _one_level,
+}
+
+
+def _link_finding(told: _Told) -> Finding | None:
+    link, follow = told.link, told.study.follow
+    if link.kind in ("too_few", "one_level") or follow is None or not told.study.steps:
+        return None
+    step = told.study.steps[-1].difference
+    sentence = _(
+        "Of {n} {customers} who answered from {first} to {last} and were followed for {window} days, {rate} came back: "
+        "{bottom} at “{name_bottom}”, {below} at “{name_below}”, **{top} at “{name_top}”**."
+    ).format(
+        n=style.number(link.n),
+        customers=told.words.customers,
+        first=style.day(follow.first),
+        last=style.day(follow.last),
+        window=follow.window_days,
+        rate=style.percent(link.rate, 0),
+        bottom=style.percent(told.rate(0), 0),
+        below=style.percent(told.rate(-2), 0),
+        top=style.percent(told.rate(-1), 0),
+        name_bottom=told.name(0),
+        name_below=told.name(-2),
+        name_top=told.name(-1),
+    )
+    return Finding(
+        key=f"{CHAPTER}.link",
+        sentence=sentence,
+        value=step.value,
+        low=step.low,
+        high=step.high,
+        unit="points",
+        basis=_("last step, Newcombe 95 %; association, not proof"),
+        n=link.n,
+        stake=_stake(told),
+        tone="wait" if link.kind in ("no_link", "not_established", "uneven") else "neutral",
+        label=_("Last step of satisfaction, points of loyalty"),
+        definition=_(
+            "Share with a payment at least {gap} and at most {window} days after the answer, top level less the level "
+            "below; one answer per customer, the first whose follow-up is complete and covered."
+        ).format(gap=told.profile.loyalty.gap_days, window=follow.window_days),
+        filters=tuple(f"{row.rule or row.step}: {row.rows}" for row in follow.counts.itertuples()),
+    )
+
+
+def _stake(told: _Told) -> float:
+    """Margin a year that goes with lifting the second level by one step: orders the front page, nothing else."""
+    if not told.study.steps or told.study.follow is None:
+        return 0.0
+    last = told.study.steps[-1]
+    n = float(told.link.levels["n"].iloc[-2])
+    stake = abs(last.money_per_hundred) / 100 * n * 365 / told.study.follow.window_days
+    return stake if math.isfinite(stake) else 0.0
+
+
+def _change(study: Study, name: str) -> Change | None:
+    changed = study.changed
+    if changed is None:
+        return None
+    moved = getattr(changed, name)
+    return Change(
+        previous=getattr(changed.previous, name).mean,
+        difference=moved.value,
+        low=moved.low,
+        high=moved.high,
+        p=moved.p,
+    )
+
+
+def _top_box_finding(study: Study, profile: Profile) -> Finding | None:
+    wave = study.wave
+    if wave.n < profile.privacy.min_cell:
+        return None
+    top = style.escape(level_name(profile, f"{study.answers.scale[1]:g}"))
+    moved = _change(study, "top_box")
+    if moved is None or moved.p is None or moved.previous is None:
+        trend, tone = "", "neutral"
+    elif moved.p < 0.05:
+        up = moved.difference > 0
+        trend, tone = (_("up") if up else _("down")), ("good" if up else "bad")
+    else:
+        trend, tone = _("unchanged within noise"), "neutral"
+    shown = {
+        "share": style.percent(wave.top_box.mean),
+        "top": top,
+        "index": style.number(wave.index.mean, 1),
+        "lowest": style.percent(wave.bottom_box.mean),
+    }
+    if trend and moved is not None:
+        sentence = _(
+            "**{share} are “{top}”**, {trend} from {before} the period before; the index stands at {index} of 100, and "
+            "{lowest} are on the lowest level."
+        ).format(**shown, trend=trend, before=style.percent(moved.previous))
+    else:
+        sentence = _(
+            "**{share} are “{top}”**; the index stands at {index} of 100, and {lowest} are on the lowest level."
+        ).format(**shown)
+    return Finding(
+        key=f"{CHAPTER}.top_box",
+        sentence=sentence,
+        value=wave.top_box.mean,
+        low=wave.top_box.low,
+        high=wave.top_box.high,
+        unit="share",
+        basis=_("Wilson 95 %, answers of the period"),
+        n=wave.n,
+        tone=tone,
+        label=_("Share on the top level of satisfaction"),
+        compare=True,
+        change=moved,
+        definition=_("Answers on the highest level of the satisfaction scale over all usable answers of the period."),
+    )
+
+
+def _worth_finding(told: _Told) -> Finding | None:
+    link, margin = told.link, told.study.steps[0].margin_per_loyal if told.study.steps else math.nan
+    if link.kind in ("too_few", "one_level", "flat", "no_link", "falling") or not math.isfinite(margin):
+        return None
+    window = told.study.follow.window_days if told.study.follow else 0
+    if link.kind == "straight":
+        half = normal_quantile(link.level) * link.slope_se
+        value, low, high = (100 * margin * slope for slope in (link.slope, link.slope - half, link.slope + half))
+        sentence = _(
+            "A hundred {customers} one level higher, wherever on the scale, go with **{money} more margin within "
+            "{window} days**. That is a difference between people, and an upper bound if satisfaction is the whole "
+            "cause."
+        ).format(customers=told.words.customers, money=style.money(value, told.profile.currency), window=window)
+    else:
+        step = told.study.steps[-1 if link.kind == "accelerating" else _largest(told) - 1]
+        value, low, high = step.money_per_hundred, step.money_low, step.money_high
+        sentence = _(
+            "A hundred {customers} at “{upper}” rather than “{lower}” go with **{money} more margin within {window} "
+            "days**. That is a difference between people, and an upper bound if satisfaction is the whole cause."
+        ).format(
+            customers=told.words.customers,
+            upper=style.escape(level_name(told.profile, step.upper)),
+            lower=style.escape(level_name(told.profile, step.lower)),
+            money=style.money(value, told.profile.currency),
+            window=window,
+        )
+    return Finding(
+        key=f"{CHAPTER}.step_worth",
+        sentence=sentence,
+        value=value,
+        low=low,
+        high=high,
+        unit="money",
+        basis=_("association, not proof; interval of the step, margin per customer taken as given"),
+        n=link.n,
+        label=_("Margin that goes with a step of satisfaction, per 100 customers"),
+        definition=_("Step in loyalty times the mean margin, within the window, of a customer who came back."),
+    )
+
+
+def _driver_finding(study: Study, profile: Profile) -> Finding | None:
+    best = first_to_fix(study.drivers, most=1)
+    if best.empty:
+        return None
+    row = best.iloc[0]
+    name = style.escape(item_name(profile, row["item"]))
+    if pd.notna(row["target"]):
+        sentence = _(
+            "Fix first: **{item}**. It explains {share} of satisfaction ({kind}) and stands at {mean} against a target "
+            "of {target}."
+        )
+    else:
+        sentence = _(
+            "Fix first: **{item}**. It explains {share} of satisfaction ({kind}) and stands at {mean} on a scale up to "
+            "{scale}."
+        )
+    return Finding(
+        key=f"{CHAPTER}.fix_first",
+        sentence=sentence.format(
+            item=name,
+            share=style.percent(row["share"], 0),
+            kind=kind_name(row["kind"]),
+            mean=style.number(row["mean"], 1),
+            target=style.number(row["target"], 1),
+            scale=style.number(row["scale_high"]),
+        ),
+        value=float(row["share"]),
+        low=float(row["low"]),
+        high=float(row["high"]),
+        unit="share",
+        basis=_("{method} share of R², bootstrap 95 %; association within one survey").format(
+            method=study.drivers.method
+        ),
+        n=study.drivers.n,
+        label=_("Explained by {item}").format(item=name),
+        definition=_(
+            "Share of the explained variance of overall satisfaction; priority is share times room to the target."
+        ),
+    )
+
+
+def _silence_finding(study: Study, words: Words) -> Finding | None:
+    silence = study.follow.silence if study.follow else None
+    if silence is None or min(silence.answered.n, silence.silent.n) < shape.FLAG_UNDER:
+        return None
+    gap = silence.difference
+    if gap.low <= 0 <= gap.high:
+        sentence = _(
+            "Active {customers} who answered and those who did not came back about equally often ({answered} and "
+            "{silent}, followed from {anchor})."
+        )
+    else:
+        sentence = _(
+            "Who answers is not everybody: **{answered} of active {customers} who answered came back, {silent} of "
+            "those "
+            "who did not** (followed from {anchor})."
+        )
+    return Finding(
+        key=f"{CHAPTER}.silence",
+        sentence=sentence.format(
+            customers=words.customers,
+            answered=style.percent(silence.answered.share, 0),
+            silent=style.percent(silence.silent.share, 0),
+            anchor=style.day(silence.anchor),
+        ),
+        value=gap.value,
+        low=gap.low,
+        high=gap.high,
+        unit="points",
+        basis=_("Newcombe 95 %; active within the year before"),
+        n=silence.answered.n + silence.silent.n,
+        label=_("Respondents' loyalty less that of the silent"),
+        tone="neutral" if gap.low <= 0 <= gap.high else "wait",
+    )
+
+
+def _measures(study: Study) -> list[Finding]:
+    wave = study.wave
+    found = []
+    if wave.n:
+        found.append(
+            Finding(
+                key=f"{CHAPTER}.index",
+                sentence="",
+                value=wave.index.mean,
+                low=wave.index.low,
+                high=wave.index.high,
+                unit="index",
+                basis=_("normal 95 %, linearised where weighted"),
+                n=wave.index.n,
+                label=_("Satisfaction index, 0 to 100"),
+                compare=True,
+                change=_change(study, "index"),
+                definition=_("Mean of the index items placed on 0 to 100, weighted as the profile says."),
+            )
+        )
+    if wave.nps is not None:
+        found.append(
+            Finding(
+                key=f"{CHAPTER}.nps",
+                sentence="",
+                value=wave.nps.mean,
+                low=wave.nps.low,
+                high=wave.nps.high,
+                unit="index",
+                basis=_("normal 95 %, linearised where weighted"),
+                n=wave.nps.n,
+                label=_("Net promoter score, -100 to 100"),
+                compare=True,
+            )
+        )
+    link = study.link
+    if link is not None and link.top is not None:
+        found.append(
+            Finding(
+                key=f"{CHAPTER}.top_kink",
+                sentence="",
+                value=link.top.value,
+                low=link.top.low,
+                high=link.top.high,
+                unit="points",
+                basis=_("Holm-adjusted 95 %; association, not proof"),
+                n=link.n,
+                label=_("Kink at the top, points of loyalty"),
+                compare=True,
+                definition=_("Last step of the link less the step before it."),
+            )
+        )
+    return found
+
+
+def _actions(told: _Told | None, study: Study, scope: Scope) -> tuple[Action, ...]:
+    profile = scope.profile
+    owner = profile.owner(CHAPTER, language.active()) or profile.owner("retention", language.active())
+    service = profile.owner("service", language.active()) or owner
+    found = []
+    if told is not None:
+        direction = _direction(told, study)
+        if direction is not None:
+            found.append(_direction_action(direction, owner))
+    calls = len(very_dissatisfied_valuable(study, scope))
+    if calls:
+        number = style.number(calls) if calls >= profile.privacy.min_cell else f"< {profile.privacy.min_cell}"
+        found.append(
+            Action(
+                key=f"{CHAPTER}.call_back",
+                text=_(
+                    "Call back the {number} {customers} on the lowest level who are among the most valuable quarter of "
+                    "those who answered (list: very_dissatisfied_valuable)."
+                ).format(number=number, customers=profile.vocabulary(language.active()).customers),
+                owner=service,
+                resting_on=_("answers of the period, payments of the last 365 days"),
+            )
+        )
+    return tuple(found)
+
+
+def _direction_action(text: str, owner: str) -> Action:
+    """What the shape suggests; without an expected value, since the link is an association."""
+    return Action(
+        key=f"{CHAPTER}.direction",
+        text=text,
+        owner=owner,
+        resting_on=_("association; a trial with a random half would show the effect"),
+    )
+
+
+def _direction(told: _Told, study: Study) -> str | None:
+    kind = told.link.kind
+    item = _item_for(told, study, "delights" if kind == "accelerating" else "annoys")
+    top = told.link.top
+    if kind == "accelerating":
+        shown = {"below": told.name(-2), "top": told.name(-1), "item": item}
+        if item:
+            return _(
+                "Work on turning “{below}” into “{top}”, starting with {item}; try it on a random half of the "
+                "“{below}” first."
+            ).format(**shown)
+        return _("Work on turning “{below}” into “{top}”; try it on a random half of the “{below}” first.").format(
+            **shown
+        )
+    if kind == "saturating":
+        early = told.link.bottom is not None and told.link.bottom.high < 0 and not (top is not None and top.high < 0)
+        to = told.name(1) if early else told.name(-2)
+        if item:
+            return _(
+                "Spend on lifting the dissatisfied up to “{to}”, starting with {item}, and nothing on perfection above "
+                "it; try it on a random half first."
+            ).format(to=to, item=item)
+        return _(
+            "Spend on lifting the dissatisfied up to “{to}” and nothing on perfection above it; try it on a random "
+            "half first."
+        ).format(to=to)
+    if kind in ("takes_off", "uneven"):
+        at = 2 if kind == "takes_off" else _largest(told)
+        return _("Lift “{low}” to “{next}”, where loyalty rises most; try it on a random half first.").format(
+            low=told.name(at - 1), next=told.name(at)
+        )
+    if kind == "straight":
+        return _(
+            "Spend where a step up is cheapest, at whatever level: no level returns more than another; try it on a "
+            "random "
+            "half first."
+        )
+    if kind == "flat":
+        return _(
+            "Do not pay for higher scores in the hope of more {orders}: look to occasion, need and offer for what "
+            "brings "
+            "{customers} back."
+        ).format(orders=told.words.orders, customers=told.words.customers)
+    if kind in ("not_established", "no_link") and top is not None and top.detectable > WORTH_SEEING:
+        needed = math.ceil(told.link.n * (top.detectable / WORTH_SEEING) ** 2 / 100) * 100
+        return _(
+            "Collect more answers before spending on one level rather than another: some {n} followed answers would "
+            "show "
+            "a kink of {seen} points."
+        ).format(n=style.number(needed), seen=style.points(WORTH_SEEING, 0, sign=False))
+    return None
+
+
+def _item_for(told: _Told, study: Study, kind: str) -> str:
+    """The attribute to start with: the first of the fitting kind (delights, annoys), else the first of all."""
+    ranked = first_to_fix(study.drivers, most=len(study.drivers.table))
+    if ranked.empty:
+        return ""
+    fitting = ranked[ranked["kind"] == kind]
+    first = (fitting if len(fitting) else ranked).iloc[0]
+    name = style.escape(item_name(told.profile, first["item"]))
+    return name if first["kind"] == "undetermined" else f"{name} ({kind_name(first['kind'])})"
+
+
+def _unknowns(study: Study, words: Words) -> list[str]:
+    found = []
+    link, follow = study.link, study.follow
+    if "no_usable_weight" in study.answers.faults:
+        found.append(_("No weight in the survey is positive; the answers are used unweighted."))
+    if study.wave.n == 0 and not study.answers.faults:
+        found.append(_("Nobody answered within this period, so it has no index of its own."))
+    elif 0 < study.wave.n < shape.FLAG_UNDER:
+        found.append(
+            _("Only {n} answers fall in this period: its index and shares are uncertain.").format(n=study.wave.n)
+        )
+    if link is not None and link.kind not in ("too_few", "one_level", "flat"):
+        found.append(
+            _("Whether raising satisfaction raises loyalty: the link compares people, it does not move anybody.")
+        )
+    if link is not None and link.kind == "flat" and link.any_link and link.any_link.p < 1 - link.level:
+        found.append(
+            _("A link is there ({p}) but smaller than what the profile calls worth acting on.").format(
+                p=style.p_value(link.any_link.p)
+            )
+        )
+    if follow is not None:
+        left = dict(zip(follow.counts["rule"], follow.counts["rows"], strict=True))
+        if left.get("not_covered"):
+            found.append(
+                _(
+                    "What {n} answers led to is not measurable: the branch's data end before their follow-up does. "
+                    "They "
+                    "are not counted as lost."
+                ).format(n=style.number(left["not_covered"]))
+            )
+        if left.get("anonymous"):
+            found.append(
+                _("{n} answers are anonymous and cannot be linked to behaviour.").format(
+                    n=style.number(left["anonymous"])
+                )
+            )
+    if link is not None and len(link.merged):
+        found.append(_("The lowest levels rest on few answers and were merged; see the table of tests."))
+    if study.drivers.reason == "no_items":
+        found.append(_("What to fix first: the survey maps no items beside overall satisfaction."))
+    return found
