@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crm_analysis.tables.ingest import ingest
+from crm_analysis.tables.ingestion import ingest
 
 if TYPE_CHECKING:
     from crm_analysis.tables.scopes import ALL, LATEST, Scope, Tables, open

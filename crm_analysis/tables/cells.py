@@ -18,9 +18,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_DATE = (
-    r"(\d{4})\s*[-./년]\s*(\d{1,2})\s*[-./월]\s*(\d{1,2})\s*[.일]?\s*(?:\([월화수목금토일]\))?"
-)
+_DATE = r"(\d{4})\s*[-./년]\s*(\d{1,2})\s*[-./월]\s*(\d{1,2})\s*[.일]?\s*(?:\([월화수목금토일]\))?"
 _CLOCK = r"(\d{1,2}\s*[:시]\s*\d{1,2}(?:\s*[:분]\s*\d{1,2}(?:\.\d{1,9})?)?)\s*[분초]?"
 _ZONE = r"(?:\s*(?:Z|UTC|GMT|[+-]\d{2}:?(?:\d{2})?))?"
 _PLAIN = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -51,7 +49,8 @@ MACROS = (
         TIMESTAMP '1899-12-30' + to_seconds(CAST(round(CAST(t AS DOUBLE) * 86400) AS BIGINT))""",
     """CREATE OR REPLACE TEMP MACRO as_timestamp(t) AS CASE
         WHEN t IS NULL THEN NULL
-        WHEN regexp_full_match(t, '\\d{4}-\\d{2}-\\d{2}(?: \\d{2}:\\d{2}:\\d{2})?') THEN TRY_CAST(t AS TIMESTAMP)
+        WHEN regexp_full_match(t, '\\d{4}-\\d{1,2}-\\d{1,2}(?: \\d{1,2}:\\d{2}(?::\\d{2})?)?') THEN TRY_CAST(t AS TIMESTAMP)
+        WHEN regexp_full_match(t, '\\d{4}[./]\\d{1,2}[./]\\d{1,2}') THEN TRY_CAST(translate(t, './', '--') AS TIMESTAMP)
         WHEN regexp_full_match(t, '\\d{5}(?:\\.\\d+)?') THEN serial_day(t)
         WHEN regexp_matches(t, '[AaPp][Mm]|오[전후]') THEN twelve_hours(t)
         ELSE dated(t) END""",
@@ -71,10 +70,11 @@ MACROS = (
     f"""CREATE OR REPLACE TEMP MACRO as_amount(t) AS CASE
         WHEN t IS NULL THEN NULL
         WHEN regexp_full_match(t, '{_PLAIN}') THEN TRY_CAST(t AS DOUBLE)
+        WHEN regexp_full_match(t, '₩?\\d{{1,3}}(?:,\\d{{3}})*원?') THEN TRY_CAST(translate(t, ',₩원', '') AS DOUBLE)
         ELSE grouped(unmarked(t)) END""",
-    f"""CREATE OR REPLACE TEMP MACRO as_count(t) AS CASE
+    """CREATE OR REPLACE TEMP MACRO as_count(t) AS CASE
         WHEN t IS NULL THEN NULL
-        WHEN regexp_full_match(t, '[+-]?\\d{{1,18}}') THEN TRY_CAST(t AS BIGINT)
+        WHEN regexp_full_match(t, '[+-]?\\d{1,18}') THEN TRY_CAST(t AS BIGINT)
         WHEN as_amount(t) = trunc(as_amount(t)) THEN TRY_CAST(as_amount(t) AS BIGINT) END""",
     f"""CREATE OR REPLACE TEMP MACRO as_flag(t) AS CASE
         WHEN lower(t) IN ({_YES}) THEN true WHEN lower(t) IN ({_NO}) THEN false END""",
@@ -126,7 +126,13 @@ def trimmed(column: str, missing: list[str] = []) -> str:  # noqa: B006
     return f"CASE WHEN {cell} NOT IN ({codes}) THEN {cell} END"
 
 
-_READ = {"date": "as_date", "timestamp": "as_timestamp", "number": "as_amount", "integer": "as_count", "boolean": "as_flag"}
+_READ = {
+    "date": "as_date",
+    "timestamp": "as_timestamp",
+    "number": "as_amount",
+    "integer": "as_count",
+    "boolean": "as_flag",
+}
 TYPES = {
     "string": "VARCHAR",
     "date": "DATE",
@@ -138,15 +144,13 @@ TYPES = {
 
 
 def converted(expression: str, source_type: str, logical_type: str, *, month: bool = False) -> tuple[str, bool]:
-    """SQL that turns `expression`, of a DuckDB type, into a logical type; and whether a cell of it can be unreadable."""
+    """SQL that turns `expression`, of a DuckDB type, into a logical type; and whether a cell of it can fail."""
     source = source_type.upper()
     numeric = source in ("FLOAT", "DOUBLE") or source.startswith("DECIMAL")
     whole = source.endswith("INT") or source == "INTEGER"
     as_text = f"CAST({expression} AS VARCHAR)"
     if numeric:
-        as_text = (
-            f"CASE WHEN isfinite(CAST({expression} AS DOUBLE)) THEN regexp_replace({as_text}, '\\.0+$', '') END"
-        )
+        as_text = f"CASE WHEN isfinite(CAST({expression} AS DOUBLE)) THEN regexp_replace({as_text}, '\\.0+$', '') END"
     if logical_type == "string":
         return (expression if source == "VARCHAR" else as_text), False
     if logical_type in ("date", "timestamp") and (source == "DATE" or source.startswith("TIMESTAMP")):

@@ -36,9 +36,7 @@ def steps(scope: Scope, table: str) -> pd.DataFrame:
     if table == "transactions":
         amount = (rows["kind"] == "refund").ifelse(-amount.abs(), amount)
     marked = rows.select(why=rule, anonymous=anonymous, signed=amount.fill_null(0.0))
-    counted = (
-        marked.group_by(["why", "anonymous"]).agg(rows=marked.count(), amount=marked["signed"].sum()).execute()
-    )
+    counted = marked.group_by(["why", "anonymous"]).agg(rows=marked.count(), amount=marked["signed"].sum()).execute()
     if not has_amount:
         counted["amount"] = float("nan")
     aside_rows = counted[counted["why"].notna()].groupby("why")[["rows", "amount"]].sum(min_count=1)

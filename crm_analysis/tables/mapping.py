@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import duckdb
 
@@ -133,11 +133,15 @@ def select(
     amount = ""
     if layout.table == "transactions" and list_prices:
         amount = "REPLACE (amount - coalesce(discount, 0) AS amount)"
-    flags = "".join(f", CASE WHEN {cells.name(n)} IS NULL THEN {c} END AS {cells.name('_bad_' + n)}" for n, c in problems)
+    flags = "".join(
+        f", CASE WHEN {cells.name(n)} IS NULL THEN {c} END AS {cells.name('_bad_' + n)}" for n, c in problems
+    )
     made_key = MADE_KEYS.get(layout.table)
     if made_key and made_key not in mapping:
         columns = [
-            f"CAST({file_number} + _line AS VARCHAR) AS {cells.name(made_key)}" if c.endswith(f" AS {cells.name(made_key)}") else c
+            f"CAST({file_number} + _line AS VARCHAR) AS {cells.name(made_key)}"
+            if c.endswith(f" AS {cells.name(made_key)}")
+            else c
             for c in columns
         ]
     parsed = (
@@ -168,7 +172,8 @@ def _expression(column: Column) -> str:
     if not column.values:
         return header
     pairs = " ".join(
-        f"WHEN {cells.text(old)} THEN {'NULL' if new is None else cells.text(new)}" for old, new in column.values.items()
+        f"WHEN {cells.text(old)} THEN {'NULL' if new is None else cells.text(new)}"
+        for old, new in column.values.items()
     )
     return f"CASE CAST({header} AS VARCHAR) {pairs} ELSE CAST({header} AS VARCHAR) END"
 
@@ -176,19 +181,20 @@ def _expression(column: Column) -> str:
 def _result_types(
     con: duckdb.DuckDBPyConnection, layout: Layout, relation: Relation, inner: str, made: Mapping[str, str]
 ) -> dict[str, str]:
-    types = {}
+    parameters = {"source": relation.label}
+    listed_all = ", ".join(f"{expression} AS {cells.name(name)}" for name, expression in made.items())
+    with contextlib.suppress(duckdb.Error):
+        described = con.execute(f"DESCRIBE SELECT {listed_all} FROM ({inner}) AS cells", parameters).fetchall()
+        return {row[0]: row[1] for row in described}
     for name, expression in made.items():
         try:
-            described = con.execute(
-                f"DESCRIBE SELECT {expression} AS made FROM ({inner}) AS cells", {"source": relation.label}
-            ).fetchall()
+            con.execute(f"DESCRIBE SELECT {expression} AS made FROM ({inner}) AS cells", parameters)
         except duckdb.Error as error:
             raise ProfileError(
                 f"tables.{layout.table}.columns.{name}: the expression {expression} cannot be used on {relation.label}: "
                 f"{str(error).splitlines()[0]}"
             ) from error
-        types[name] = described[0][1]
-    return types
+    raise ProfileError(f"tables.{layout.table}.columns cannot be used on {relation.label}.")
 
 
 def _state(layout: Layout, source: Source, relation: Relation, made: list[str]) -> tuple[str, str]:
@@ -201,7 +207,9 @@ def _state(layout: Layout, source: Source, relation: Relation, made: list[str]) 
         return str(DATA), "CAST(NULL AS VARCHAR)"
     first = f"coalesce({', '.join(cells.name(header) for header in relation.types)})"
     words = "|".join(_plain(word) for word in source.total_words)
-    label = f"regexp_full_match(regexp_replace(lower(_first), '[\\s:：.]', '', 'g'), '(?:{words})(?:\\(.*)?')"
+    initials = ", ".join(sorted({cells.text(word.strip()[:1].lower()) for word in source.total_words}))
+    squeezed = "regexp_replace(lower(_first), '[\\s:：.]', '', 'g')"
+    label = f"(lower(left(_first, 1)) IN ({initials}) AND regexp_full_match({squeezed}, '(?:{words})(?:\\(.*)?'))"
     dates = [n for n in layout.required if n in made and layout.types[n] in ("date", "timestamp")]
     undated = " AND ".join(f"{cells.name(name)} IS NULL" for name in dates) or "false"
     if not words:
@@ -229,8 +237,3 @@ def row_type(layout: Layout) -> list[tuple[str, str]]:
     ]
     own: list[tuple[str, str]] = [(name, cells.TYPES[kind]) for name, kind in layout.types.items()]
     return own + technical + [(f"_bad_{name}", "VARCHAR") for name in layout.checked]
-
-
-def settings(source: Source) -> dict[str, Any]:
-    """What of a source decides its rows, for the cache key."""
-    return source.model_dump(mode="json", by_alias=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import ibis
 import pandas as pd
 
@@ -16,7 +18,7 @@ from crm_analysis import files
 from crm_analysis.errors import DataError, ScopeError, listed, nearest
 from crm_analysis.profile import Profile
 from crm_analysis.tables import coverage, footing
-from crm_analysis.tables.ingest import DAYS, PARENTS, RECORD, WHOLE, folder, memory_limit
+from crm_analysis.tables.ingestion import DAYS, PARENTS, RECORD, WHOLE, folder, memory_limit
 from crm_analysis.units import Period
 
 ALL = "all"
@@ -44,10 +46,9 @@ class Tables:
                     f"{table} of {profile.id} was not read yet. `crm-analysis check --profile {profile.path}` reads it."
                 )
             self._records[table] = record
-        self.con = ibis.duckdb.connect(
-            memory_limit=memory_limit(), temp_directory=str(self._folder / ".work-spill")
-        )
-        self.con.raw_sql("SET enable_progress_bar = false")
+        self.con = ibis.duckdb.connect(memory_limit=memory_limit(), temp_directory=str(self._folder / ".work-spill"))
+        with contextlib.suppress(duckdb.InvalidInputException):  # in a notebook without ipywidgets it is off and locked
+            self.con.raw_sql("SET enable_progress_bar = false")
         self._views: dict[tuple[str, str], ibis.Table] = {}
 
     def has(self, table: str) -> bool:
@@ -211,7 +212,9 @@ class Tables:
         if period.end < first or period.start > last:
             there = [str(found) for found in self.periods(period.kind, branch)]
             whose = "the data" if branch == ALL else f'the branch "{branch}"'
-            raise ScopeError(f"{period} holds no rows of {whose}, which run from {first} to {last}. There are: {listed(there, 60)}.")
+            raise ScopeError(
+                f"{period} holds no rows of {whose}, which run from {first} to {last}. There are: {listed(there, 60)}."
+            )
         return Scope(self, branch, period)
 
     def _record(self, table: str) -> dict[str, Any]:
@@ -343,9 +346,7 @@ class Scope:
             customers["valid_from"].asc(),
             customers["_row"].asc(),
         ]
-        ranked = customers.mutate(
-            _version=ibis.row_number().over(group_by=["customer_id", "branch"], order_by=order)
-        )
+        ranked = customers.mutate(_version=ibis.row_number().over(group_by=["customer_id", "branch"], order_by=order))
         return ranked.filter(ranked["_version"] == 0).drop("_version")
 
     @staticmethod

@@ -70,7 +70,9 @@ def find(source: Source, data_root: Path, *, place: str) -> list[File]:
 def _there(data_root: Path, pattern: str) -> str:
     if not data_root.is_dir():
         return " The folder does not exist: set `data` in the profile, or give --data."
-    files = sorted(itertools.islice((p.relative_to(data_root).as_posix() for p in data_root.rglob("*") if p.is_file()), 500))
+    files = sorted(
+        itertools.islice((p.relative_to(data_root).as_posix() for p in data_root.rglob("*") if p.is_file()), 500)
+    )
     if not files:
         return " The folder is empty: set `data` in the profile, or give --data."
     return nearest(pattern, files) or f" Files there: {listed(files)}."
@@ -86,7 +88,9 @@ def fingerprint(path: Path, known: dict[str, Any] | None) -> dict[str, Any]:
         return {**quick, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
 
 
-def open_file(con: duckdb.DuckDBPyConnection, file: File, source: Source, *, place: str, work: Path) -> Iterator[Relation]:
+def open_file(
+    con: duckdb.DuckDBPyConnection, file: File, source: Source, *, place: str, work: Path
+) -> Iterator[Relation]:
     """The relations of one file: one, or one per sheet of a workbook."""
     kind = file.path.suffix.lower()
     try:
@@ -143,7 +147,9 @@ def _names(found: list[str], source: Source, file: File, *, place: str) -> list[
             )
         return source.names
     if not any(str(cell or "").strip() for cell in found):
-        raise DataError(f"{place}: {file.label} has no header in row {source.header_row or 1}. Set `header_row` in the profile.")
+        raise DataError(
+            f"{place}: {file.label} has no header in row {source.header_row or 1}. Set `header_row` in the profile."
+        )
     return found
 
 
@@ -235,7 +241,9 @@ def _sheets(there: list[str], source: Source, file: File, *, place: str) -> list
     for sheet in wanted if isinstance(wanted, list) else [wanted]:
         if isinstance(sheet, int):
             if not 1 <= sheet <= len(there):
-                raise DataError(f"{place}: {file.label} has {len(there)} sheets, no sheet {sheet}. Sheets: {listed(there)}.")
+                raise DataError(
+                    f"{place}: {file.label} has {len(there)} sheets, no sheet {sheet}. Sheets: {listed(there)}."
+                )
             chosen.append(there[sheet - 1])
         elif sheet in there:
             chosen.append(sheet)

@@ -25,12 +25,15 @@ import duckdb
 from crm_analysis import contracts, files
 from crm_analysis.errors import DataError, ProfileError, listed, nearest
 from crm_analysis.profile import Profile
-from crm_analysis.tables import cells, mapping, sources
+from crm_analysis.profile.settings import Source
+from crm_analysis.tables import cells, decoding, mapping, sources
 
 RECORD = "_ingest.json"
+REPORT = "ingest.json"
+FINGERPRINTS = "fingerprints.parquet"
 DAYS = "_days.pq"
 WHOLE = "all.parquet"
-_ORDER = ("branches", "customers", "commitments")
+_PARENTS_FIRST = ("customers", "commitments")
 PARENTS = {"dues": ("commitments", "commitment_id"), "campaign_members": ("customers", "customer_id")}
 _FILE_BITS, _LINE_BITS = 17, 36
 
@@ -52,28 +55,56 @@ def memory_limit() -> str:
 def ingest(profile: Profile) -> None:
     """Bring the canonical tables of a profile up to date with its sources.
 
-    Raises UserError for whatever is wrong with the sources or the mapping; the tables already there stay as they were.
+    Raises UserError for whatever is wrong with the sources or the mapping; then nothing was changed.
     """
     there = folder(profile)
-    with writing(there):
-        there.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(there)
-        layouts = _layouts(profile)
-        keys: dict[str, str] = {}
-        changed = False
-        for table in sorted(profile.tables, key=lambda name: (name not in _ORDER, name)):
-            changed |= _ingest_table(profile, table, layouts[table], keys)
-        for stale in there.iterdir():
-            if stale.is_dir() and stale.name not in profile.tables:
-                shutil.rmtree(stale)
-                changed = True
-        gathered = files.read_json(there / "ingest.json") or {}
-        if changed or gathered.get("keys") != keys or not (there / "fingerprints.parquet").exists():
-            _gather(profile, keys)
+    present = [place for place in (there, *there.parents) if place.is_dir()]
+    try:
+        with _writing(there):
+            there.mkdir(parents=True, exist_ok=True)
+            for leftover in there.glob(".work-*"):
+                shutil.rmtree(leftover, ignore_errors=True)
+            work = Path(tempfile.mkdtemp(prefix=".work-", dir=there))
+            try:
+                _ingest(profile, there, work)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+    except BaseException:
+        for place in (there, *there.parents):
+            if place in present or not place.is_dir() or any(place.iterdir()):
+                break
+            place.rmdir()
+        raise
+
+
+def _ingest(profile: Profile, there: Path, work: Path) -> None:
+    keys: dict[str, str] = {}
+    records: dict[str, dict[str, Any]] = {}
+    fresh: dict[str, Path] = {}
+    for table in sorted(profile.tables, key=lambda name: (name not in _PARENTS_FIRST, name)):
+        record = files.read_json(there / table / RECORD) or {}
+        keys[table], found, prints = _state_of(profile, table, record, keys)
+        if record.get("key") != keys[table]:
+            record = _read(profile, table, found, work / table, record, fresh)
+            fresh[table] = work / table / "table"
+        records[table] = {**record, "key": keys[table], "prints": prints}
+    for table, made in fresh.items():
+        files.write_json(made / RECORD, records[table])
+        if (there / table).exists():
+            os.rename(there / table, work / table / "old")
+        os.rename(made, there / table)
+    stale = [
+        place for place in there.iterdir() if place.is_dir() and place != work and place.name not in profile.tables
+    ]
+    for place in stale:
+        shutil.rmtree(place)
+    gathered = files.read_json(there / REPORT) or {}
+    if stale or gathered.get("keys") != keys or not (there / FINGERPRINTS).exists():
+        _gather(there, records, keys)
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
+def _writing(path: Path) -> Iterator[None]:
     """Turn a full disk or a missing permission into a clear UserError."""
     try:
         yield
@@ -85,90 +116,86 @@ def writing(path: Path) -> Iterator[None]:
         raise
 
 
-def _layouts(profile: Profile) -> dict[str, mapping.Layout]:
+def _layout(profile: Profile, table: str) -> mapping.Layout:
     known = contracts.load()
-    layouts = {}
-    for table, settings in profile.tables.items():
-        if table not in known:
-            raise ProfileError(
-                f"{profile.path}: tables.{table} is not a canonical table.{nearest(table, known)} "
-                f"Tables: {listed(known, 20)}."
-            )
-        contract = known[table]
-        own = {name: column.logical_type for name, column in contract.columns.items()}
-        mapped = dict.fromkeys(name for source in settings.sources for name in source.columns)
-        extra = {}
-        for name in mapped:
-            if name not in own and table == "customers":
-                extra[name] = "string"
-            elif name not in own and table == "survey_responses" and name in profile.survey.items:
-                extra[name] = "number"
-        layouts[table] = mapping.Layout(table, own, contract.required, extra)
-    return layouts
+    if table not in known:
+        raise ProfileError(
+            f"{profile.path}: tables.{table} is not a canonical table.{nearest(table, known)} "
+            f"Tables: {listed(known, 20)}."
+        )
+    own = {name: column.logical_type for name, column in known[table].columns.items()}
+    mapped = dict.fromkeys(name for source in profile.tables[table].sources for name in source.columns)
+    extra = {}
+    for name in mapped:
+        if name not in own and table == "customers":
+            extra[name] = "string"
+        elif name not in own and table == "survey_responses" and name in profile.survey.items:
+            extra[name] = "number"
+    return mapping.Layout(table, own, known[table].required, extra)
 
 
 @functools.cache
 def code_version() -> str:
-    """A digest of this package's source and of the engine's version."""
-    return files.sha256_of(sorted(Path(__file__).parent.glob("*.py"))) + duckdb.__version__
+    """A digest of the source that decides what a row looks like, and of the engine's version."""
+    own = [Path(module.__file__ or "") for module in (cells, decoding, mapping, sources)]
+    return files.sha256_of([*own, Path(__file__)]) + duckdb.__version__
 
 
-def _ingest_table(profile: Profile, table: str, layout: mapping.Layout, keys: dict[str, str]) -> bool:
-    """Read a table where anything it depends on changed. True when it was read."""
-    target = folder(profile) / table
-    record = files.read_json(target / RECORD) or {}
+_Found = list[tuple[Source, sources.File]]
+
+
+def _state_of(
+    profile: Profile, table: str, record: dict[str, Any], keys: dict[str, str]
+) -> tuple[str, _Found, dict[str, Any]]:
+    """The key of everything a table depends on, its files, and their sizes, times and digests."""
     found = [
         (source, file)
         for source in profile.tables[table].sources
         for file in sources.find(source, profile.data_root, place=table)
     ]
-    known = record.get("fingerprints_of_files", {})
+    known = record.get("prints", {})
     prints = {file.label: sources.fingerprint(file.path, known.get(file.label)) for _, file in found}
-    contract = contracts.load()[table]
     depends = {
         "code": code_version(),
-        "layout": [layout.types, layout.required, contract.known_date, contract.revealed_by],
-        "sources": [mapping.settings(source) for source in profile.tables[table].sources],
+        "contracts": contracts.fingerprint(),
+        "sources": [source.model_dump(mode="json", by_alias=True) for source in profile.tables[table].sources],
+        "items": sorted(profile.survey.items) if table == "survey_responses" else None,
         "files": [[label, state["sha256"]] for label, state in prints.items()],
         "currency": profile.currency,
         "list_prices": profile.margin.list_prices,
         "parent": keys.get(PARENTS[table][0]) if table in PARENTS else None,
     }
-    key = hashlib.sha256(json.dumps(depends, sort_keys=True, default=str).encode()).hexdigest()
-    keys[table] = key
-    if record.get("key") == key:
-        if record["fingerprints_of_files"] != prints:
-            files.write_json(target / RECORD, {**record, "fingerprints_of_files": prints})
-        return False
-    work = Path(tempfile.mkdtemp(prefix=".work-", dir=folder(profile)))
+    return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest(), found, prints
+
+
+def _read(
+    profile: Profile, table: str, found: _Found, work: Path, record: dict[str, Any], fresh: dict[str, Path]
+) -> dict[str, Any]:
+    """Read the files of a table into Parquet files under `work`/table; what the table's record says."""
+    layout = _layout(profile, table)
+    contract = contracts.load()[table]
+    made = work / "table"
+    made.mkdir(parents=True)
+    con = connect(work)
     try:
-        con = connect(work)
-        try:
-            report = _stage(con, profile, layout, found, work)
-            fresh = work / "table"
-            fresh.mkdir()
-            described = _write(con, profile, layout, fresh, old=target, record=record)
-        finally:
-            con.close()
-        files.write_json(
-            fresh / RECORD,
-            {
-                "key": key,
-                "table": table,
-                "columns": sorted(report.pop("supplied")),
-                "types": layout.types,
-                "extra": sorted(layout.extra),
-                "known_date": contract.known_date,
-                "revealed_by": contract.revealed_by,
-                **report,
-                **described,
-                "fingerprints_of_files": prints,
-            },
-        )
-        _swap(fresh, target, work)
+        report = _stage(con, profile, layout, found, work)
+        parts = _write(con, layout, made, old=folder(profile) / table, record=record)
+        parent = PARENTS.get(table, ("", ""))[0]
+        parent_folder = fresh.get(parent, folder(profile) / parent) if parent in profile.tables else None
+        fingerprints = _fingerprints(con, layout, contract.known_date, parent_folder)
     finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return True
+        con.close()
+    return {
+        "table": table,
+        "code": code_version(),
+        "columns": sorted(report["supplied"]),
+        "types": layout.types,
+        "known_date": contract.known_date,
+        "revealed_by": contract.revealed_by,
+        "files": report["files"],
+        "parts": parts,
+        "fingerprints": fingerprints,
+    }
 
 
 def connect(work: Path) -> duckdb.DuckDBPyConnection:
@@ -187,7 +214,7 @@ def _stage(
     con: duckdb.DuckDBPyConnection,
     profile: Profile,
     layout: mapping.Layout,
-    found: list[tuple[Any, sources.File]],
+    found: _Found,
     work: Path,
 ) -> dict[str, Any]:
     """Read every file of a table into the temporary table `staged`; what was read, file by file."""
@@ -197,9 +224,7 @@ def _stage(
     report: list[dict[str, Any]] = []
     supplied: set[str] = set()
     for source, file in found:
-        for sheet, relation in enumerate(
-            sources.open_file(con, file, source, place=layout.table, work=work)
-        ):
+        for sheet, relation in enumerate(sources.open_file(con, file, source, place=layout.table, work=work)):
             select = mapping.select(
                 con,
                 layout,
@@ -214,7 +239,7 @@ def _stage(
             except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
                 raise DataError(f"{layout.table}: {relation.label}: {str(error).splitlines()[0]}") from error
             supplied |= set(mapping.supplied(layout, source, list(relation.types)))
-            report.append({"source": relation.label, "encoding": relation.encoding})
+            report.append({"source": relation.label, "file": file.label, "encoding": relation.encoding})
     made = mapping.MADE_KEYS.get(layout.table)
     con.execute(
         f"UPDATE staged SET _state = CASE WHEN _line > last THEN {mapping.TOTAL} ELSE {mapping.DATA} END "
@@ -222,8 +247,8 @@ def _stage(
         f"WHERE s = _source AND _state = {mapping.PERHAPS_TOTAL}"
     )
     counts = _counted(con, layout)
-    for entry in report:
-        entry |= counts.get(entry["source"], {"rows": 0, "blank_rows": 0, "total_rows": 0})
+    nothing = {"rows": 0, "blank_rows": 0, "total_rows": 0}
+    report = [{**entry, **counts.get(entry["source"], nothing)} for entry in report]
     _refuse(con, profile, layout, report)
     return {"supplied": supplied | ({made} if made else set()), "files": report}
 
@@ -233,7 +258,9 @@ def _file_numbers(labels: list[str]) -> dict[str, int]:
     numbers: dict[str, int] = {}
     taken: set[int] = set()
     for label in sorted(set(labels)):
-        number = int.from_bytes(hashlib.sha256(label.encode("utf-8", "surrogateescape")).digest()[:4]) >> (32 - _FILE_BITS)
+        number = int.from_bytes(hashlib.sha256(label.encode("utf-8", "surrogateescape")).digest()[:4]) >> (
+            32 - _FILE_BITS
+        )
         while number in taken:
             number = (number + 1) % (1 << _FILE_BITS)
         taken.add(number)
@@ -266,7 +293,10 @@ def _refuse(
     parts = []
     for name in layout.checked:
         bad = cells.name(f"_bad_{name}")
-        parts += [f"count({bad})", f"arg_min([{bad}, _source, CAST(_line AS VARCHAR)], _row) FILTER ({bad} IS NOT NULL)"]
+        parts += [
+            f"count({bad})",
+            f"arg_min([{bad}, _source, CAST(_line AS VARCHAR)], _row) FILTER ({bad} IS NOT NULL)",
+        ]
     if not parts:
         return
     values = con.execute(f"SELECT {', '.join(parts)} FROM staged WHERE {data}").fetchone() or ()
@@ -301,13 +331,12 @@ def _short(value: str) -> str:
 
 def _write(
     con: duckdb.DuckDBPyConnection,
-    profile: Profile,
     layout: mapping.Layout,
     fresh: Path,
     *,
     old: Path,
     record: dict[str, Any],
-) -> dict[str, Any]:
+) -> list[dict[str, Any]]:
     """Write the staged rows by branch into `fresh`, unchanged branches as links to their old files."""
     canonical = [cells.name(name) for name in layout.types]
     technical = ["_row", "_source", "_line"]
@@ -342,7 +371,7 @@ def _write(
             "COPY (SELECT branch, CAST(occurred_at AS DATE) AS day, count(*) AS rows FROM accepted GROUP BY ALL ORDER BY ALL) "
             f"TO {cells.text(str(fresh / DAYS))} (FORMAT parquet)"
         )
-    return {"code": code_version(), "parts": written, "fingerprints": _fingerprints(con, profile, layout)}
+    return written
 
 
 def _link(old: Path, new: Path) -> None:
@@ -352,25 +381,20 @@ def _link(old: Path, new: Path) -> None:
         shutil.copy2(old, new)
 
 
-def known_day(table: str, known_date: str | None, alias: str = "") -> str | None:
-    """SQL for the day from which a row is known: a transaction booked late is known when it was booked."""
-    if known_date is None:
-        return None
-    day = f"CAST({alias}{known_date} AS DATE)"
-    return f"greatest({day}, CAST({alias}recorded_at AS DATE))" if table == "transactions" else day
+def _fingerprints(
+    con: duckdb.DuckDBPyConnection, layout: mapping.Layout, known_date: str | None, parent_folder: Path | None
+) -> list[list[Any]]:
+    """Branch, month in which the rows became known, number of rows and an order-independent hash of them.
 
-
-def _fingerprints(con: duckdb.DuckDBPyConnection, profile: Profile, layout: mapping.Layout) -> list[list[Any]]:
-    """Branch, month in which the rows became known, number of rows and an order-independent hash of them."""
-    day = known_day(layout.table, contracts.load()[layout.table].known_date, "a.")
-    month = f"coalesce(strftime({day}, '%Y-%m'), '')" if day else "''"
+    Rows without a branch of their own are counted under the branches of their parents.
+    """
+    month = f"coalesce(strftime(CAST(a.{known_date} AS DATE), '%Y-%m'), '')" if known_date else "''"
     branch, join = "CAST(NULL AS VARCHAR)", ""
     if "branch" in layout.types:
         branch = "a.branch"
-    elif layout.table in PARENTS and PARENTS[layout.table][0] in profile.tables:
-        parent, column = PARENTS[layout.table]
-        found = sorted((folder(profile) / parent).glob("*.parquet"))
-        paths = ", ".join(cells.path(path) for path in found)
+    elif parent_folder is not None:
+        column = PARENTS[layout.table][1]
+        paths = ", ".join(cells.path(path) for path in sorted(parent_folder.glob("*.parquet")))
         branch = "p.branch"
         join = f"LEFT JOIN (SELECT DISTINCT {column}, branch FROM read_parquet([{paths}])) p USING ({column})"
     rows = con.execute(
@@ -380,52 +404,23 @@ def _fingerprints(con: duckdb.DuckDBPyConnection, profile: Profile, layout: mapp
     return [list(row) for row in rows]
 
 
-def _swap(fresh: Path, target: Path, work: Path) -> None:
-    """Put the new folder of a table in the place of the old one."""
-    if target.exists():
-        os.rename(target, work / "old")
-    os.rename(fresh, target)
-
-
-def _remove_leftovers(there: Path) -> None:
-    for leftover in there.glob(".work-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _gather(profile: Profile, keys: dict[str, str]) -> None:
+def _gather(there: Path, records: dict[str, dict[str, Any]], keys: dict[str, str]) -> None:
     """Write the report of all tables and their fingerprints."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    there = folder(profile)
-    records = {table: files.read_json(there / table / RECORD) for table in sorted(profile.tables)}
-    rows = [(table, *row) for table, record in records.items() for row in record["fingerprints"]]
-    schema = pa.schema(
-        [("table", pa.string()), ("branch", pa.string()), ("known_month", pa.string()), ("rows", pa.int64()), ("hash", pa.string())]
-    )
-    columns = list(zip(*rows, strict=True)) or [[]] * len(schema)
-    with files.replacing(there / "fingerprints.parquet") as temporary:
-        pq.write_table(pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema), temporary)
-    files.write_json(
-        there / "ingest.json",
-        {
-            "keys": keys,
-            "tables": {
-                table: {
-                    "rows": sum(part["rows"] for part in record["parts"]),
-                    "columns": record["columns"],
-                    "files": [
-                        {**file, "sha256": record["fingerprints_of_files"][_file_of(file["source"], record)]["sha256"]}
-                        for file in record["files"]
-                    ],
-                }
-                for table, record in records.items()
-            },
-        },
-    )
-
-
-def _file_of(label: str, record: dict[str, Any]) -> str:
-    known = record["fingerprints_of_files"]
-    return label if label in known else label[: label.rindex(" [")]
-
+    names = ("table", "branch", "known_month", "rows", "hash")
+    schema = pa.schema([(name, pa.int64() if name == "rows" else pa.string()) for name in names])
+    rows = [
+        dict(zip(names, (table, *row), strict=True))
+        for table in sorted(records)
+        for row in records[table]["fingerprints"]
+    ]
+    with files.replacing(there / FINGERPRINTS) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
+    tables = {}
+    for table, record in sorted(records.items()):
+        read = [{**file, "sha256": record["prints"][file["file"]]["sha256"]} for file in record["files"]]
+        total = sum(part["rows"] for part in record["parts"])
+        tables[table] = {"rows": total, "columns": record["columns"], "files": read}
+    files.write_json(there / REPORT, {"keys": keys, "tables": tables})
