@@ -24,6 +24,7 @@ SEQUENCE = (ACCENT, "#0f766e", "#b45309", "#7c3aed", "#be185d", "#4d7c0f", "#7b8
 DASH = "–"
 SPACE = "\N{NO-BREAK SPACE}"
 _SYMBOLS = {"GBP": "£", "EUR": "€", "USD": "$", "JPY": "¥", "BRL": f"R${SPACE}", "CNY": "CN¥", "INR": "₹"}
+_SUFFIX = re.compile(r"[^0-9]+$")
 _ACTIVE_CHARACTERS = re.compile(r"[^0-9A-Za-z\s.,;?%/\u0080-\U0010ffff]")
 
 
@@ -83,7 +84,9 @@ def money(amount: float | None, currency: str) -> str:
     if currency == "KRW" and language.active() == "ko":
         if size >= 99_995_000:
             return f"{sign}{_three_digits(size / 1e8)}억원"
-        return f"{sign}{number(size / 1e4)}만원" if size >= 9_999.5 else f"{sign}{number(size)}원"
+        if size >= 9_999.5:
+            return f"{sign}{number(size / 1e4, 1 if size < 99_950 else 0)}만원"
+        return f"{sign}{number(size)}원"
     for scale, name in ((1e9, "bn"), (1e6, "m")):
         if size >= scale * 0.9995:
             text = f"{_three_digits(size / scale)}{SPACE}{name}"
@@ -116,8 +119,9 @@ def interval(low: float | None, high: float | None, unit: str, currency: str = "
     if undefined(low) and undefined(high):
         return DASH
     first, last = value(low, unit, currency, digits), value(high, unit, currency, digits)
-    if unit == "share":
-        first = first.removesuffix(f"{SPACE}%")
+    suffix = _SUFFIX.search(last)
+    if suffix:
+        first = first.removesuffix(suffix.group())
     return _("{low} to {high}").format(low=first, high=last)
 
 

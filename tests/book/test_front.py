@@ -1,0 +1,64 @@
+"""The front page's verdict follows the data in kind, not only in digits."""
+
+from __future__ import annotations
+
+import types
+
+import pytest
+
+from crm_analysis.book.cells import Outcome
+from crm_analysis.book.contents import Contents
+from crm_analysis.book.front import verdict
+from crm_analysis.book.pages import period_name
+from crm_analysis.language import activate
+from crm_analysis.profile.settings import Words
+
+
+@pytest.fixture
+def writer():
+    profile = types.SimpleNamespace(currency="KRW", vocabulary=lambda _language: Words(customers="donors"))
+    return types.SimpleNamespace(profile=profile, language="en")
+
+
+def whole(chapter: str, key: str, value: float | None, low=None, high=None, change=None) -> dict[str, Outcome]:
+    finding = {"key": key, "value": value, "low": low, "high": high, "change": change, "n": 9, "unit": "share", "label": ""}
+    return {chapter: Outcome(chapter, "all", "2026Q3", bundle={"claims": {"verdict": "v", "findings": [finding], "measures": []}})}
+
+
+def kept(p: float | None, difference: float = 0.02) -> dict[str, Outcome]:
+    change = None if p is None else {"p": p, "difference": difference, "previous": 0.75, "low": 0, "high": 0}
+    return whole("customer_value", "customer_value.retention", 0.771, 0.76, 0.78, change)
+
+
+def test_retention_up_down_unchanged_or_without_a_past(writer):
+    contents = Contents.read()
+    up, down = verdict(writer, kept(0.001), contents), verdict(writer, kept(0.001, -0.02), contents)
+    assert up == "We kept **77.1\xa0%** of our donors, 2.0 points more than the period before."
+    assert down == "We kept **77.1\xa0%** of our donors, 2.0 points fewer than the period before."
+    assert verdict(writer, kept(0.4), contents) == "We kept **77.1\xa0%** of our donors: no change beyond noise."
+    assert "no earlier period" in verdict(writer, kept(None), contents)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [(1e7, 9e7, "earned"), (-9e7, -1e7, "lost"), (-1e7, 9e7, "is not settled")],
+)
+def test_programmes_earned_lost_or_not_settled(writer, low, high, said):
+    outcome = whole("crm_roi", "crm_roi.net", (low + high) / 2, low, high)
+    assert said in verdict(writer, outcome, Contents.read())
+
+
+def test_without_either_measure_the_first_chapter_speaks(writer):
+    assert verdict(writer, whole("data_quality", "data_quality.score", 0.9), Contents.read()) == "v"
+
+
+def test_periods_are_named_in_words():
+    assert period_name("2026Q3") == "Third quarter 2026"
+    assert period_name("2026H1") == "First half 2026"
+    assert period_name("2026") == "Year 2026"
+    assert period_name("2026-09") == "2026-09"
+    activate("ko")
+    try:
+        assert period_name("2026Q3") == "2026년 3분기"
+    finally:
+        activate("en")

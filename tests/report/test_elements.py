@@ -1,0 +1,90 @@
+"""Page elements: escaped text, aligned tables, drawings with a text alternative, the footing line."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crm_analysis import report, style
+from crm_analysis.findings import Claims, Finding, to_json
+from crm_analysis.language import activate
+
+
+def finding(**changes) -> Finding:
+    return Finding(**({"key": "x.a", "sentence": "s", "value": 0.5, "unit": "share", "basis": "Wilson 95 %", "n": 10} | changes))
+
+
+@given(st.text())
+def test_text_from_data_is_inert_in_markdown_and_html(text):
+    escaped = style.escape(text)
+    assert not set(escaped.replace("&#", "").replace(";", "")) & set("<>*_[]`$|\\{}&\"'\n")
+
+
+def test_table_cells_and_heads_are_escaped():
+    markup = report.table_html(pd.DataFrame({"<script>": ["<img onerror=1>"]}))
+    assert "<script>" not in markup and "<img" not in markup
+    assert "&lt;img onerror=1&gt;" in markup
+
+
+def test_columns_of_numbers_align_right_and_of_words_left():
+    frame = pd.DataFrame({"Measure": ["12-month retention"], "Share": ["77.1\xa0% (75.0 to 79.2\xa0%)"], "Net": ["−£1.20\xa0m"], "n": ["–"]})
+    markup = report.table_html(frame)
+    assert "<th>Measure</th>" in markup
+    assert markup.count('<th class="n">') == 3
+
+
+def test_an_empty_table_says_so():
+    assert report.table(pd.DataFrame()).kind == "text"
+
+
+def test_a_drawing_is_the_same_bytes_twice_and_has_a_text_alternative():
+    def draw():
+        sheet, axes = style.figure()
+        axes.plot([1, 2], [3, 4])
+        return report.svg(sheet, 'A line "up"')
+
+    first = draw()
+    assert first == draw()
+    assert 'aria-label="A line &quot;up&quot;"' in first
+    assert "<metadata" not in first and "http" not in first.replace("http://www.w3.org", "")
+
+
+def test_the_support_line_states_interval_count_and_basis():
+    assert report.support_line(finding(low=0.4, high=0.6), "EUR") == "(40.0 to 60.0\xa0%; n\xa010; Wilson 95 %)"
+    assert report.support_line(finding(n=None, basis=""), "EUR") == ""
+
+
+def test_the_footing_line_adds_up():
+    rows = [
+        {"table": "transactions", "step": "in files", "rule": "", "rows": 100, "amount": 1000.0},
+        {"table": "transactions", "step": "set aside", "rule": "exact_duplicate", "rows": 4, "amount": 40.0},
+        {"table": "transactions", "step": "anonymous", "rule": "", "rows": 6, "amount": 60.0},
+        {"table": "transactions", "step": "used", "rule": "", "rows": 90, "amount": 900.0},
+    ]
+    line = report.footing_line(rows, "EUR")
+    assert "files 100 → set aside 4 (4.0\xa0%" in line
+    assert "anonymous 6 → used 90. Amount used €900." in line
+
+
+def test_a_page_holds_at_most_five_findings_and_no_key_twice():
+    with pytest.raises(ValueError, match="at most 5"):
+        Claims(verdict="v", findings=tuple(finding(key=f"x.{i}") for i in range(6)))
+    with pytest.raises(ValueError, match=r"named twice: x\.a"):
+        Claims(verdict="v", findings=(finding(),), measures=(finding(),))
+
+
+def test_undefined_numbers_become_null():
+    assert to_json(finding(value=float("nan")))["value"] is None
+
+
+def test_amounts_in_korean_are_in_man_and_eok():
+    activate("ko")
+    try:
+        assert style.money(4.12e9, "KRW") == "41.2억원"
+        assert style.money(38_200, "KRW") == "3.8만원"
+        assert style.money(99_999_000, "KRW") == "1.00억원"
+        assert style.money(950, "KRW") == "950원"
+    finally:
+        activate("en")
