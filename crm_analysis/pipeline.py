@@ -116,7 +116,7 @@ class Steps:
     def _read_sources(self) -> None:
         if self.profile.built_in is not None:
             self._write_built_in(self.profile.built_in)
-        from crm_analysis.tables.ingest import ingest
+        from crm_analysis.tables.ingestion import ingest
 
         ingest(self.profile)
 
