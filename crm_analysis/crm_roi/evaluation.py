@@ -25,10 +25,20 @@ if TYPE_CHECKING:
     from crm_analysis.profile import Profile
     from crm_analysis.tables import Scope
 
-__all__ = ["REQUIRED", "CampaignResult", "Effect", "Evaluation", "Portfolio", "Uncontrolled", "evaluate"]
+__all__ = [
+    "REQUIRED",
+    "CampaignResult",
+    "Effect",
+    "Evaluation",
+    "Portfolio",
+    "Uncontrolled",
+    "evaluate",
+    "member_lists",
+]
 
 REQUIRED = ("campaigns", "campaign_members", "costs")
 HOLDOUT_SHARES = (0.1, 0.2, 0.3, 0.5)
+ENOUGH_ROI, MOST_USEFUL_ROI = 1.0, 3.0
 _POWER_REACH = float(stats.norm.ppf(0.975) + stats.norm.ppf(0.8))
 
 
@@ -49,7 +59,9 @@ class Uncontrolled:
     Money per treated member: `margin_in_window`, `margin_before` (a window of the same length before), and the
     break-even `cost_per_treated`. `own_lift_low` and `own_lift_high` are the smallest and largest relative lift among
     the organisation's own controlled campaigns. A hold-out of `holdout_share` (n_holdout members) next time would show
-    a return of `detectable_roi` or more with 80 % power.
+    a return of `detectable_roi` or more with 80 % power, after adjusting for value before; the share is None when the
+    list is too short even for half of it to show a return of `MOST_USEFUL_ROI`. `detectable_active` is the difference in
+    the share who pay at all that half held out would show.
     """
 
     cost_per_treated: float | None
@@ -59,9 +71,10 @@ class Uncontrolled:
     own_lift_low: float | None
     own_lift_high: float | None
     n_own: int
-    holdout_share: float
+    holdout_share: float | None
     n_holdout: int
     detectable_roi: float | None
+    detectable_active: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,17 +359,7 @@ def _uncontrolled(
     n = margin.size
     before = float(treated["margin_before"].mean()) * (window_days + 1) / profile.roi.balance_history_days
     per_treated = None if cost is None or n == 0 else (cost.charged + float(treated["discount"].sum())) / n
-    spread = float(margin.std(ddof=1)) if n > 1 else 0.0
-    held, detectable = HOLDOUT_SHARES[-1], None
-    if per_treated and spread > 0:
-        for candidate in HOLDOUT_SHARES:
-            n_held = max(round(candidate * n), 1)
-            if n_held < profile.roi.min_control or n - n_held < 1:
-                continue
-            held = candidate
-            detectable = smallest_detectable_difference(n - n_held, n_held, standard_deviation=spread) / per_treated
-            if detectable <= 1:
-                break
+    held, detectable = _holdout(treated, per_treated, min_control=profile.roi.min_control)
     mean = float(margin.mean()) if n else 0.0
     return Uncontrolled(
         cost_per_treated=per_treated,
@@ -367,9 +370,42 @@ def _uncontrolled(
         own_lift_high=None,
         n_own=0,
         holdout_share=held,
-        n_holdout=round(held * n),
+        n_holdout=round((held or 0.0) * n),
         detectable_roi=detectable,
+        detectable_active=_detectable_active(treated, min_control=profile.roi.min_control),
     )
+
+
+def _holdout(
+    treated: pd.DataFrame, per_treated: float | None, *, min_control: int
+) -> tuple[float | None, float | None]:
+    """Smallest share to hold out next time that shows a return of 100 %, and the smallest return it shows."""
+    n = len(treated)
+    if not per_treated or n < 2 * min_control:
+        return None, None
+    margin, before = treated["margin"].to_numpy(float), treated["margin_before"].to_numpy(float)
+    explained = float(np.corrcoef(margin, before)[0, 1]) ** 2 if margin.std() > 0 and before.std() > 0 else 0.0
+    spread = float(margin.std(ddof=1)) * math.sqrt(1 - explained)
+    seen = None
+    for share in HOLDOUT_SHARES:
+        n_held = round(share * n)
+        if n_held < min_control:
+            continue
+        seen = smallest_detectable_difference(n - n_held, n_held, standard_deviation=spread) / per_treated
+        if seen <= ENOUGH_ROI:
+            return share, seen
+    if seen is not None and seen <= MOST_USEFUL_ROI:
+        return HOLDOUT_SHARES[-1], seen
+    return None, seen
+
+
+def _detectable_active(treated: pd.DataFrame, *, min_control: int) -> float | None:
+    """Smallest difference in the share who pay at all that shows when half of the list is held out."""
+    half = len(treated) // 2
+    if half < min_control:
+        return None
+    share = float(np.clip((treated["n_orders"] > 0).mean(), 0.05, 0.95))
+    return smallest_detectable_difference(half, half, standard_deviation=math.sqrt(share * (1 - share)))
 
 
 def _with_range(result: CampaignResult, own: list[CampaignResult]) -> CampaignResult:
@@ -456,3 +492,14 @@ def _query(scope: Scope, listing: pd.DataFrame) -> str:
         list_prices=scope.profile.margin.list_prices,
     )
     return str(ibis.to_sql(expression, dialect="duckdb"))
+
+
+def member_lists(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
+    """The customers behind each campaign's finding: arm, window and what they left in it, by finding key."""
+    columns = ["customer_id", "branch", "arm", "assigned_on", "window_end", "revenue", "margin", "n_orders"]
+    ends = {"not_causal": "break_even", "no_cost": "margin"}
+    return {
+        f"{result.key}.{'roi' if result.roi is not None else ends[result.state]}": result.gate.units[columns]
+        for result in evaluation.closed
+        if result.roi is not None or result.state in ends
+    }

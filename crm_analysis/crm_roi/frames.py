@@ -8,19 +8,25 @@ import pandas as pd
 
 from crm_analysis import style
 from crm_analysis.crm_roi import words
+from crm_analysis.crm_roi.associations import QUICK_DAYS
 from crm_analysis.crm_roi.evaluation import CampaignResult, Evaluation
 from crm_analysis.crm_roi.gate import Check
 from crm_analysis.language import _
 
 __all__ = [
+    "bands_table",
     "cost_plan",
     "cost_plan_table",
+    "earlier_table",
     "effects_table",
     "gate_table",
     "ledger_table",
     "money_table",
     "portfolio_dots",
     "portfolio_table",
+    "recovery_bars",
+    "recovery_table",
+    "shared_table",
     "uncontrolled_table",
     "waterfall",
     "waterfall_table",
@@ -49,9 +55,18 @@ def portfolio_dots(evaluation: Evaluation) -> pd.DataFrame:
 
 
 def portfolio_table(evaluation: Evaluation) -> pd.DataFrame:
-    """Every campaign known to the page, with its result or the reason why there is none."""
+    """Campaigns of the period and running ones, with their result or the reason why there is none."""
+    return _results_table(evaluation, evaluation.closed + evaluation.running)
+
+
+def earlier_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Campaigns whose window closed before the period."""
+    return _results_table(evaluation, evaluation.earlier)
+
+
+def _results_table(evaluation: Evaluation, results: tuple[CampaignResult, ...]) -> pd.DataFrame:
     rows = []
-    for result in evaluation.closed + evaluation.running:
+    for result in results:
         roi = result.roi
         money = _money(evaluation)
         rows.append(
@@ -260,10 +275,66 @@ def uncontrolled_table(evaluation: Evaluation) -> pd.DataFrame:
                 _("Lifts of own controlled programmes"): own,
                 _("Hold out next time"): _("{share} ({n})").format(
                     share=style.percent(found.holdout_share, 0), n=style.number(found.n_holdout)
-                ),
-                _("Smallest ROI then seen"): style.percent(found.detectable_roi, 0),
+                )
+                if found.holdout_share
+                else style.DASH,
+                _("Smallest ROI a test would see"): style.percent(found.detectable_roi, 0),
             }
         )
+    return pd.DataFrame(rows)
+
+
+def recovery_bars(groups: pd.DataFrame) -> pd.DataFrame:
+    """Complaint groups with the label a reader knows them by."""
+    names = {
+        "quick": _("resolved within {days} days").format(days=QUICK_DAYS),
+        "slow": _("resolved later"),
+        "open": _("not resolved"),
+    }
+    return groups.assign(label=[names[group] for group in groups["group"]])
+
+
+def recovery_table(groups: pd.DataFrame) -> pd.DataFrame:
+    """The groups as text."""
+    bars = recovery_bars(groups)
+    return pd.DataFrame(
+        {
+            _("Complaint"): bars["label"],
+            _("Complaints"): [style.number(n) for n in bars["n"]],
+            _("Paid again"): [style.percent(share) for share in bars["share"]],
+            _("95 % interval"): [
+                style.interval(low, high, "share") for low, high in zip(bars["low"], bars["high"], strict=True)
+            ],
+        }
+    )
+
+
+def bands_table(bands: pd.DataFrame, evaluation: Evaluation) -> pd.DataFrame:
+    """Bands of past value as text."""
+    money = _money(evaluation)
+    names = {"others": _("not on the list"), "members": _("on the list")}
+    return pd.DataFrame(
+        {
+            _("Group"): [names[group] for group in bands["group"]],
+            _("Customers"): [style.number(n) for n in bands["n"]],
+            _("Margin per window before"): [money(value) for value in bands["before"]],
+            _("Margin in the window"): [money(value) for value in bands["after"]],
+        }
+    )
+
+
+def shared_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Programme-wide costs that fall in the period, by category, and each measured programme's share by treated members."""
+    if evaluation.ledger is None or evaluation.ledger.shared.empty or evaluation.branch != "all":
+        return pd.DataFrame()
+    money = _money(evaluation)
+    sums = evaluation.ledger.shared.groupby("category")["charged"].sum().sort_values(ascending=False)
+    treated = sum(result.n_treated for result in evaluation.measured)
+    rows = [{_("Shared cost"): words.category(str(code)), _("In the period"): money(v)} for code, v in sums.items()]
+    for result in evaluation.measured:
+        label = _("share of {name}, by treated members").format(name=style.plain(result.name))
+        share = evaluation.ledger.shared_total * result.n_treated / treated
+        rows.append({_("Shared cost"): label, _("In the period"): money(share)})
     return pd.DataFrame(rows)
 
 

@@ -98,7 +98,7 @@ def outcome_expression(
     rate applies to the value before discount and the discount is returned apart, to be charged to the programme once.
     """
     units = _units(members, window_days)
-    rows = _priced(transactions, margin_rate=margin_rate, list_prices=list_prices)
+    rows = priced(transactions, margin_rate=margin_rate, list_prices=list_prices)
     joined = units.join(rows, "customer_id").filter(lambda t: t.on >= t.assigned_on - ibis.interval(days=history_days))
     inside = (joined.on >= joined.assigned_on) & (joined.on <= joined.window_end)
     before = joined.on < joined.assigned_on
@@ -150,7 +150,7 @@ def _units(members: ibis.Table, window_days: Mapping[str, int]) -> ibis.Table:
     return units.mutate(window_end=(units.assigned_on + days.as_interval("D")).cast("date"))
 
 
-def _priced(transactions: ibis.Table, *, margin_rate: float, list_prices: bool) -> ibis.Table:
+def priced(transactions: ibis.Table, *, margin_rate: float, list_prices: bool) -> ibis.Table:
     """Transactions with their day, what was paid, what it left, and the discount to be charged apart."""
     rows = with_columns(transactions, {"margin": "float64", "cost": "float64", "discount": "float64"})
     rows = rows.filter(rows.customer_id.notnull() & (rows.customer_id != ""))

@@ -22,7 +22,7 @@ def claims(evaluation: Evaluation, *, profile: Profile) -> Claims:
     """What the page says about the campaigns of one branch and period."""
     if {"campaigns", "campaign_members"} & set(evaluation.missing):
         return _without_tables(evaluation)
-    found = _findings(evaluation, profile)
+    found = _findings(evaluation)
     return Claims(
         verdict=_verdict(evaluation),
         findings=tuple(found[:MOST_FINDINGS]),
@@ -89,18 +89,32 @@ def _verdict(evaluation: Evaluation) -> str:
 
 
 def _contrast(evaluation: Evaluation) -> list[str]:
-    """One sentence for the programmes of each kind of result."""
-    templates = {
-        "earned": _("**{names} earned {net}.**"),
-        "lost": _("**{names} lost {net}.**"),
-        "unknown": _("{names} cannot be told from break-even."),
+    """Which programmes earned, which lost, and which cannot be told."""
+    groups = {kind: [r for r in evaluation.measured if r.verdict == kind] for kind in ("earned", "lost", "unknown")}
+    words_of = {kind: _names(results) for kind, results in groups.items()}
+    money = {
+        kind: _money(abs(sum(r.roi.net for r in results if r.roi)), evaluation) for kind, results in groups.items()
     }
     parts = []
-    for verdict, template in templates.items():
-        alike = [result for result in evaluation.measured if result.verdict == verdict]
-        if alike:
-            net = sum(result.roi.net for result in alike if result.roi)
-            parts.append(template.format(names=_names(alike), net=_money(abs(net), evaluation)))
+    if groups["earned"] and groups["lost"]:
+        template = _("**{winners} earned {gain}; {losers} lost {loss}.**")
+        parts.append(
+            template.format(
+                winners=words_of["earned"], gain=money["earned"], losers=words_of["lost"], loss=money["lost"]
+            )
+        )
+    elif groups["earned"]:
+        parts.append(_("{names} earned {net}.").format(names=words_of["earned"], net=money["earned"]))
+    elif groups["lost"]:
+        parts.append(_("{names} lost {net}.").format(names=words_of["lost"], net=money["lost"]))
+    if groups["unknown"] and evaluation.branch != "all":
+        parts.append(
+            _("With {n} members here {names} cannot be told from break-even.").format(
+                n=style.number(sum(r.n_treated + r.n_control for r in groups["unknown"])), names=words_of["unknown"]
+            )
+        )
+    elif groups["unknown"]:
+        parts.append(_("{names} cannot be told from break-even.").format(names=words_of["unknown"]))
     return parts
 
 
@@ -121,14 +135,18 @@ def _verdict_without_result(evaluation: Evaluation) -> str:
     return _("**No programme closed in {period} and none is running.**").format(period=evaluation.period)
 
 
-def _findings(evaluation: Evaluation, profile: Profile) -> list[Finding]:
+def _findings(evaluation: Evaluation) -> list[Finding]:
     found: list[Finding] = []
     portfolio = evaluation.portfolio
     if portfolio is not None and portfolio.n_campaigns > 1:
         found.append(_net_finding(evaluation))
-    campaigns = [finding for result in evaluation.closed if (finding := _campaign_finding(result, evaluation, profile))]
-    campaigns += [finding for result in evaluation.closed if (finding := _unplanned_finding(result, evaluation))]
-    found += sorted(campaigns, key=lambda finding: -finding.stake)
+    judged = [_campaign_finding(result, evaluation) for result in evaluation.closed]
+    judged = sorted(
+        (finding for finding in judged if finding), key=lambda finding: (not finding.causal, -finding.stake)
+    )
+    found += judged
+    if evaluation.branch == "all":
+        found += [finding for result in evaluation.closed if (finding := _unplanned_finding(result, evaluation))]
     return found
 
 
@@ -172,7 +190,7 @@ def _net_finding(evaluation: Evaluation) -> Finding:
     )
 
 
-def _campaign_finding(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> Finding | None:
+def _campaign_finding(result: CampaignResult, evaluation: Evaluation) -> Finding | None:
     if result.roi is not None:
         return _roi_finding(result, evaluation)
     if result.state == "not_causal":
@@ -353,16 +371,21 @@ def _action(result: CampaignResult, evaluation: Evaluation, profile: Profile) ->
     common = {"key": f"crm_roi.{result.key}.action", "owner": owner}
     if result.roi is not None:
         return Action(**common, **_measured_action(result, evaluation, profile))
-    if (
-        result.state == "not_causal"
-        and result.uncontrolled is not None
-        and result.uncontrolled.detectable_roi is not None
-    ):
-        found = result.uncontrolled
+    found = result.uncontrolled
+    if found is not None and found.holdout_share is not None:
         text = _("Hold out {share} of the next {name} at random ({n} {customers})").format(
             share=style.percent(found.holdout_share, 0),
             name=_name(result),
             n=style.number(found.n_holdout),
+            customers=profile.vocabulary(active()).customers,
+        )
+        return Action(**common, text=text, resting_on=_("no control so far: not causal"))
+    if found is not None and found.detectable_active is not None:
+        text = _(
+            "Hold out half of the next {name} at random ({n} {customers}) and judge it by who goes on paying"
+        ).format(
+            name=_name(result),
+            n=style.number(result.n_treated // 2),
             customers=profile.vocabulary(active()).customers,
         )
         return Action(**common, text=text, resting_on=_("no control so far: not causal"))
@@ -407,6 +430,11 @@ def _measured_action(result: CampaignResult, evaluation: Evaluation, profile: Pr
         else:
             text = _("Stop {name}").format(name=_name(result))
         return {"text": text} | saved
+    if evaluation.branch != "all":
+        text = _("Decide on {name} by the result of all branches: {n} members here are too few to tell").format(
+            name=_name(result), n=style.number(members)
+        )
+        return {"text": text, "resting_on": _("randomised test, not settled")}
     needed = result.n_to_settle or 0
     if 0 < needed <= WORTH_SETTLING * members:
         n = math.ceil(max(needed, members) / 100) * 100
@@ -468,7 +496,19 @@ def _why_unknown(result: CampaignResult, evaluation: Evaluation, profile: Profil
     match result.state:
         case "not_causal":
             found = result.uncontrolled
-            if found is None or found.detectable_roi is None:
+            if found is not None and found.holdout_share is None and found.detectable_roi is not None:
+                return _(
+                    "Whether {name} earned anything: nobody was held out, and amounts on this list differ so much that even "
+                    "half held out would only show a return of {roi} or more. Who goes on paying at all can be tested: half "
+                    "held out ({n} {customers}) shows a difference of {points} points."
+                ).format(
+                    name=name,
+                    n=style.number(result.n_treated // 2),
+                    customers=customers,
+                    roi=style.percent(math.ceil(found.detectable_roi * 10) / 10, 0),
+                    points=style.points(found.detectable_active, 0, sign=False),
+                )
+            if found is None or found.holdout_share is None or found.detectable_roi is None:
                 return _(
                     "Whether {name} earned anything: nobody was held out, and the list is too short for a test."
                 ).format(name=name)
