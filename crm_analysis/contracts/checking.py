@@ -345,28 +345,27 @@ class _Run:
         )
 
     def _confirm_derived(self) -> None:
-        """Hand the counts of derived rules to Great Expectations as one frame, a column per rule."""
-        import great_expectations.expectations as known
+        """Hand the counts of derived rules to Great Expectations as one frame, a line per rule.
+
+        Raises ContractError where it judges a rule otherwise than its Result does.
+        """
+        from great_expectations.expectations import ExpectColumnPairValuesAToBeGreaterThanB
 
         derived = [item for item in self.results if item.rule.engine == "own"]
         if not derived:
             return
-        limits = {item.rule.id: int(item.rule.at_most_share * item.rows_checked) for item in derived}
-        suite = Suite(
-            "derived",
-            {
-                item.rule.id: known.ExpectColumnValuesToBeBetween(
-                    column=item.rule.id, max_value=limits[item.rule.id], severity=item.rule.severity,
-                    meta={"rule": item.rule.id},
-                )
-                for item in derived
-            },
-        )  # fmt: skip
-        frame = pd.DataFrame({item.rule.id: [item.rows_failed] for item in derived})
-        by_id = {item.rule.id: item for item in derived}
-        for count in suite.run(frame, want_rows=False):
-            if (count.failed == 0) != by_id[count.rule].passed:
-                raise ContractError(f"Rule {count.rule} is judged in two ways: report this together with its contract.")
+        frame = pd.DataFrame({
+            "accepted": [int(item.rule.at_most_share * item.rows_checked) for item in derived],
+            "failed": [item.rows_failed for item in derived],
+        })  # fmt: skip
+        within = ExpectColumnPairValuesAToBeGreaterThanB(
+            column_A="accepted", column_B="failed", or_equal=True, meta={"rule": "derived"}
+        )
+        (found,) = Suite("derived", {"derived": within}).run(frame, want_rows=True)
+        broken = set() if found.places is None else {derived[place].rule.id for place in found.places}
+        differing = broken ^ {item.rule.id for item in derived if not item.passed}
+        if differing:
+            raise ContractError(f"Rules judged in two ways: {', '.join(sorted(differing))}. Report this as a fault.")
 
     def _in_order(self, contract: Contract, results: list[Result]) -> list[Result]:
         place = {rule.id: number for number, rule in enumerate(contract.rules)}

@@ -143,8 +143,17 @@ def _duplicate_key(rule: Rule, setting: Setting) -> ibis.Table:
 
 
 def _exact_duplicate(rule: Rule, setting: Setting) -> ibis.Table:
-    """Rows are sorted by a hash first: whole rows are compared only where hashes meet."""
+    """Copies share their key; where the loader made the key, rows are sorted by a hash first.
+
+    Whole rows are compared only where keys or hashes meet.
+    """
     table, columns = setting.tables[rule.table], _mapped(rule, setting)
+    key = [column for column in setting.contracts[rule.table].primary_key if column in columns]
+    if set(setting.contracts[rule.table].primary_key) <= set(setting.supplied[rule.table]):
+        repeated = table.group_by(key).having(lambda t: t.count() > 1).aggregate().select(key)
+        return _later_copies(
+            table.semi_join(repeated, [table[column].identical_to(repeated[column]) for column in key]), columns
+        )
     mark = ibis.literal(0, type="int64")
     for column in columns:
         mark = (mark * 31 + table[column].hash().fill_null(7) % 1_000_003) % 288_230_376_151_711
@@ -169,9 +178,9 @@ def _first_payments(setting: Setting) -> ibis.Table:
     """customer_id and the day of the customer's first payment."""
     paid = setting.tables["transactions"]
     paid = paid.filter(
-        (paid["kind"] != "refund") & paid["customer_id"].notnull() & (paid["occurred_at"].date() >= FIRST_PLAUSIBLE_DAY)
+        (paid["kind"] != "refund") & paid["customer_id"].notnull() & (paid["occurred_at"].cast("date") >= FIRST_PLAUSIBLE_DAY)
     )
-    return paid.group_by("customer_id").agg(_first=lambda t: t["occurred_at"].min().date())
+    return paid.group_by("customer_id").agg(_first=lambda t: t["occurred_at"].min().cast("date"))
 
 
 def _refund_without_sale(rule: Rule, setting: Setting) -> ibis.Table:
@@ -179,7 +188,7 @@ def _refund_without_sale(rule: Rule, setting: Setting) -> ibis.Table:
     refunds = table.filter(
         (table["kind"] == "refund") & table["customer_id"].notnull() & table["occurred_at"].notnull()
     )
-    refunds = refunds.select("_row", "customer_id", _day=refunds["occurred_at"].date())
+    refunds = refunds.select("_row", "customer_id", _day=refunds["occurred_at"].cast("date"))
     joined = refunds.left_join(_first_payments(setting), "customer_id")
     alone = joined.filter(joined["_first"].isnull() | (joined["_first"] > joined["_day"]))
     start = setting.history_starts_on()
@@ -248,7 +257,7 @@ def _dated(rule: Rule, setting: Setting) -> ibis.Table | None:
     if contract.known_date is None or not setting.has(rule.table, contract.known_date):
         return None
     branch = table["branch"] if setting.has(rule.table, "branch") else ibis.literal("")
-    dated = table.select(branch=branch, day=table[contract.known_date].date())
+    dated = table.select(branch=branch, day=table[contract.known_date].cast("date"))
     return dated.filter(dated["branch"].notnull() & dated["day"].between(FIRST_PLAUSIBLE_DAY, setting.data_ends_on))
 
 
@@ -370,7 +379,7 @@ def _control_total(rule: Rule, setting: Setting) -> pd.DataFrame:
     has_branch = setting.has(rule.table, "branch")
     rows = rows.mutate(
         _branch=rows["branch"] if has_branch else ibis.literal(""),
-        _month=rows[contract.known_date].date().truncate("M"),
+        _month=rows[contract.known_date].cast("date").truncate("M"),
     )
     amount = _amount(rule.table, rows, setting)
     sums = {"rows": rows.count()} | ({} if amount is None else {"amount": amount})
