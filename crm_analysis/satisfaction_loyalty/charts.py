@@ -36,12 +36,47 @@ def link_curve(curve: pd.DataFrame, *, window_days: int, note: str = "") -> Figu
         axes.annotate(
             style.percent(rate, 0), (x, high), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=9
         )
-    axes.annotate(
-        _("straight line"), (at[0], curve["line"].iloc[0]), xytext=(-4, -11), textcoords="offset points", fontsize=8,
-        color=style.MUTE,
-    )  # fmt: skip
+    names = [f"n {style.number(n)}\n{_wrapped(name)}" for n, name in zip(curve["n"], curve["name"], strict=True)]
+    axes.set_xticks(at, names)
+    axes.set_xlim(-0.45, len(curve) - 0.55)
+    axes.set_ylim(0, max(float(curve["high"].max()) * 1.15, 0.02))
+    axes.yaxis.set_major_formatter(_PERCENT)
+    axes.set_ylabel(_("came back within {days} days").format(days=window_days))
+    axes.set_title(note, fontsize=10)
+    return drawing
+
+
+def distribution(levels: pd.DataFrame, *, summary: str, earlier: pd.DataFrame | None = None) -> Figure | None:
+    """Share of answers on every level with 95 % intervals, the period before as hollow marks, the mean in the title.
+
+    `levels` has columns name, share, low, high (missing where suppressed); `earlier` the same rows for the period
+    before. None without answers.
+    """
+    if levels.empty or levels["share"].isna().all():
+        return None
+    drawing, axes = style.figure(7.2, 3.2)
+    at = np.arange(len(levels))
+    axes.bar(at, levels["share"].fillna(0), width=0.62, color=style.ACCENT, alpha=0.85, label=_("this period"))
+    axes.vlines(at, levels["low"], levels["high"], color=style.INK, linewidth=1.4)
+    peaks = levels["high"].fillna(0)
+    if earlier is not None and len(earlier) == len(levels):
+        axes.plot(
+            at,
+            earlier["share"],
+            linestyle="none",
+            marker="D",
+            markersize=6,
+            markerfacecolor="white",
+            markeredgecolor=style.INK,
+            label=_("period before"),
+        )
+        axes.legend(loc="upper left", fontsize=9)
+        peaks = np.maximum(peaks, earlier["share"].fillna(0) + 0.01)
+    for x, share, peak in zip(at, levels["share"], peaks, strict=True):
+        label = style.percent(share, 0) if share == share else _("too few to show")
+        axes.annotate(label, (x, peak), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=9)
     axes.set_xticks(at, [_wrapped(name) for name in levels["name"]])
-    axes.set_ylim(0, float(peaks.max()) * 1.25)
+    axes.set_ylim(0, float(peaks.max()) * 1.3)
     axes.yaxis.set_major_formatter(_PERCENT)
     axes.set_ylabel(_("share of answers"))
     axes.set_title(summary, fontsize=10)
