@@ -41,9 +41,8 @@ def _of_table(tables: Tables, failures: ibis.Table, table: str) -> list[tuple[st
     own = failures.filter(failures["table"] == table).drop("table")
     joined = own.join(rows.select("_row", branch_=branch, month_=month), "_row")
     hashed = (joined["_row"].cast("string") + joined["rule"] + joined["set_aside"].cast("string")).hash()
-    grouped = (
-        joined.mutate(hash_=hashed).group_by(["branch_", "month_"]).agg(n=joined.count(), h=ibis._["hash_"].bit_xor())
-    )
+    marked = joined.mutate(hash_=hashed)
+    grouped = marked.group_by(["branch_", "month_"]).agg(n=marked.count(), h=marked["hash_"].bit_xor())
     frame = grouped.order_by(["branch_", "month_"]).execute()
     return [
         (
