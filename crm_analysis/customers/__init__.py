@@ -1,15 +1,22 @@
 """What every chapter shares about customers: one row per customer, and the one status rule."""
 
-from crm_analysis.customers.status import (
+from crm_analysis.customers.statuses import (
     GONE,
     STATUSES,
     Retention,
-    RetentionChange,
+    ShareChange,
+    branch_ends,
     classify,
+    end_of,
+    known_until,
+    months_back,
+    payments,
     retention,
     retention_change,
+    share_change,
     status,
     status_at,
+    status_back,
 )
 from crm_analysis.customers.summary import summarize
 
@@ -17,11 +24,18 @@ __all__ = [
     "GONE",
     "STATUSES",
     "Retention",
-    "RetentionChange",
+    "ShareChange",
+    "branch_ends",
     "classify",
+    "end_of",
+    "known_until",
+    "months_back",
+    "payments",
     "retention",
     "retention_change",
+    "share_change",
     "status",
     "status_at",
+    "status_back",
     "summarize",
 ]

@@ -1,6 +1,6 @@
 """CDNOW B as the papers define it: the log of 2,357 customers in the lifetimes wheel, same-day purchases merged,
-calibration to 30 September 1997, weeks. Parameters, standard errors and likelihoods to the digits that CLVTools and BTYD
-print for the same data; each test names the paper.
+calibration to 30 September 1997, weeks. Parameters, standard errors and likelihoods to the digits that CLVTools and
+BTYD print for the same data; each test names the paper.
 """
 
 import importlib.util

@@ -31,9 +31,9 @@ DATES = ("first_on", "last_on", "observed_to", "unpaid_since", "ended_on", "star
 class Retention:
     """Who of those active `months` ago is still there.
 
-    `customers` has one row per customer who was neither dormant nor lost then: customer_id, branch (at that time) and
-    kept (neither dormant nor lost now). Each branch is looked at from its own last covered day, `months` back. Empty
-    where the data do not reach that far back: then retention is not measurable.
+    `customers` has one row per customer who was neither dormant nor lost then: customer_id; branch, status and
+    committed as they were at that time; kept (neither dormant nor lost now). Each branch is looked at from its own last
+    covered day, `months` back. Empty where the data do not reach that far: then retention is not measurable.
     """
 
     as_of: date
@@ -57,11 +57,8 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
-class RetentionChange:
-    """Difference of two retention shares, later less earlier, with its standard error and two-sided p-value.
-
-    Customers looked at both times make the two shares depend on each other; the standard error takes that into account.
-    """
+class ShareChange:
+    """A share now less the share before, with standard error, 95 % interval and two-sided p-value."""
 
     previous: float
     difference: float
@@ -139,36 +136,52 @@ def status(scope: Scope) -> pd.DataFrame:
 
 def status_at(scope: Scope, on: date, *, reactivated: bool = False) -> pd.DataFrame:
     """The status as it stood on an earlier day, from what was known then. See `status`."""
-    return _status(scope, _ends(scope, on), on, reactivated=reactivated)
+    return _status(scope, last_covered_days(on, scope.coverage), on, reactivated=reactivated)
 
 
-def retention(scope: Scope, months: int = 12) -> Retention:
-    """Of those neither dormant nor lost `months` ago, who is still neither. See `Retention`."""
-    now_ends = _ends(scope, scope.as_of)
-    then = add_months(scope.as_of, -months)
-    then_ends = {branch: add_months(end, -months) for branch, end in now_ends.items()}
-    before = _status(scope, then_ends, then)
+def status_back(scope: Scope, months: int) -> pd.DataFrame:
+    """The status as it stood `months` before the scope's end, each branch looked at from its own last covered day."""
+    then, ends = months_back(scope, months)
+    return _status(scope, ends, then)
+
+
+def retention(
+    scope: Scope, months: int = 12, *, now: pd.DataFrame | None = None, before: pd.DataFrame | None = None
+) -> Retention:
+    """Of those neither dormant nor lost `months` ago, who is still neither. See `Retention`.
+
+    `now` and `before` may hand over the frames of `status(scope)` and `status_back(scope, months)`, to save time.
+    """
+    before = status_back(scope, months) if before is None else before
+    now = _status(scope, branch_ends(scope), scope.as_of) if now is None else now
     first_day = pd.to_datetime(scope.coverage["first_day"]).min() if len(scope.coverage) else pd.NaT
-    if pd.isna(first_day) or pd.Timestamp(then) <= first_day:
+    if pd.isna(first_day) or pd.Timestamp(add_months(scope.as_of, -months)) <= first_day:
         before = before.iloc[:0]
-    before = before.loc[~before["status"].isin(GONE), ["customer_id", "branch"]]
-    now = _status(scope, now_ends, scope.as_of)
+    there = before.loc[~before["status"].isin(GONE), ["customer_id", "branch", "status", "committed"]]
     gone = now.loc[now["status"].isin(GONE), "customer_id"]
-    customers = before.assign(kept=~before["customer_id"].isin(gone)).reset_index(drop=True)
-    return Retention(scope.as_of, months, customers)
+    return Retention(scope.as_of, months, there.assign(kept=~there["customer_id"].isin(gone)).reset_index(drop=True))
 
 
-def retention_change(now: Retention, before: Retention) -> RetentionChange | None:
+def retention_change(now: Retention, before: Retention) -> ShareChange | None:
     """Change of the share kept from an earlier look; None where either cannot be measured."""
-    if not now.n or not before.n:
+    return share_change(*(each.customers.set_index("customer_id")["kept"] for each in (now, before)))
+
+
+def share_change(now: pd.Series, before: pd.Series) -> ShareChange | None:
+    """Change of a share of customers; both series are true or false by customer_id. None where one is empty.
+
+    Customers seen both times make the two shares depend on each other; their covariance is taken into account.
+    """
+    if not len(now) or not len(before):
         return None
-    difference = now.share - before.share
-    both = now.customers.merge(before.customers, on="customer_id", suffixes=("", "_before"))
-    shared = ((both["kept"] - now.share) * (both["kept_before"] - before.share)).sum() / (now.n * before.n)
-    variance = now.share * (1 - now.share) / now.n + before.share * (1 - before.share) / before.n - 2 * float(shared)
-    error = math.sqrt(max(variance, 0.0))
+    first, second = before.astype(float), now.astype(float)
+    previous, share = float(first.mean()), float(second.mean())
+    both = pd.concat([second.rename("now"), first.rename("before")], axis=1, join="inner")
+    shared = float(((both["now"] - share) * (both["before"] - previous)).sum()) / (len(now) * len(before))
+    variance = share * (1 - share) / len(now) + previous * (1 - previous) / len(before) - 2 * shared
+    difference, error = share - previous, math.sqrt(max(variance, 0.0))
     p = math.erfc(abs(difference) / error / math.sqrt(2)) if error > 0 else math.nan
-    return RetentionChange(before.share, difference, error, difference - 1.96 * error, difference + 1.96 * error, p)
+    return ShareChange(previous, difference, error, difference - 1.96 * error, difference + 1.96 * error, p)
 
 
 def _flag(frame: pd.DataFrame, name: str) -> pd.Series:
@@ -177,9 +190,15 @@ def _flag(frame: pd.DataFrame, name: str) -> pd.Series:
     return frame[name].astype("boolean").fillna(False).astype(bool)
 
 
-def _ends(scope: Scope, on: date) -> dict[str, date]:
-    """The day at which each branch's data end when looked at on `on`, for the branches that end before it."""
-    return last_covered_days(on, scope.coverage)
+def branch_ends(scope: Scope) -> dict[str, date]:
+    """The last day observed of the branches that stopped reporting before the scope's end."""
+    return last_covered_days(scope.as_of, scope.coverage)
+
+
+def months_back(scope: Scope, months: int) -> tuple[date, dict[str, date]]:
+    """The day `months` before the scope's end, and before the last covered day of each branch that ends earlier."""
+    ends = {branch: add_months(end, -months) for branch, end in branch_ends(scope).items()}
+    return add_months(scope.as_of, -months), ends
 
 
 def _status(scope: Scope, ends: dict[str, date], on: date, *, reactivated: bool = False) -> pd.DataFrame:
@@ -195,21 +214,28 @@ def _status(scope: Scope, ends: dict[str, date], on: date, *, reactivated: bool 
     return frame.drop(columns="was_gone", errors="ignore")
 
 
-def _until(table: ibis.Table, column: str, ends: dict[str, date], on: date) -> ibis.Table:
-    """Rows dated up to the day at which their branch is looked at."""
-    return table.filter(table[column].cast("date") <= _end(table.branch, ends, on))
+def known_until(table: ibis.Table, column: str, ends: dict[str, date], on: date) -> ibis.Table:
+    """Rows dated up to the day at which their branch is looked at: `on`, or its own day in `ends`."""
+    return table.filter(table[column].cast("date") <= end_of(table.branch, ends, on))
 
 
-def _end(branch: ibis.Value, ends: dict[str, date], on: date) -> ibis.Value:
+def end_of(branch: ibis.Value, ends: dict[str, date], on: date) -> ibis.Value:
+    """The day at which a row's branch is looked at."""
     if not ends:
         return ibis.literal(on)
     return ibis.cases(*((branch == name, ibis.literal(end)) for name, end in ends.items()), else_=ibis.literal(on))
 
 
+def payments(scope: Scope) -> ibis.Table:
+    """The scope's transactions without the columns that its sources do not supply."""
+    table = scope.table("transactions")
+    return table.drop(*({"margin", "cost"} & set(table.columns) - scope.columns("transactions")))
+
+
 def _known(scope: Scope, ends: dict[str, date], on: date) -> pd.DataFrame:
     """What is known of each customer on a day: the summary, and the standing of their commitments."""
     coverage = pd.DataFrame({"branch": list(ends), "last_covered_day": list(ends.values())})
-    transactions = _until(scope.table("transactions"), "occurred_at", ends, on)
+    transactions = known_until(payments(scope), "occurred_at", ends, on)
     frame = summarize(transactions, as_of=on, coverage=coverage).to_pandas()
     if scope.has("commitments"):
         standing = _standing(scope, ends, on)
@@ -223,14 +249,14 @@ def _known(scope: Scope, ends: dict[str, date], on: date) -> pd.DataFrame:
         frame[["gross", "refunds", "net"]] = frame[["gross", "refunds", "net"]].fillna(0.0)
         frame = frame[(frame["n_orders"] > 0) | frame["started_on"].notna()]
     else:
-        frame = frame[frame["n_orders"] > 0]
+        frame = frame[frame["n_orders"] > 0].assign(committed=False)
     return frame.sort_values("customer_id", ignore_index=True)
 
 
 def _standing(scope: Scope, ends: dict[str, date], on: date) -> pd.DataFrame:
     """One row per customer who ever held a commitment: whether one runs, what is unpaid, when the last one ended."""
-    commitments = _until(scope.table("commitments"), "started_on", ends, on)
-    end = _end(commitments.branch, ends, on)
+    commitments = known_until(scope.table("commitments"), "started_on", ends, on)
+    end = end_of(commitments.branch, ends, on)
     finish = commitments.ended_on if "ended_on" in commitments.columns else ibis.null("date")
     if "expires_on" in commitments.columns:
         finish = ibis.coalesce(finish, commitments.expires_on)
@@ -248,7 +274,7 @@ def _standing(scope: Scope, ends: dict[str, date], on: date) -> pd.DataFrame:
     if scope.has("dues"):
         each = each.merge(_dues(scope, commitments).to_pandas(), on="commitment_id", how="left")
     elif "commitment_id" in scope.columns("transactions"):
-        each = each.merge(_payments(scope, commitments).to_pandas(), on="commitment_id", how="left")
+        each = each.merge(_last_payments(scope, commitments).to_pandas(), on="commitment_id", how="left")
         each["unpaid_since"] = _next_due(each)
     else:
         each["unpaid_since"] = pd.NaT
@@ -293,9 +319,9 @@ def _dues(scope: Scope, commitments: ibis.Table) -> ibis.Table:
     )
 
 
-def _payments(scope: Scope, commitments: ibis.Table) -> ibis.Table:
+def _last_payments(scope: Scope, commitments: ibis.Table) -> ibis.Table:
     """Per commitment the day of the last payment, from the transactions that name it."""
-    paid = scope.table("transactions")
+    paid = payments(scope)
     paid = paid.filter(paid.commitment_id.notnull(), paid.kind != "refund")
     paid = paid.join(commitments.select("commitment_id", "end"), "commitment_id")
     paid = paid.mutate(day=paid.occurred_at.cast("date"))
