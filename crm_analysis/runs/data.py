@@ -90,7 +90,7 @@ def _set_aside(con: Any, build: Path) -> list[Grouped]:
         groups += con.execute(
             f"SELECT 'failures of ' || f.\"table\" || ': ' || f.rule, {branch}, '', count(*), "
             "CAST(sum(CAST(hash(f._row, f.severity, f.set_aside) AS HUGEINT)) AS VARCHAR) "
-            "FROM read_parquet(?) f JOIN read_parquet(?) t USING (_row) WHERE f.\"table\" = ? "
+            'FROM read_parquet(?) f JOIN read_parquet(?) t USING (_row) WHERE f."table" = ? '
             "GROUP BY ALL ORDER BY ALL",
             [str(failures), parts, table],
         ).fetchall()

@@ -178,6 +178,7 @@ class _Run:
             os.replace(job.made_findings, findings_beside(final))
             os.replace(job.made_notebook, final)
         except OSError as error:
+            self.manifest.forget_output(cell.chapter, cell.branch, cell.period)  # one of the two may be in place
             self._failed(cell, str(files.cannot_write(final, error)), done)
             return
         result = CellResult(cell.chapter, cell.branch, cell.period, "done", done.seconds, stderr=done.stderr)

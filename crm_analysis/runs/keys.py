@@ -117,15 +117,10 @@ class Sources:
         if any(self._known.get(name) != entry for name, entry in self._fresh.items()):
             files.write_json(self.memory, self._fresh)
 
-    @staticmethod
-    def others(code: str) -> list[str]:
-        """What `code` itself imports from outside the package and the standard library."""
-        return _read(code, "")["others"]
-
     def closure(self, code: str) -> list[dict[str, Any]]:
         """Entries of every module of the package that `code` reaches through imports, sorted by name."""
         reached: dict[str, dict[str, Any]] = {}
-        waiting = sorted(_read(code, "")["imports"])
+        waiting = sorted(read(code, "")["imports"])
         while waiting:
             name = waiting.pop()
             entry = self._entry(name)
@@ -152,7 +147,7 @@ class Sources:
         if entry is None or entry["stamp"] != stamp or entry["path"] != str(path):
             text = path.read_text(encoding="utf-8")
             package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-            entry = {"name": name, "path": str(path), "stamp": stamp, "sha": digest(text), **_read(text, package)}
+            entry = {"name": name, "path": str(path), "stamp": stamp, "sha": digest(text), **read(text, package)}
         self._fresh[name] = entry
         return entry
 
@@ -169,8 +164,8 @@ def _module_path(name: str) -> Path | None:
     return None
 
 
-def _read(text: str, package: str) -> dict[str, list[str]]:
-    """Dotted names that a module imports, of the package and of others, and settings of a profile that it may read."""
+def read(text: str, package: str) -> dict[str, list[str]]:
+    """Dotted names that code imports, of the package and of others, and settings of a profile that it may read."""
     own: set[str] = set()
     others: set[str] = set()
     settings: set[str] = set()
@@ -191,9 +186,9 @@ def _read(text: str, package: str) -> dict[str, list[str]]:
     return {"imports": sorted(own), "others": sorted(others), "settings": sorted(settings & set(Profile.model_fields))}
 
 
-def settings_used(profile: Profile, closure: list[dict[str, Any]]) -> dict[str, Any]:
-    """The profile's sections that some module of `closure` may read; where its files are is not among them."""
-    named = {name for entry in closure for name in entry["settings"]} - _RUN_SETTINGS
+def settings_used(profile: Profile, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """The profile's sections that some of `entries` may read; where its files are is not among them."""
+    named = {name for entry in entries for name in entry["settings"]} - _RUN_SETTINGS
     return profile.model_dump(mode="json", include=named)
 
 

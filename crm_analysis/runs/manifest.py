@@ -135,6 +135,10 @@ class Manifest:
             record["stale_since"] = old.get("stale_since") or last["at"]
         self.cells[name] = record | {"last": last}
 
+    def forget_output(self, chapter: str, branch: str, period: str) -> None:
+        """The files on disk are no longer what was recorded."""
+        self.record(chapter, branch, period).pop("good", None)
+
     def status_of(self, chapter: str, branch: str, period: str, *, key: str = "", reason: str = "") -> CellStatus:
         """What there is to show; with `key`, whether it is what would be made now."""
         record = self.record(chapter, branch, period)

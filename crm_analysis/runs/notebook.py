@@ -52,6 +52,9 @@ def execute(job: Job) -> Attempt:
         error = str(failure)
     except Exception as failure:  # whatever went wrong is this cell's failure, not the run's
         error = f"{type(failure).__name__}: {failure}"
+    if error:
+        job.made_notebook.unlink(missing_ok=True)
+        job.made_findings.unlink(missing_ok=True)
     return Attempt(time.perf_counter() - began, _short(error), _short(traceback), _short(stderr), made)
 
 

@@ -114,12 +114,13 @@ def plan(
     for notebook in notebooks:
         notebook.check({"profile", "branch", "period", "language", *extra.get(notebook.chapter, {})})
         closure = sources.closure(notebook.code)
+        itself = keys.read(notebook.code, "")
         own[notebook.chapter] = {
             "notebook": digest(notebook.source),
             "modules": digest([[(entry["name"], entry["sha"]) for entry in closure], page_files]),
-            "profile": digest(keys.settings_used(profile, closure)),
+            "profile": digest(keys.settings_used(profile, [itself, *closure])),
         }
-        preload |= dict.fromkeys(sources.others(notebook.code))
+        preload |= dict.fromkeys(itself["others"])
         preload |= dict.fromkeys(name for entry in closure for name in [entry["name"], *entry["others"]])
     sources.save()
 

@@ -3,15 +3,17 @@
 import json
 import textwrap
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 import duckdb
 import nbformat
 import pytest
 
+from crm_analysis import files, runs
 from crm_analysis import profile as profiles
-from crm_analysis import runs
 from crm_analysis.profile import Profile
+from crm_analysis.runs.jobs import Attempt, Job
 
 ROWS = [
     ("transactions", branch, month, 10, str(number))
@@ -30,6 +32,7 @@ class Office:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.start = ROWS
         self.analyses = folder / "analyses"
         self.analyses.mkdir()
         path = folder / "profile.yaml"
@@ -42,15 +45,22 @@ class Office:
         stored = self.folder / "build" / "tables" / "fingerprints.parquet"
         stored.parent.mkdir(parents=True, exist_ok=True)
         with duckdb.connect() as con:
-            con.execute('CREATE TABLE f ("table" VARCHAR, branch VARCHAR, known_month VARCHAR, rows BIGINT, hash VARCHAR)')
+            con.execute(
+                'CREATE TABLE f ("table" VARCHAR, branch VARCHAR, known_month VARCHAR, rows BIGINT, hash VARCHAR)'
+            )
             con.executemany("INSERT INTO f VALUES (?, ?, ?, ?, ?)", rows)
             con.execute(f"COPY f TO '{stored}' (FORMAT parquet)")
 
-    def notebook(self, chapter: str, body: str = "print(branch)", *, parameters: str = "", closing: bool = True) -> None:
+    def notebook(
+        self, chapter: str, body: str = "print(branch)", *, parameters: str = "", closing: bool = True
+    ) -> None:
         """Write a chapter's notebook: parameters, one cell of work, the closing cell."""
         head = 'profile = ""\nbranch = "all"\nperiod = "latest"\nlanguage = "en"\n' + parameters
         book = nbformat.v4.new_notebook()
-        cells = [nbformat.v4.new_code_cell(head, metadata={"tags": ["parameters"]}), nbformat.v4.new_code_cell(textwrap.dedent(body))]
+        cells = [
+            nbformat.v4.new_code_cell(head, metadata={"tags": ["parameters"]}),
+            nbformat.v4.new_code_cell(textwrap.dedent(body)),
+        ]
         if closing:
             cells.append(nbformat.v4.new_code_cell(CLOSING.format(chapter=chapter).strip()))
         for number, cell in enumerate(cells):
@@ -70,6 +80,27 @@ class Office:
         return {str(p.relative_to(top)): p.read_bytes() for p in sorted(top.rglob("*")) if p.is_file()}
 
 
+class Instant(Executor):
+    """Writes what a worker would have written, without a kernel; `failing` cells fail instead."""
+
+    def __init__(self, *failing: str) -> None:
+        self.failing = failing
+        self.jobs: list[Job] = []
+
+    def submit(self, fn: object, job: Job) -> Future:  # type: ignore[override]
+        """One job, at once."""
+        self.jobs.append(job)
+        future: Future = Future()
+        if job.chapter in self.failing:
+            future.set_result(Attempt(0.1, "ValueError: no luck"))
+            return future
+        text = f"{job.chapter} {job.branch} {job.period}"
+        files.write_text(job.made_notebook, text)
+        files.write_text(job.made_findings, text)
+        future.set_result(Attempt(0.1, made={"bytes": [len(text), len(text)], "sha256": "", "as_of": "", "lists": []}))
+        return future
+
+
 @pytest.fixture
 def office(tmp_path: Path) -> Office:
     return Office(tmp_path)
@@ -79,3 +110,9 @@ def office(tmp_path: Path) -> Office:
 def reasons() -> Callable[[runs.Plan], dict[str, str]]:
     """Cells that are due, with their reasons."""
     return lambda plan: {cell.name: cell.reason for cell in plan.due}
+
+
+@pytest.fixture
+def instant() -> type[Instant]:
+    """The class of executors that need no kernel."""
+    return Instant
