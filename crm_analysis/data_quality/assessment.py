@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import pandas as pd
 
-from crm_analysis import tables
+from crm_analysis import files, tables
 from crm_analysis.data_quality import completeness, facts, matching, mix, reporting, scorecard, staleness
 from crm_analysis.data_quality.footing import Footing, footing
 from crm_analysis.errors import DataError, ScopeError
@@ -21,8 +20,17 @@ if TYPE_CHECKING:
 
 ALL = "all"
 IDENTITY = ("name", "phone", "email", "birth_date")
-_CUSTOMER_COLUMNS = ("customer_id", "branch", *IDENTITY, *completeness.ATTITUDES, "contact_verified_on",
-                     "contact_status", "valid_from", "joined_on", "_row")
+_CUSTOMER_COLUMNS = (
+    "customer_id",
+    "branch",
+    *IDENTITY,
+    *completeness.ATTITUDES,
+    "contact_verified_on",
+    "contact_status",
+    "valid_from",
+    "joined_on",
+    "_row",
+)
 RECENT_DAYS = 365
 
 
@@ -49,7 +57,8 @@ class State:
             "anonymous": self.facts.without_customer / lines if lines else None,
             "copies": self.facts.copies / lines if lines else None,
             "stale": self.contacts.share if self.contacts else None,
-            "surplus": self.persons.n_surplus / self.persons.n_customers if self.persons and self.persons.n_customers
+            "surplus": self.persons.n_surplus / self.persons.n_customers
+            if self.persons and self.persons.n_customers
             else None,
         }[name]
 
@@ -68,40 +77,50 @@ class Assessment:
     mix: mix.Mix
     fields: pd.DataFrame
     rules: pd.DataFrame
+    last_days: pd.DataFrame
     queries: dict[str, str]
 
     @property
     def failing(self) -> pd.DataFrame:
-        """Rules with failures in this scope: critical first, then by rows."""
+        """Rules broken in this scope by more than they accept: critical first, then by rows."""
         order = self.rules.assign(rank=self.rules["severity"].map({"critical": 0, "warning": 1}).fillna(2))
-        return order[order["rows_failed"] > 0].sort_values(
-            ["rank", "rows_failed", "id"], ascending=[True, False, True], ignore_index=True).drop(columns="rank")
+        return (
+            order[order["share_failed"] > order["at_most_share"]]
+            .sort_values(["rank", "rows_failed", "id"], ascending=[True, False, True], ignore_index=True)
+            .drop(columns="rank")
+        )
 
 
 def assess(scope: Scope) -> Assessment:
     """Assess the scope's data. Raises DataError where the contracts have not been checked yet."""
-    report = read_report(scope.profile.build_dir)
-    current = state(scope, report)
+    rules = scorecard.rules_frame(read_report(scope.profile.build_dir))
+    current = state(scope, rules)
     before = scope.previous() if scope.complete else None
     siblings: dict[str, State] = {}
     if scope.branch == ALL:
         everything = tables.open(scope.profile)
         for branch in everything.branches():
             try:
-                siblings[branch] = state(everything.scope(branch, scope.period.label), report)
+                siblings[branch] = state(everything.scope(branch, scope.period.label), rules)
             except ScopeError:
                 continue
     silent = tuple(found.branch for found in current.reporting.silences)
     every = tuple(reporting.DATED)
     return Assessment(
-        scope=scope, state=current, previous=state(before, report) if before else None, branches=siblings,
-        mix=mix.mix(scope, silent), fields=completeness.fields(scope, every),
-        rules=_rules_here(scope, report, current), queries=_queries(scope),
+        scope=scope,
+        state=current,
+        previous=state(before, rules) if before else None,
+        branches=siblings,
+        mix=mix.mix(scope, silent),
+        fields=completeness.fields(scope, every),
+        rules=_rules_here(scope, rules, current),
+        last_days=reporting.last_days(scope),
+        queries=_queries(scope),
     )
 
 
-def state(scope: Scope, report: list[dict[str, Any]]) -> State:
-    """The state of a scope's data; `report` is the check's list of rules."""
+def state(scope: Scope, rules: pd.DataFrame) -> State:
+    """The state of a scope's data; `rules` are those of the check (`scorecard.rules_frame`)."""
     delivered = reporting.reporting(scope)
     foot = footing(scope)
     people = _customers(scope)
@@ -113,39 +132,52 @@ def state(scope: Scope, report: list[dict[str, Any]]) -> State:
         people = completeness.one_row_each(people)
         quality = scope.profile.quality
         if "contact_verified_on" in people:
-            contacts = staleness.staleness(people, as_of=scope.as_of, limit_days=quality.contact_stale_days,
-                                           decay_annual=quality.contact_decay_annual)
+            contacts = staleness.staleness(
+                people,
+                as_of=scope.as_of,
+                limit_days=quality.contact_stale_days,
+                decay_annual=quality.contact_decay_annual,
+            )
         if any(name in people for name in IDENTITY):
             persons = matching.same_persons(people)
         attitude = completeness.attitudes(people, recent_customers(scope))
     single = attitude[attitude["field"] != completeness.EVERY]
     own_rules, own_counts = scorecard.own_checks(
-        days_covered=delivered.days_covered, days_due=delivered.days_due,
-        n_dated=contacts.n_dated if contacts else 0, n_stale=contacts.n_stale if contacts else 0,
-        n_customers=persons.n_customers if persons else 0, n_surplus=persons.n_surplus if persons else 0,
-        totals_compared=len(foot.totals), totals_off=int(foot.totals["off"].sum()),
+        days_covered=delivered.days_covered,
+        days_due=delivered.days_due,
+        n_dated=contacts.n_dated if contacts else 0,
+        n_stale=contacts.n_stale if contacts else 0,
+        n_customers=persons.n_customers if persons else 0,
+        n_surplus=persons.n_surplus if persons else 0,
+        totals_compared=len(foot.totals),
+        totals_off=int(foot.totals["off"].sum()),
         attitude_cells=int(single["n_recent"].sum()),
         attitude_empty=int(single["n_recent"].sum() - single["filled_recent"].sum()),
     )
-    rules = scorecard.rules_frame(report)
     counted = scorecard.rule_counts(scope, rules, failures(scope))
     return State(
-        branch=scope.branch, facts=facts.of(scope), footing=foot, reporting=delivered, contacts=contacts,
-        persons=persons, attitudes=attitude, ids_in_several_branches=several,
-        scorecard=scorecard.score(pd.concat([rules, own_rules], ignore_index=True),
-                                  pd.concat([counted, own_counts], ignore_index=True)),
+        branch=scope.branch,
+        facts=facts.of(scope),
+        footing=foot,
+        reporting=delivered,
+        contacts=contacts,
+        persons=persons,
+        attitudes=attitude,
+        ids_in_several_branches=several,
+        scorecard=scorecard.score(
+            pd.concat([rules, own_rules], ignore_index=True), pd.concat([counted, own_counts], ignore_index=True)
+        ),
         customers=people if people is not None else pd.DataFrame(columns=["customer_id", "branch"]),
     )
 
 
-def read_report(build_dir: Path) -> list[dict[str, Any]]:
-    """The list of rules that the last check wrote. Raises DataError where there is none."""
+def read_report(build_dir: Path) -> dict[str, Any]:
+    """What the last check wrote: its rules, and rows by table. Raises DataError where there is none."""
     path = Path(build_dir) / "data_quality" / "report.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise DataError(f"{path} is not there: run `crm-analysis check` before the data-quality chapter.") from None
-    return list(found["rules"] if isinstance(found, dict) else found)
+    found = files.read_json(path)
+    if found is None:
+        raise DataError(f"{path} is not there: run `crm-analysis check` before the data-quality chapter.")
+    return dict(found)
 
 
 def failures(scope: Scope) -> ibis.Table | None:
@@ -169,43 +201,45 @@ def _customers(scope: Scope) -> pd.DataFrame | None:
     if not scope.has("customers"):
         return None
     table = scope.table("customers")
-    kept = [name for name in _CUSTOMER_COLUMNS
-            if name in table.columns and (name in scope.columns("customers") or name in ("branch", "_row"))]
+    kept = [
+        name
+        for name in _CUSTOMER_COLUMNS
+        if name in table.columns and (name in scope.columns("customers") or name in ("branch", "_row"))
+    ]
     return table.select(kept).execute()
 
 
-def _rules_here(scope: Scope, report: list[dict[str, Any]], current: State) -> pd.DataFrame:
-    """Row rules counted in the scope; rules on a whole table as the check found them, in `all` only."""
-    here = current.scorecard.rules
-    here = here[here["level"] == "row"].drop(columns="weight")
-    if scope.branch == ALL:
-        whole = pd.DataFrame(report)
-        whole = whole[(whole["level"] != "row") & (whole["rows_failed"] > 0)] if len(whole) else whole
-        if len(whole):
-            whole = whole.assign(share_failed=whole["rows_failed"] / whole["rows_checked"].clip(lower=1))
-            whole["chapters"] = whole["chapters"].map(tuple)
-            here = pd.concat([here, whole[[name for name in here.columns if name in whole]]], ignore_index=True)
-    return here.reset_index(drop=True)
+def _rules_here(scope: Scope, rules: pd.DataFrame, current: State) -> pd.DataFrame:
+    """Row rules counted in the scope, and the branches or months in which a rule on the whole table is broken."""
+    rows = current.scorecard.rules
+    here = rows[rows["level"] == "row"].drop(columns="weight")
+    whole = rules[rules["level"] != "row"]
+    if scope.branch != ALL:
+        own = [[line for line in lines if line.get("branch") == scope.branch] for lines in whole["details"]]
+        whole = whole.assign(rows_failed=[len(lines) for lines in own])
+    whole = whole.assign(share_failed=whole["rows_failed"] / whole["rows_checked"].clip(lower=1))
+    return pd.concat([here, whole[list(here.columns)]], ignore_index=True)
 
 
 def _queries(scope: Scope) -> dict[str, str]:
     raw = scope.raw("transactions")
-    lines = raw.aggregate(lines=raw.count(), without_customer=raw["customer_id"].isnull().sum(),
-                          refunds=(raw["kind"] == "refund").sum())
+    lines = raw.aggregate(
+        lines=raw.count(), without_customer=raw["customer_id"].isnull().sum(), refunds=(raw["kind"] == "refund").sum()
+    )
     used = scope.table("transactions")
     months = used.group_by(["branch", used["occurred_at"].strftime("%Y-%m").name("month")]).agg(
-        rows=lambda t: t.count(), amount=lambda t: t["amount"].sum(where=t["kind"] != "refund")
-        - t["amount"].sum(where=t["kind"] == "refund"))
+        rows=lambda t: t.count(),
+        amount=lambda t: t["amount"].sum(where=t["kind"] != "refund") - t["amount"].sum(where=t["kind"] == "refund"),
+    )
     found = {"lines": str(ibis.to_sql(lines)), "months": str(ibis.to_sql(months))}
     failed = failures(scope)
     if failed is not None:
         by_rule = raw.select("_row").inner_join(failed.filter(failed["table"] == "transactions"), "_row")
-        found["rules"] = str(ibis.to_sql(by_rule.group_by(["rule", "severity", "set_aside"]).agg(
-            rows=lambda t: t.count())))
+        found["rules"] = str(
+            ibis.to_sql(by_rule.group_by(["rule", "severity", "set_aside"]).agg(rows=lambda t: t.count()))
+        )
     if scope.has("customers"):
         customers = scope.table("customers")
         kept = [name for name in _CUSTOMER_COLUMNS if name in customers.columns]
         found["customers"] = str(ibis.to_sql(customers.select(kept)))
     return found
-
-

@@ -42,8 +42,15 @@ def fields(scope: Scope, tables: tuple[str, ...]) -> pd.DataFrame:
         n = int(row["rows_"])
         for name in columns:
             filled = 0 if pd.isna(row[name]) else int(row[name])
-            found.append({"table": table, "column": name, "rows": n, "filled": filled,
-                          "share": filled / n if n else float("nan")})
+            found.append(
+                {
+                    "table": table,
+                    "column": name,
+                    "rows": n,
+                    "filled": filled,
+                    "share": filled / n if n else float("nan"),
+                }
+            )
     return pd.DataFrame(found, columns=FIELD_COLUMNS)
 
 
@@ -63,11 +70,17 @@ def attitudes(customers: pd.DataFrame, recent: frozenset[str] | set[str]) -> pd.
     for name, given in known.items():
         n, n_recent = len(customers), int(is_recent.sum())
         filled, filled_recent = int(given.sum()), int((given & is_recent).sum())
-        rows.append({
-            "field": name, "n": n, "filled": filled, "share": filled / n if n else float("nan"),
-            "n_recent": n_recent, "filled_recent": filled_recent,
-            "share_recent": filled_recent / n_recent if n_recent else float("nan"),
-        })
+        rows.append(
+            {
+                "field": name,
+                "n": n,
+                "filled": filled,
+                "share": filled / n if n else float("nan"),
+                "n_recent": n_recent,
+                "filled_recent": filled_recent,
+                "share_recent": filled_recent / n_recent if n_recent else float("nan"),
+            }
+        )
     return pd.DataFrame(rows, columns=ATTITUDE_COLUMNS)
 
 

@@ -54,8 +54,15 @@ def total_variation(p: np.ndarray, q: np.ndarray) -> float:
     return float(np.abs(np.asarray(p) - np.asarray(q)).sum() / 2)
 
 
-def noise_of(counts_now: np.ndarray, counts_before: np.ndarray, *, units_now: int, units_before: int,
-             draws: int = DRAWS, seed: int = SEED) -> np.ndarray:
+def noise_of(
+    counts_now: np.ndarray,
+    counts_before: np.ndarray,
+    *,
+    units_now: int,
+    units_before: int,
+    draws: int = DRAWS,
+    seed: int = SEED,
+) -> np.ndarray:
     """Total variation distances between two samples of `units_now` and `units_before` from the pooled distribution."""
     rng = np.random.default_rng(seed)
     pooled = _shares(_shares(counts_now) + _shares(counts_before))
@@ -78,17 +85,32 @@ def drift(
         return None
     now, before = table.iloc[:, -1].to_numpy(dtype=float), table.iloc[:, -2].to_numpy(dtype=float)
     distance = total_variation(_shares(now), _shares(before))
-    null = noise_of(now, before, units_now=max(1, int(units.iloc[-1])), units_before=max(1, int(units.iloc[-2])),
-                    draws=draws, seed=seed)
-    earlier = [total_variation(_shares(table.iloc[:, i].to_numpy(float)), _shares(table.iloc[:, i + 1].to_numpy(float)))
-               for i in range(table.shape[1] - 2) if (table.iloc[:, i: i + 2].sum() > 0).all()]
+    null = noise_of(
+        now,
+        before,
+        units_now=max(1, int(units.iloc[-1])),
+        units_before=max(1, int(units.iloc[-2])),
+        draws=draws,
+        seed=seed,
+    )
+    earlier = [
+        total_variation(_shares(table.iloc[:, i].to_numpy(float)), _shares(table.iloc[:, i + 1].to_numpy(float)))
+        for i in range(table.shape[1] - 2)
+        if (table.iloc[:, i : i + 2].sum() > 0).all()
+    ]
     moved = np.abs(_shares(now) - _shares(before))
     at = int(moved.round(9).argmax())
     return Drift(
-        variable=variable, distance=distance, noise=float(np.quantile(null, 0.95)),
+        variable=variable,
+        distance=distance,
+        noise=float(np.quantile(null, 0.95)),
         habit=max(earlier) if len(earlier) >= _FEWEST_HABIT else None,
-        p=(1 + int((null >= distance).sum())) / (draws + 1), n_now=int(now.sum()), n_before=int(before.sum()),
-        biggest=str(table.index[at]), share_before=float(_shares(before)[at]), share_now=float(_shares(now)[at]),
+        p=(1 + int((null >= distance).sum())) / (draws + 1),
+        n_now=int(now.sum()),
+        n_before=int(before.sum()),
+        biggest=str(table.index[at]),
+        share_before=float(_shares(before)[at]),
+        share_now=float(_shares(now)[at]),
     )
 
 

@@ -31,15 +31,29 @@ class LineFacts:
 
 
 def line_facts(raw: ibis.Table, supplied: frozenset[str] | set[str]) -> LineFacts:
-    """Facts about raw transactions; `supplied` are the columns that the source really gave."""
+    """Facts about raw transactions; `supplied` are the columns that the source really gave.
+
+    A transaction_id that only repeats the loader's row number identifies nothing and is left out of the comparison.
+    """
     customer = raw["customer_id"]
     anonymous = customer.isnull() | (customer.strip() == "")
-    counted = raw.aggregate(
-        lines=raw.count(), without_customer=anonymous.sum(), refunds=(raw["kind"] == REFUND).sum(),
-        zero=(raw["amount"] == 0).sum(), negative=(raw["amount"] < 0).sum(),
-        customers=customer.nunique(where=~anonymous),
-    ).execute().iloc[0].fillna(0).astype(int)
-    return LineFacts(copies=int(counted["lines"]) - distinct_lines(raw, supplied), **counted.to_dict())
+    counted = (
+        raw.aggregate(
+            lines=raw.count(),
+            without_customer=anonymous.sum(),
+            refunds=(raw["kind"] == REFUND).sum(),
+            zero=(raw["amount"] == 0).sum(),
+            negative=(raw["amount"] < 0).sum(),
+            customers=customer.nunique(where=~anonymous),
+        )
+        .execute()
+        .iloc[0]
+        .fillna(0)
+        .astype(int)
+    )
+    made = bool((raw["transaction_id"] == raw["_row"].cast("string")).all().execute())
+    compared = supplied - {"transaction_id"} if made else supplied
+    return LineFacts(copies=int(counted["lines"]) - distinct_lines(raw, compared), **counted.to_dict())
 
 
 def distinct_lines(raw: ibis.Table, supplied: frozenset[str] | set[str]) -> int:

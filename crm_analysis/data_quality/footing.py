@@ -8,12 +8,25 @@ from typing import TYPE_CHECKING
 import ibis
 import pandas as pd
 
+from crm_analysis.tables.footing import steps as row_steps
+
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
 
 REFUND = "refund"
-TOTAL_COLUMNS = ["table", "branch", "month", "rows_finance", "rows_used", "amount_finance", "amount_used", "source",
-                 "difference", "share", "off"]
+TOTAL_COLUMNS = [
+    "table",
+    "branch",
+    "month",
+    "rows_finance",
+    "rows_used",
+    "amount_finance",
+    "amount_used",
+    "source",
+    "difference",
+    "share",
+    "off",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +69,11 @@ def monthly(transactions: ibis.Table) -> pd.DataFrame:
     """branch, month ("2026-05"), rows, amount (net of refunds) of a table of transactions."""
     month = transactions["occurred_at"].strftime("%Y-%m")
     table = transactions.select("branch", month=month, signed=signed_amount(transactions))
-    found = table.group_by(["branch", "month"]).agg(
-        rows=lambda t: t.count(), amount=lambda t: t["signed"].sum()).order_by(["branch", "month"])
+    found = (
+        table.group_by(["branch", "month"])
+        .agg(rows=lambda t: t.count(), amount=lambda t: t["signed"].sum())
+        .order_by(["branch", "month"])
+    )
     return found.execute()
 
 
@@ -66,25 +82,27 @@ def compare_totals(used: pd.DataFrame, totals: pd.DataFrame, *, tolerance: float
 
     used: branch, month, rows, amount of accepted rows. totals: table, branch, month, rows, amount, source; only
     `transactions` are compared. A month without any row of ours is a difference of the whole total.
-    tolerance: share of finance's amount.
+    tolerance: share of finance's total, for amounts and for numbers of rows.
     """
     asked = totals[totals["table"] == "transactions"].copy()
     if "source" not in asked:
         asked["source"] = ""
     asked["month"] = _month(asked["month"])
     both = asked.rename(columns={"rows": "rows_finance", "amount": "amount_finance"}).merge(
-        used.rename(columns={"rows": "rows_used", "amount": "amount_used"}), on=["branch", "month"], how="left")
+        used.rename(columns={"rows": "rows_used", "amount": "amount_used"}), on=["branch", "month"], how="left"
+    )
     both[["rows_used", "amount_used"]] = both[["rows_used", "amount_used"]].fillna(0.0)
     both["difference"] = both["amount_used"] - both["amount_finance"]
     both["share"] = both["difference"] / both["amount_finance"].abs().where(both["amount_finance"] != 0)
-    both["off"] = both["difference"].abs() > tolerance * both["amount_finance"].abs() + 1e-6
+    both["off"] = _apart(both["amount_used"], both["amount_finance"], tolerance) | _apart(
+        both["rows_used"], both["rows_finance"], tolerance
+    )
     return both[TOTAL_COLUMNS].sort_values(["branch", "month"], ignore_index=True)
 
 
 def footing(scope: Scope) -> Footing:
     """The footing of the scope's transactions."""
-    steps = scope.footing()
-    steps = steps[steps["table"] == "transactions"]
+    steps = row_steps(scope, "transactions")
     rows, amount = (steps.groupby("step")[field].sum() for field in ("rows", "amount"))
     aside = steps[steps["step"] == "set aside"].groupby("rule", as_index=False)[["rows", "amount"]].sum()
     given = scope.control_totals()
@@ -94,16 +112,27 @@ def footing(scope: Scope) -> Footing:
         ends = pd.to_datetime(_month(given["month"])) + pd.offsets.MonthEnd(0)
         reached = pd.to_datetime(given["branch"].map(delivered)).clip(upper=pd.Timestamp(scope.as_of))
         kept = given[(ends <= reached).to_numpy(dtype=bool)]
-        totals = compare_totals(monthly(scope.table("transactions")), kept,
-                                tolerance=scope.profile.quality.control_total_tolerance)
+        totals = compare_totals(
+            monthly(scope.table("transactions")), kept, tolerance=scope.profile.quality.control_total_tolerance
+        )
     totals["off"] = totals["off"].astype(bool)
     return Footing(
-        rows_in_files=int(rows.get("in files", 0)), amount_in_files=float(amount.get("in files", 0.0)),
-        rows_set_aside=int(rows.get("set aside", 0)), amount_set_aside=float(amount.get("set aside", 0.0)),
-        rows_anonymous=int(rows.get("anonymous", 0)), amount_anonymous=float(amount.get("anonymous", 0.0)),
-        rows_used=int(rows.get("used", 0)), amount_used=float(amount.get("used", 0.0)),
-        by_rule=aside.sort_values("rows", ascending=False, ignore_index=True), totals=totals,
+        rows_in_files=int(rows.get("in files", 0)),
+        amount_in_files=float(amount.get("in files", 0.0)),
+        rows_set_aside=int(rows.get("set aside", 0)),
+        amount_set_aside=float(amount.get("set aside", 0.0)),
+        rows_anonymous=int(rows.get("anonymous", 0)),
+        amount_anonymous=float(amount.get("anonymous", 0.0)),
+        rows_used=int(rows.get("used", 0)),
+        amount_used=float(amount.get("used", 0.0)),
+        by_rule=aside.sort_values("rows", ascending=False, ignore_index=True),
+        totals=totals,
     )
+
+
+def _apart(ours: pd.Series, theirs: pd.Series, tolerance: float) -> pd.Series:
+    """Further apart than the tolerance; where finance states nothing there is nothing to differ from."""
+    return (ours - theirs).abs() > tolerance * theirs.abs() + 1e-6
 
 
 def _month(values: pd.Series) -> pd.Series:

@@ -146,15 +146,17 @@ def normalised(customers: pd.DataFrame) -> pd.DataFrame:
         values = np.array([how(value) for value in unique] + [None], dtype=object)  # type: ignore[operator]
         return pd.Series(values[codes], index=customers.index, dtype=object)
 
-    return pd.DataFrame({
-        "customer_id": customers["customer_id"],
-        "branch": column("branch"),
-        "written": column("name"),
-        "name": mapped("name", normal_name),
-        "phone": mapped("phone", normal_phone),
-        "email": mapped("email", normal_email),
-        "birth_date": pd.to_datetime(column("birth_date"), errors="coerce"),
-    })
+    return pd.DataFrame(
+        {
+            "customer_id": customers["customer_id"],
+            "branch": column("branch"),
+            "written": column("name"),
+            "name": mapped("name", normal_name),
+            "phone": mapped("phone", normal_phone),
+            "email": mapped("email", normal_email),
+            "birth_date": pd.to_datetime(column("birth_date"), errors="coerce"),
+        }
+    )
 
 
 def same_persons(customers: pd.DataFrame, *, max_block: int = 12) -> SamePersons:
@@ -177,12 +179,16 @@ def same_persons(customers: pd.DataFrame, *, max_block: int = 12) -> SamePersons
         pairs = pairs[np.array([key not in seen for key in keys], dtype=bool)]
         seen.update(keys)
         found.append(pairs)
-        rows.append({
-            "rule": rule.key, "strength": rule.strength, "pairs": len(pairs),
-            "across_branches": int((pairs["branch_a"] != pairs["branch_b"]).sum()),
-            "as_written": int(pairs["name_as_written"].sum()),
-            "expected_by_chance": expected_by_chance(frame, rule.fields),
-        })
+        rows.append(
+            {
+                "rule": rule.key,
+                "strength": rule.strength,
+                "pairs": len(pairs),
+                "across_branches": int((pairs["branch_a"] != pairs["branch_b"]).sum()),
+                "as_written": int(pairs["name_as_written"].sum()),
+                "expected_by_chance": expected_by_chance(frame, rule.fields),
+            }
+        )
     pairs = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=PAIR_COLUMNS)
     merged = _without_contradictions(frame, pairs[pairs["strength"] != "possible"])
     person = _clusters(frame["customer_id"], merged)
@@ -190,12 +196,17 @@ def same_persons(customers: pd.DataFrame, *, max_block: int = 12) -> SamePersons
     clusters = pd.DataFrame({"customer_id": frame["customer_id"], "person_id": person})
     branches = frame.assign(person_id=person).groupby("person_id")["branch"].nunique()
     return SamePersons(
-        n_customers=len(frame), n_persons=int(person.nunique()), n_persons_if_possible=int(widest.nunique()),
-        n_in_several_branches=int((branches > 1).sum()), shared_values=shared,
+        n_customers=len(frame),
+        n_persons=int(person.nunique()),
+        n_persons_if_possible=int(widest.nunique()),
+        n_in_several_branches=int((branches > 1).sum()),
+        shared_values=shared,
         fields=tuple(field for field in ("name", "phone", "email", "birth_date") if frame[field].notna().any()),
-        pairs=pairs, clusters=clusters,
-        by_rule=pd.DataFrame(rows, columns=["rule", "strength", "pairs", "across_branches", "as_written",
-                                            "expected_by_chance"]),
+        pairs=pairs,
+        clusters=clusters,
+        by_rule=pd.DataFrame(
+            rows, columns=["rule", "strength", "pairs", "across_branches", "as_written", "expected_by_chance"]
+        ),
     )
 
 
@@ -225,11 +236,17 @@ def _pairs(frame: pd.DataFrame, rule: MatchRule, max_block: int) -> tuple[pd.Dat
     if "birth_date" not in fields:
         a, b = both["birth_date_a"], both["birth_date_b"]
         both = both[a.isna() | b.isna() | (a == b)]
-    return pd.DataFrame({
-        "customer_a": both["customer_id_a"], "customer_b": both["customer_id_b"],
-        "branch_a": both["branch_a"], "branch_b": both["branch_b"], "rule": rule.key, "strength": rule.strength,
-        "name_as_written": (both["written_a"] == both["written_b"]).astype(bool),
-    }).reset_index(drop=True), oversized
+    return pd.DataFrame(
+        {
+            "customer_a": both["customer_id_a"],
+            "customer_b": both["customer_id_b"],
+            "branch_a": both["branch_a"],
+            "branch_b": both["branch_b"],
+            "rule": rule.key,
+            "strength": rule.strength,
+            "name_as_written": (both["written_a"] == both["written_b"]).astype(bool),
+        }
+    ).reset_index(drop=True), oversized
 
 
 def _clusters(customer_ids: pd.Series, pairs: pd.DataFrame) -> pd.Series:

@@ -87,11 +87,19 @@ def mix(scope: Scope, left_out: tuple[str, ...] = ()) -> Mix:
             drifts.append(drift(counts(transactions, day, transactions[name], periods), variable=name, units=units))
     before, now = (_quantiles(transactions, day, period) for period in periods[-2:])
     quantiles = pd.DataFrame({"quantile": QUANTILES, "before": before, "now": now})
-    edges = sorted({float(edge) for edge in _quantiles(transactions, day, periods[-2], tuple(np.arange(1, 10) / 10))
-                    if np.isfinite(edge)})
+    edges = sorted(
+        {
+            float(edge)
+            for edge in _quantiles(transactions, day, periods[-2], tuple(np.arange(1, 10) / 10))
+            if np.isfinite(edge)
+        }
+    )
     if edges:
-        drifts.append(drift(counts(transactions, day, _bin(transactions["amount"], edges), periods),
-                            variable="amount", units=units))
+        drifts.append(
+            drift(
+                counts(transactions, day, _bin(transactions["amount"], edges), periods), variable="amount", units=units
+            )
+        )
     if scope.has("commitments") and "payment_method" in scope.columns("commitments"):
         commitments = scope.table("commitments")
         if left_out:
@@ -108,14 +116,21 @@ def _lumped(wide: pd.DataFrame) -> pd.DataFrame:
         return wide
     order = wide.sum(axis=1).sort_values(ascending=False, kind="stable").index
     kept = wide.loc[order[: _MOST_CATEGORIES - 1]]
-    rest = wide.loc[order[_MOST_CATEGORIES - 1:]].sum().to_frame("(other)").T
+    rest = wide.loc[order[_MOST_CATEGORIES - 1 :]].sum().to_frame("(other)").T
     return pd.concat([kept, rest])
 
 
 def _customers(transactions: ibis.Table, day: ibis.Value, periods: list[Period]) -> pd.Series:
-    row = transactions.aggregate(**{
-        f"p{i}": transactions["customer_id"].nunique(where=day.between(period.start, period.end))
-        for i, period in enumerate(periods)}).execute().iloc[0]
+    row = (
+        transactions.aggregate(
+            **{
+                f"p{i}": transactions["customer_id"].nunique(where=day.between(period.start, period.end))
+                for i, period in enumerate(periods)
+            }
+        )
+        .execute()
+        .iloc[0]
+    )
     return pd.Series(row.to_numpy(dtype=float), index=[period.label for period in periods])
 
 
@@ -127,7 +142,6 @@ def _quantiles(table: ibis.Table, day: ibis.Value, period: Period, at: tuple[flo
 def _bin(amount: ibis.Value, edges: list[float]) -> ibis.Value:
     """Bins closed on the right; amounts on an edge belong below it."""
     labels = [f"≤ {edges[0]:,.0f}", *[f"{a:,.0f} – {b:,.0f}" for a, b in zip(edges, edges[1:], strict=False)]]
-    return ibis.cases(*[(amount <= edge, label) for edge, label in zip(edges, labels, strict=True)],
-                      else_=f"> {edges[-1]:,.0f}")
-
-
+    return ibis.cases(
+        *[(amount <= edge, label) for edge, label in zip(edges, labels, strict=True)], else_=f"> {edges[-1]:,.0f}"
+    )

@@ -23,7 +23,19 @@ if TYPE_CHECKING:
 
 DIMENSIONS = ("completeness", "validity", "uniqueness", "consistency", "timeliness")
 WEIGHTS = {"critical": 4.0, "warning": 2.0, "info": 1.0}
-RULE_COLUMNS = ["id", "table", "column", "dimension", "severity", "level", "what", "action", "chapters"]
+RULE_COLUMNS = [
+    "id",
+    "table",
+    "column",
+    "dimension",
+    "severity",
+    "level",
+    "what",
+    "action",
+    "chapters",
+    "at_most_share",
+    "share_judged",
+]
 COUNT_COLUMNS = ["rule", "rows_checked", "rows_failed"]
 
 
@@ -47,9 +59,10 @@ def score(rules: pd.DataFrame, counts: pd.DataFrame) -> Scorecard:
     """Weigh counts of checked and failed rows into dimension scores.
 
     rules: RULE_COLUMNS. counts: rule, rows_checked, rows_failed; a rule that is absent or that checked no row is not
-    scored, rather than counted as passing.
+    scored, rather than counted as passing. A rule that tolerates a share of failures is broken only beyond it, but its
+    failures count in full here.
     """
-    table = rules.merge(counts.rename(columns={"rule": "id"}), on="id", how="inner")
+    table = rules[RULE_COLUMNS].merge(counts.rename(columns={"rule": "id"}), on="id", how="inner")
     table = table[table["rows_checked"] > 0].reset_index(drop=True)
     table["share_failed"] = table["rows_failed"] / table["rows_checked"]
     table["weight"] = table["severity"].map(WEIGHTS).fillna(WEIGHTS["info"])
@@ -58,50 +71,88 @@ def score(rules: pd.DataFrame, counts: pd.DataFrame) -> Scorecard:
         part = table[table["dimension"] == dimension]
         if part.empty:
             continue
-        rows.append({
-            "dimension": dimension,
-            "score": float(((1 - part["share_failed"]) * part["weight"]).sum() / part["weight"].sum()),
-            "rules": len(part), "cells_checked": int(part["rows_checked"].sum()),
-            "cells_failed": int(part["rows_failed"].sum()),
-        })
+        rows.append(
+            {
+                "dimension": dimension,
+                "score": float(((1 - part["share_failed"]) * part["weight"]).sum() / part["weight"].sum()),
+                "rules": len(part),
+                "cells_checked": int(part["rows_checked"].sum()),
+                "cells_failed": int(part["rows_failed"].sum()),
+            }
+        )
     dimensions = pd.DataFrame(rows, columns=["dimension", "score", "rules", "cells_checked", "cells_failed"])
     return Scorecard(
-        dimensions=dimensions, rules=table, score=float(dimensions["score"].mean()) if len(dimensions) else None,
-        cells_checked=int(dimensions["cells_checked"].sum()), cells_failed=int(dimensions["cells_failed"].sum()),
+        dimensions=dimensions,
+        rules=table,
+        score=float(dimensions["score"].mean()) if len(dimensions) else None,
+        cells_checked=int(dimensions["cells_checked"].sum()),
+        cells_failed=int(dimensions["cells_failed"].sum()),
     )
 
 
-def rules_frame(report: list[dict[str, Any]]) -> pd.DataFrame:
-    """The rules of the check's report as a frame with RULE_COLUMNS; row rules only count towards the score."""
-    frame = pd.DataFrame(report, columns=RULE_COLUMNS)
-    frame["chapters"] = frame["chapters"].map(lambda value: tuple(value) if isinstance(value, list | tuple) else ())
-    return frame
+def rules_frame(report: dict[str, Any]) -> pd.DataFrame:
+    """The rules of the check's report as a frame with RULE_COLUMNS, details, rows_checked and rows_failed.
+
+    share_judged: rows that the rule could judge of all rows of its table, in the whole data set.
+    """
+    rows = report.get("rows", {})
+    lines = []
+    for rule in report["rules"]:
+        of_table = rows.get(rule["table"]) or rule["rows_checked"]
+        lines.append(
+            {
+                **{name: rule.get(name, "") for name in RULE_COLUMNS},
+                "chapters": tuple(rule.get("chapters") or ()),
+                "at_most_share": float(rule.get("at_most_share") or 0.0),
+                "share_judged": min(1.0, rule["rows_checked"] / of_table) if of_table else 0.0,
+                "details": tuple(rule.get("details") or ()),
+                "rows_checked": rule["rows_checked"],
+                "rows_failed": rule["rows_failed"],
+            }
+        )
+    return pd.DataFrame(lines, columns=[*RULE_COLUMNS, "details", "rows_checked", "rows_failed"])
 
 
 def rule_counts(scope: Scope, rules: pd.DataFrame, failures: ibis.Table | None) -> pd.DataFrame:
     """COUNT_COLUMNS for the row rules of every table that the scope has; `failures`: table, _row, rule, ...
 
-    One count per table and one join with the failures of that table.
+    rows_checked are the rows that a rule can judge. A rule that judged only a part of its table in the whole data set
+    (`share_judged`, because the columns it reads were empty elsewhere) is taken to judge the same part of the scope.
+    All tables are counted in one query and joined with their failures in another.
     """
+    of_rows = rules[(rules["level"] == "row") & rules["table"].map(scope.has)]
+    if of_rows.empty:
+        return pd.DataFrame(columns=COUNT_COLUMNS)
+    names = sorted(set(of_rows["table"]))
+    parts = [scope.raw(name).select("_row").mutate(table=ibis.literal(name)) for name in names]
+    rows = parts[0] if len(parts) == 1 else ibis.union(*parts)
+    sizes = dict(
+        rows.group_by("table").agg(n=rows.count()).execute()[["table", "n"]].itertuples(index=False, name=None)
+    )
+    failed: dict[str, int] = {}
+    if failures is not None:
+        joined = rows.inner_join(failures.select("table", "_row", "rule"), ["table", "_row"])
+        counted = joined.group_by("rule").agg(n=joined.count()).execute()
+        failed = dict(counted[["rule", "n"]].itertuples(index=False, name=None))
     found = []
-    for table, group in rules[rules["level"] == "row"].groupby("table", sort=True):
-        if not scope.has(table):
-            continue
-        raw = scope.raw(table)
-        n = int(raw.count().execute())
-        failed: dict[str, int] = {}
-        if failures is not None and n:
-            of_table = failures.filter(failures["table"] == table).select("_row", "rule")
-            joined = raw.select("_row").inner_join(of_table, "_row")
-            by_rule = joined.group_by("rule").agg(rows_failed=joined.count())
-            failed = dict(by_rule.execute().itertuples(index=False, name=None))
-        found += [{"rule": rule, "rows_checked": n, "rows_failed": int(failed.get(rule, 0))} for rule in group["id"]]
+    for rule in of_rows.itertuples(index=False):
+        n_failed = int(failed.get(rule.id, 0))
+        found.append((rule.id, max(round(sizes.get(rule.table, 0) * rule.share_judged), n_failed), n_failed))
     return pd.DataFrame(found, columns=COUNT_COLUMNS)
 
 
 def own_checks(
-    *, days_covered: int, days_due: int, n_dated: int, n_stale: int, n_customers: int, n_surplus: int,
-    totals_compared: int, totals_off: int, attitude_cells: int, attitude_empty: int,
+    *,
+    days_covered: int,
+    days_due: int,
+    n_dated: int,
+    n_stale: int,
+    n_customers: int,
+    n_surplus: int,
+    totals_compared: int,
+    totals_off: int,
+    attitude_cells: int,
+    attitude_empty: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The checks that no single row can show, as (rules, counts) to be scored beside the contracts' rules."""
     rows = [
@@ -111,8 +162,12 @@ def own_checks(
         ("chapter.totals", "control_totals", "amount", "consistency", "critical", totals_compared, totals_off),
         ("chapter.attitude", "customers", "motive", "completeness", "info", attitude_cells, attitude_empty),
     ]
-    frame = pd.DataFrame(rows, columns=["id", "table", "column", "dimension", "severity", "rows_checked", "rows_failed"])
-    rules = frame.drop(columns=["rows_checked", "rows_failed"]).assign(level="chapter", what="", action="")
+    frame = pd.DataFrame(
+        rows, columns=["id", "table", "column", "dimension", "severity", "rows_checked", "rows_failed"]
+    )
+    rules = frame.drop(columns=["rows_checked", "rows_failed"]).assign(
+        level="chapter", what="", action="", at_most_share=0.0, share_judged=1.0
+    )
     rules["chapters"] = [()] * len(rules)
     counts = frame.rename(columns={"id": "rule"})[COUNT_COLUMNS]
     return rules[RULE_COLUMNS], counts

@@ -108,10 +108,18 @@ def staleness(customers: pd.DataFrame, *, as_of: date, limit_days: int, decay_an
     hazard = -math.log1p(-min(decay.rate_annual, 0.999))
     expected = float(np.where(gone, 1.0, -np.expm1(-hazard * age_days / DAYS_PER_YEAR)).sum()) if n_dated else None
     return Staleness(
-        as_of=as_of, limit_days=limit_days, n_customers=n, n_dated=n_dated, n_undated=n - n_dated, n_stale=n_stale,
-        share=stale and stale.share, low=stale and stale.low, high=stale and stale.high,
+        as_of=as_of,
+        limit_days=limit_days,
+        n_customers=n,
+        n_dated=n_dated,
+        n_undated=n - n_dated,
+        n_stale=n_stale,
+        share=stale and stale.share,
+        low=stale and stale.low,
+        high=stale and stale.high,
         median_age_days=float(np.median(age_days)) if n_dated else None,
-        expected_dead=expected, decay=decay,
+        expected_dead=expected,
+        decay=decay,
     )
 
 

@@ -52,11 +52,13 @@ def test_country_code_and_lost_zero_do_not_matter() -> None:
 
 
 def test_one_person_in_two_branches_counts_once() -> None:
-    found = same_persons(people(
-        ("a", "seoul", "김 민수", "010-1234-5678", "1980-01-02"),
-        ("b", "busan", "김민수", "+82-10-1234-5678", "1980-01-02"),
-        ("c", "busan", "이영희", "010-9999-1234", "1990-05-05"),
-    ))
+    found = same_persons(
+        people(
+            ("a", "seoul", "김 민수", "010-1234-5678", "1980-01-02"),
+            ("b", "busan", "김민수", "+82-10-1234-5678", "1980-01-02"),
+            ("c", "busan", "이영희", "010-9999-1234", "1990-05-05"),
+        )
+    )
     assert (found.n_customers, found.n_persons, found.n_surplus, found.n_in_several_branches) == (3, 2, 1, 1)
     pair = found.pairs.iloc[0]
     assert (pair["customer_a"], pair["customer_b"]) == ("a", "b")
@@ -66,28 +68,34 @@ def test_one_person_in_two_branches_counts_once() -> None:
 
 
 def test_name_and_birth_date_alone_is_possible_and_not_merged() -> None:
-    found = same_persons(people(
-        ("a", "seoul", "김민수", "010-1234-5678", "1980-01-02"),
-        ("b", "busan", "김민수", "010-8765-4321", "1980-01-02"),
-    ))
+    found = same_persons(
+        people(
+            ("a", "seoul", "김민수", "010-1234-5678", "1980-01-02"),
+            ("b", "busan", "김민수", "010-8765-4321", "1980-01-02"),
+        )
+    )
     assert (found.n_persons, found.n_persons_if_possible) == (2, 1)
     assert list(found.pairs["strength"]) == ["possible"]
 
 
 def test_different_birth_dates_are_different_people() -> None:
-    found = same_persons(people(
-        ("a", "seoul", "김민수", "010-1234-5678", "1950-01-02"),
-        ("b", "seoul", "김민수", "010-1234-5678", "1980-01-02"),
-    ))
+    found = same_persons(
+        people(
+            ("a", "seoul", "김민수", "010-1234-5678", "1950-01-02"),
+            ("b", "seoul", "김민수", "010-1234-5678", "1980-01-02"),
+        )
+    )
     assert found.n_persons == 2 and found.pairs.empty
 
 
 def test_a_chain_through_a_missing_birth_date_does_not_join_two_people() -> None:
-    found = same_persons(people(
-        ("a", "seoul", "김민수", "010-1234-5678", "1950-01-02"),
-        ("b", "seoul", "김민수", "010-1234-5678", None),
-        ("c", "seoul", "김민수", "010-1234-5678", "1980-01-02"),
-    ))
+    found = same_persons(
+        people(
+            ("a", "seoul", "김민수", "010-1234-5678", "1950-01-02"),
+            ("b", "seoul", "김민수", "010-1234-5678", None),
+            ("c", "seoul", "김민수", "010-1234-5678", "1980-01-02"),
+        )
+    )
     assert found.n_persons == 3 and len(found.pairs) == 2
 
 
@@ -104,10 +112,14 @@ def test_without_identity_columns_nothing_is_claimed() -> None:
 
 
 def test_expected_by_chance_is_the_share_of_agreeing_pairs() -> None:
-    frame = normalised(people(
-        ("a", "x", "A", None, "1980-01-01"), ("b", "x", "A", None, "1980-01-02"),
-        ("c", "x", "B", None, "1980-01-01"), ("d", "x", "C", None, "1980-01-03"),
-    ))
+    frame = normalised(
+        people(
+            ("a", "x", "A", None, "1980-01-01"),
+            ("b", "x", "A", None, "1980-01-02"),
+            ("c", "x", "B", None, "1980-01-01"),
+            ("d", "x", "C", None, "1980-01-03"),
+        )
+    )
     assert expected_by_chance(frame, ("name",)) == pytest.approx(1)
     assert expected_by_chance(frame, ("name", "birth_date")) == pytest.approx(6 * (1 / 6) ** 2)
 
