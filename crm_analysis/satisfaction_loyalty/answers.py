@@ -79,10 +79,11 @@ def prepare(raw: pd.DataFrame, survey: Survey, *, kinds: tuple[str, ...] = CUSTO
     the answers are used unweighted.
     """
     frame = raw.reindex(columns=list(dict.fromkeys([*CORE, *[name for name in survey.items if name in raw]]))).copy()
-    kind = frame["respondent_kind"].fillna(CUSTOMER_KINDS[0]).astype(str)
+    kind = frame["respondent_kind"].astype("string").fillna(CUSTOMER_KINDS[0])
     frame["respondent_kind"] = kind
     frame = frame[kind.isin(kinds)].reset_index(drop=True)
     frame["answered_on"] = pd.to_datetime(frame["answered_on"]).dt.normalize()
+    frame["stratum"] = frame["stratum"].astype("string")
     identity = frame["customer_id"].astype("string")
     frame["customer_id"] = identity.mask(identity == "")
     counted = [("answers", "", len(frame))]

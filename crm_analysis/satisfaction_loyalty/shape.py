@@ -275,7 +275,7 @@ def _contrast(c: Array, x: Array, m: Array, level: float) -> tuple[float, float]
 def _contrast_p(c: Array, x: Array, m: Array) -> float:
     """The p-value that agrees with `_contrast`: one minus the level at which its interval just touches zero."""
     value = float(c @ (x / m))
-    if value == 0:
+    if abs(value) < 1e-9:
         return 1.0
 
     def gap(z: float) -> float:
@@ -284,7 +284,7 @@ def _contrast_p(c: Array, x: Array, m: Array) -> float:
 
     if gap(8.0) > 0:
         return 0.0
-    z = float(optimize.brentq(gap, 1e-9, 8.0))
+    z = float(optimize.brentq(gap, 0.0, 8.0))
     return 2 * float(stats.norm.sf(z))
 
 
