@@ -1,4 +1,4 @@
-"""The data behind a cell, as fingerprints that `tables.ingest` left behind: no customer's row is looked at here."""
+"""The data behind a cell, as fingerprints that reading and checking them left behind: no row is looked at here."""
 
 from __future__ import annotations
 
@@ -42,10 +42,14 @@ class Fingerprints:
             raise UserError(f"{folder} holds no tables yet. `crm-analysis report` reads the sources first.")
         import duckdb
 
-        query = 'SELECT "table", branch, known_month, rows, hash FROM read_parquet(?)'
+        failures = folder.parent / "data_quality" / "failures.fingerprints.parquet"
+        query = (
+            "SELECT ? || \"table\", coalesce(branch, ''), coalesce(known_month, ''), rows, hash FROM read_parquet(?)"
+        )
         with duckdb.connect() as con:
-            grouped = con.execute(query, [str(stored)]).fetchall()
-            grouped += _set_aside(con, Path(profile.build_dir))
+            grouped = con.execute(query, ["", str(stored)]).fetchall()
+            if failures.exists():
+                grouped += con.execute(query, ["failing rows of ", str(failures)]).fetchall()
         return cls(grouped, files.read_json(folder / "coverage.json") or [])
 
     @property
@@ -69,30 +73,3 @@ class Fingerprints:
         entry = self._coverage[branch]
         reach = min(str(entry["last_covered_day"])[:10], period.end.isoformat())
         return [branch, str(entry["first_day"])[:10], reach, bool(entry["silent"]), entry.get("source", "")]
-
-
-def _set_aside(con: Any, build: Path) -> list[Grouped]:
-    """Failing rows per table, branch and rule, counted as always known; remembered until the check runs again."""
-    failures = build / "data_quality" / "failures.parquet"
-    if not failures.exists():
-        return []
-    memory = build / "data_quality" / ".failures.fingerprints.json"
-    stamp = [failures.stat().st_mtime_ns, failures.stat().st_size]
-    known = files.read_json(memory)
-    if isinstance(known, dict) and known["stamp"] == stamp:
-        return [tuple(entry) for entry in known["groups"]]  # type: ignore[misc]
-    groups: list[Grouped] = []
-    names = con.execute('SELECT DISTINCT "table" FROM read_parquet(?) ORDER BY 1', [str(failures)]).fetchall()
-    for (table,) in names:
-        parts = str(build / "tables" / table / "*.parquet")
-        columns = {row[0] for row in con.execute("DESCRIBE FROM read_parquet(?)", [parts]).fetchall()}
-        branch = "coalesce(t.branch, '')" if "branch" in columns else "''"
-        groups += con.execute(
-            f"SELECT 'failures of ' || f.\"table\" || ': ' || f.rule, {branch}, '', count(*), "
-            "CAST(sum(CAST(hash(f._row, f.severity, f.set_aside) AS HUGEINT)) AS VARCHAR) "
-            'FROM read_parquet(?) f JOIN read_parquet(?) t USING (_row) WHERE f."table" = ? '
-            "GROUP BY ALL ORDER BY ALL",
-            [str(failures), parts, table],
-        ).fetchall()
-    files.write_json(memory, {"stamp": stamp, "groups": groups})
-    return groups

@@ -40,9 +40,11 @@ class Office:
         self.profile: Profile = profiles.load(path).model_copy(update={"build_dir": folder / "build"})
         self.rows(ROWS)
 
-    def rows(self, rows: list[tuple[str, str, str, int, str]]) -> None:
-        """Leave fingerprints as `tables.ingest` does."""
-        stored = self.folder / "build" / "tables" / "fingerprints.parquet"
+    def rows(
+        self, rows: list[tuple[str, str | None, str | None, int, str]], name: str = "tables/fingerprints.parquet"
+    ) -> None:
+        """Leave fingerprints as `tables.ingest` does, or, with the other name, as the check does."""
+        stored = self.folder / "build" / name
         stored.parent.mkdir(parents=True, exist_ok=True)
         with duckdb.connect() as con:
             con.execute(

@@ -60,6 +60,14 @@ def test_rows_of_no_branch_touch_every_branch(done, reasons, row) -> None:
     assert set(reasons(done.plan())) == ALL
 
 
+def test_failing_rows_touch_their_branch_and_all(done, reasons) -> None:
+    failures = [("transactions", "south", "2026-02", 1, "1"), ("transactions", "north", "2026-05", 1, "1")]
+    done.rows(failures, "data_quality/failures.fingerprints.parquet")
+    assert set(reasons(done.plan())) == {"2026Q1/all/one", "2026Q1/south/one"}
+    done.rows([("customers", None, None, 1, "1")], "data_quality/failures.fingerprints.parquet")
+    assert set(reasons(done.plan())) == ALL
+
+
 def test_coverage_touches_its_branch_and_all(done, reasons, instant) -> None:
     stored = done.folder / "build" / "tables" / "coverage.json"
 
