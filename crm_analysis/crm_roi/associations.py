@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import ibis
@@ -16,51 +16,51 @@ from crm_analysis.estimators.proportions import wilson
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
 
-__all__ = ["QUICK_DAYS", "complaint_recovery", "past_value_bands"]
+__all__ = ["QUICK_DAYS", "complaint_recovery", "past_value_fall"]
 
 QUICK_DAYS = 7
 """A complaint resolved within this many days counts as quickly resolved."""
 LOOK_BACK_DAYS = 730
-BANDS = 10
+YEAR_DAYS = 364
+"""A year earlier on the same day of the week."""
 
 
-def past_value_bands(scope: Scope, evaluation: Evaluation) -> pd.DataFrame:
-    """Margin per window before and after for the costliest list without control, beside customers not on it.
+def past_value_fall(scope: Scope, evaluation: Evaluation) -> pd.DataFrame:
+    """Margin per window before and after for the costliest list without control, beside a list that had no programme.
 
-    Customers who paid anything in the year before are put into ten bands of equal size by what they left; bands of fewer
-    than the smallest cell are left out. Columns: group (others, members), n, before, after. High values before are partly
-    luck, so the top bands fall back without any campaign: a list chosen from them falls too. Empty without such a list.
+    The second list holds as many customers, the best by what they left in the year before a day one year earlier. High
+    values are partly luck, so it falls back by itself; a list chosen by past value does too. Columns: group (members,
+    year_before), n, before, after: margin per member and window, `before` scaled from the year before. Empty without such
+    a programme; `year_before` is left out where the data do not reach back two years.
     """
     columns = ["group", "n", "before", "after"]
     chosen = _costliest(evaluation)
-    if chosen is None or evaluation.members is None:
+    if chosen is None or len(chosen.gate.units) < scope.profile.privacy.min_cell:
         return pd.DataFrame(columns=columns)
-    profile = scope.profile
     units = chosen.gate.units
-    start = units["assigned_on"].median().date()
+    scale = (chosen.window_days + 1) / scope.profile.roi.balance_history_days
+    rows = [("members", len(units), float(units["margin_before"].mean()) * scale, float(units["margin"].mean()))]
+    start = (units["assigned_on"].median() - pd.Timedelta(days=YEAR_DAYS)).date()
+    best = _best_at(scope, start, n=len(units), window_days=chosen.window_days)
+    if best is not None:
+        rows.append(("year_before", len(best), float(best["before"].mean()) * scale, float(best["after"].mean())))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _best_at(scope: Scope, start: date, *, n: int, window_days: int) -> pd.DataFrame | None:
+    """The `n` customers with the highest margin in the year before `start`, with their margin before and after."""
+    profile = scope.profile
     days = profile.roi.balance_history_days
+    if pd.Timestamp(min(scope.coverage["first_day"])) > pd.Timestamp(start - timedelta(days=days)):
+        return None
     rows = priced(scope.table("transactions"), margin_rate=profile.margin.rate, list_prices=profile.margin.list_prices)
     before = (rows.on < start) & (rows.on >= start - timedelta(days=days))
-    after = (rows.on >= start) & (rows.on <= start + timedelta(days=chosen.window_days))
+    after = (rows.on >= start) & (rows.on <= start + timedelta(days=window_days))
     sums = rows.group_by("customer_id").aggregate(
-        branch=rows.branch.max(), before=rows.left.sum(where=before), after=rows.left.sum(where=after)
+        before=rows.left.sum(where=before).fill_null(0.0), after=rows.left.sum(where=after).fill_null(0.0)
     )
-    frame = sums.filter(sums.before > 0).execute()
-    covered = scope.coverage
-    reach = pd.to_datetime(covered["last_covered_day"])
-    closed = set(covered.loc[reach < pd.Timestamp(start + timedelta(days=chosen.window_days)), "branch"])
-    frame = frame[~frame["branch"].isin(closed)].fillna({"after": 0.0})
-    frame["before"] *= (chosen.window_days + 1) / days
-    on_list = frame["customer_id"].isin(units["customer_id"])
-    others = frame[~on_list].sort_values(["before", "customer_id"], ignore_index=True)
-    others["band"] = np.arange(len(others)) * BANDS // max(len(others), 1)
-    grouped = others.groupby("band").agg(n=("before", "size"), before=("before", "mean"), after=("after", "mean"))
-    members = frame[on_list]
-    own = pd.DataFrame(
-        [{"group": "members", "n": len(members), "before": members["before"].mean(), "after": members["after"].mean()}]
-    )
-    found = pd.concat([grouped.assign(group="others"), own], ignore_index=True)
-    return found.loc[found["n"] >= profile.privacy.min_cell, columns].reset_index(drop=True)
+    best = sums.order_by(ibis.desc("before"), "customer_id").limit(n).execute()
+    return best if len(best) == n and (best["before"] > 0).all() else None
 
 
 def _costliest(evaluation: Evaluation) -> CampaignResult | None:

@@ -73,19 +73,19 @@ def plan(costs: pd.DataFrame, evaluation: Evaluation) -> dict[str, str]:
     }
 
 
-def regression(bands: pd.DataFrame) -> dict[str, str]:
+def regression(falls: pd.DataFrame) -> dict[str, str]:
     """Why a list chosen by past value falls by itself."""
-    if bands.empty or not (bands["group"] == "members").any():
+    if falls.empty:
         alt = _("No programme without control in this period, so there is no list to look at.")
     else:
-        alt = _("Value before against value after, in bands of value before; the top bands lie below the dashed line.")
+        alt = _("Margin per member before and after, for the programme's list and for a list without any programme.")
     return {
         "title": _("What would have happened to such a list anyway"),
         "alt": alt,
         "how_to_read": _(
-            "Not an effect. Customers who were on no list are put into ten bands by what they left in the year before; below "
-            "the dashed line they left less afterwards. A list chosen by past value changes in the same way by itself, so a "
-            "fall is no failure and a smaller fall is no success: only a held-out share can tell."
+            "Not an effect. The best customers of one year are partly the lucky ones of that year and fall back in the next, "
+            "programme or not: the dashed line shows how far. A fall is no failure and a smaller fall no success; only a "
+            "held-out share can tell."
         ),
     }
 

@@ -36,12 +36,11 @@ def portfolio(dots: pd.DataFrame) -> Figure | None:
         if item.low == item.low:
             ax.plot([item.low, item.high], [row, row], color=colour, lw=2.5, solid_capstyle="round")
         ax.plot(item.roi, row, "o", color=colour, ms=7)
-        edge = item.high if item.high == item.high else item.roi
-        ax.text(edge + room, row, item.note, va="center", color=style.MUTE, fontsize=8.5)
+        ax.text(1.01, row, item.note, va="center", color=style.MUTE, fontsize=9, transform=ax.get_yaxis_transform())
     ax.axvline(0, color=style.INK, lw=1)
     ax.set_yticks(rows, [style.plain(name, 28) for name in dots["name"]])
     ax.set_ylim(-0.6, len(dots) - 0.4)
-    ax.set_xlim(left - room, right + 4 * room)
+    ax.set_xlim(left - room, right + room)
     ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_formatter(lambda value, _position: style.percent(value, 0))
     ax.set_xlabel(_("return on cost, with 95 % interval"))
@@ -73,6 +72,8 @@ def waterfall(steps: pd.DataFrame, *, currency: str) -> Figure | None:
             va="center",
             fontsize=9,
             color=style.INK,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+            zorder=3,
         )
     low, high = min(*reach, 0.0), max(*reach, 0.0)
     ax.set_xlim(low - 0.03 * (high - low), high + 0.2 * (high - low))
@@ -113,33 +114,36 @@ def plan_bars(costs: pd.DataFrame, *, currency: str) -> Figure | None:
     return fig
 
 
-def regression(bands: pd.DataFrame, *, currency: str) -> Figure | None:
-    """Value before against value after, for bands of customers who were not on the list, and for the list."""
-    if bands.empty or not (bands["group"] == "members").any():
+def regression(falls: pd.DataFrame, *, currency: str) -> Figure | None:
+    """Margin per member before and after: the list, and as many best customers a year earlier without any programme."""
+    if falls.empty:
         return None
-    fig, ax = style.figure(5.6, 4.2)
-    others, members = bands[bands["group"] == "others"], bands[bands["group"] == "members"]
-    top = 1.05 * float(bands[["before", "after"]].to_numpy(float).max())
-    ax.plot([0, top], [0, top], color=style.GREY, ls="--", lw=1)
-    ax.plot(
-        others["before"],
-        others["after"],
-        "o-",
-        color=style.ACCENT,
-        ms=5,
-        lw=1,
-        label=_("not on the list, by value before"),
-    )
-    ax.plot(members["before"], members["after"], "D", color=style.BAD, ms=8, label=_("on the list"))
-    ax.text(0.97 * top, top, _("as before"), ha="right", va="bottom", fontsize=9, color=style.MUTE)
-    ax.set_xlim(0, top)
-    ax.set_ylim(0, 1.06 * top)
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(lambda value, _position: style.money(value, currency))
-        axis.set_major_locator(_few())
-    ax.set_xlabel(_("margin per window, in the year before"))
-    ax.set_ylabel(_("margin in the window"))
-    ax.legend(loc="upper left", fontsize=9)
+    fig, ax = style.figure(6.4, 3.4)
+    look = {
+        "members": (style.BAD, "-", _("members of the programme")),
+        "year_before": (style.GREY, "--", _("as many best customers, a year earlier, no programme")),
+    }
+    for item in falls.itertuples(index=False):
+        colour, line, label = look[item.group]
+        ax.plot([0, 1], [item.before, item.after], line, marker="o", color=colour, lw=2, ms=7, label=label)
+        for position, value, side in ((0, item.before, "right"), (1, item.after, "left")):
+            offset = (-9 if side == "right" else 9, 0)
+            ax.annotate(
+                style.money(value, currency),
+                (position, value),
+                xytext=offset,
+                textcoords="offset points",
+                ha=side,
+                va="center",
+                fontsize=9,
+                color=colour,
+            )
+    ax.set_xlim(-0.45, 1.45)
+    ax.set_ylim(0, 1.3 * float(falls[["before", "after"]].to_numpy(float).max()))
+    ax.set_xticks([0, 1], [_("per window, in the year before"), _("in the window")])
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+    ax.legend(loc="upper center", fontsize=9)
     return fig
 
 
@@ -157,9 +161,3 @@ def recovery(groups: pd.DataFrame) -> Figure | None:
     ax.xaxis.set_major_formatter(lambda value, _position: style.percent(value, 0))
     ax.set_xlabel(_("paid again after the complaint, with 95 % interval"))
     return fig
-
-
-def _few():  # noqa: ANN202 - a matplotlib locator
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(4)

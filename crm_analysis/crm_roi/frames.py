@@ -14,7 +14,6 @@ from crm_analysis.crm_roi.gate import Check
 from crm_analysis.language import _
 
 __all__ = [
-    "bands_table",
     "cost_plan",
     "cost_plan_table",
     "earlier_table",
@@ -26,6 +25,7 @@ __all__ = [
     "portfolio_table",
     "recovery_bars",
     "recovery_table",
+    "regression_table",
     "shared_table",
     "uncontrolled_table",
     "waterfall",
@@ -309,16 +309,20 @@ def recovery_table(groups: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def bands_table(bands: pd.DataFrame, evaluation: Evaluation) -> pd.DataFrame:
-    """Bands of past value as text."""
+def regression_table(falls: pd.DataFrame, evaluation: Evaluation) -> pd.DataFrame:
+    """The list and its counterpart of a year earlier as text."""
     money = _money(evaluation)
-    names = {"others": _("not on the list"), "members": _("on the list")}
+    names = {"members": _("members of the programme"), "year_before": _("best customers a year earlier, no programme")}
     return pd.DataFrame(
         {
-            _("Group"): [names[group] for group in bands["group"]],
-            _("Customers"): [style.number(n) for n in bands["n"]],
-            _("Margin per window before"): [money(value) for value in bands["before"]],
-            _("Margin in the window"): [money(value) for value in bands["after"]],
+            _("Group"): [names[group] for group in falls["group"]],
+            _("Members"): [style.number(n) for n in falls["n"]],
+            _("Margin per window, in the year before"): [money(value) for value in falls["before"]],
+            _("Margin in the window"): [money(value) for value in falls["after"]],
+            _("Change"): [
+                style.percent(after / before - 1, 0) if before > 0 else style.DASH
+                for before, after in zip(falls["before"], falls["after"], strict=True)
+            ],
         }
     )
 
@@ -408,6 +412,8 @@ def _result(result: CampaignResult) -> str:
 
 def _found(item: Check, evaluation: Evaluation) -> str:
     numbers = item.numbers
+    if numbers.get("n") == 0:
+        return _("none")
     match item.code:
         case "one_row":
             return _("{n} assigned more than once, counted once").format(n=style.number(numbers["n"]))

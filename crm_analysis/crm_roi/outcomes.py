@@ -130,9 +130,7 @@ def outcome_expression(
 
 def _units(members: ibis.Table, window_days: Mapping[str, int]) -> ibis.Table:
     """One row per campaign and customer, with the end of the outcome window."""
-    members = with_columns(
-        members, {"stratum": "string", "delivered_on": "date", "responded_on": "date", "contacted_on": "date"}
-    )
+    members = with_columns(members, {"stratum": "string", "delivered_on": "date", "responded_on": "date"})
     wanted = members.filter(members.campaign_id.isin(list(window_days)) & members.customer_id.notnull())
     units = wanted.group_by("campaign_id", "customer_id").aggregate(
         n_rows=wanted.count(),
@@ -141,7 +139,7 @@ def _units(members: ibis.Table, window_days: Mapping[str, int]) -> ibis.Table:
         assigned_on=wanted.assigned_on.cast("date").min(),
         last_assigned_on=wanted.assigned_on.cast("date").max(),
         stratum=wanted.stratum.min(),
-        delivered_on=ibis.coalesce(wanted.delivered_on.cast("date").min(), wanted.contacted_on.cast("date").min()),
+        delivered_on=wanted.delivered_on.cast("date").min(),
         responded_on=wanted.responded_on.cast("date").min(),
     )
     if not window_days:

@@ -159,7 +159,7 @@ def _net_finding(evaluation: Evaluation) -> Finding:
         ),
         "lost": _("**All controlled programmes together cost {cost} and brought in {margin} of margin**: {net} net."),
         "unknown": _(
-            "**All controlled programmes together brought in {margin} of margin for {cost} of cost**: net {net}, within chance."
+            "**All controlled programmes together: margin gained {margin}, cost {cost}**; the net of {net} is within chance."
         ),
     }[portfolio.verdict]
     sentence = template.format(
@@ -222,7 +222,7 @@ def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
         "earned": _("**{name} earned {net} net** on a cost of {cost}: {ratio} {unit} net for each {unit} spent."),
         "lost": _("**{name} lost {net}**: it cost {cost} and brought in {margin} of margin."),
         "unknown": _(
-            "**{name} is not settled**: it brought in {margin} of margin for {cost} of cost, {chance} likely to have earned."
+            "**{name} is not settled**: margin gained {margin}, cost {cost}, a chance of {chance} that it earned."
         ),
     }[roi.verdict]
     if roi.verdict == "lost" and roi.incremental_margin < 0:
@@ -273,17 +273,17 @@ def _uncontrolled_finding(result: CampaignResult, evaluation: Evaluation) -> Fin
         )
     elif found.n_own > 1:
         sentence = _(
-            "**{name} cost {total} and nobody was held out.** To break even it must have raised what members leave by "
+            "**{name} cost {total} and nobody was held out.** To break even it must have raised its members' margin by "
             "{lift}; the organisation's own controlled programmes moved it by {own}."
         )
     elif found.n_own == 1:
         sentence = _(
-            "**{name} cost {total} and nobody was held out.** To break even it must have raised what members leave by "
+            "**{name} cost {total} and nobody was held out.** To break even it must have raised its members' margin by "
             "{lift}; the one controlled programme of the organisation moved it by {own}."
         )
     else:
         sentence = _(
-            "**{name} cost {total} and nobody was held out.** To break even it must have raised what members leave by {lift}."
+            "**{name} cost {total} and nobody was held out.** To break even it must have raised its members' margin by {lift}."
         )
     return Finding(
         key=f"crm_roi.{result.key}.break_even",
