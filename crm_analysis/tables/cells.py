@@ -49,7 +49,8 @@ MACROS = (
         TIMESTAMP '1899-12-30' + to_seconds(CAST(round(CAST(t AS DOUBLE) * 86400) AS BIGINT))""",
     """CREATE OR REPLACE TEMP MACRO as_timestamp(t) AS CASE
         WHEN t IS NULL THEN NULL
-        WHEN regexp_full_match(t, '\\d{4}-\\d{1,2}-\\d{1,2}(?: \\d{1,2}:\\d{2}(?::\\d{2})?)?') THEN TRY_CAST(t AS TIMESTAMP)
+        WHEN regexp_full_match(t, '\\d{4}-\\d{1,2}-\\d{1,2}(?: \\d{1,2}:\\d{2}(?::\\d{2})?)?')
+            THEN TRY_CAST(t AS TIMESTAMP)
         WHEN regexp_full_match(t, '\\d{4}[./]\\d{1,2}[./]\\d{1,2}') THEN TRY_CAST(translate(t, './', '--') AS TIMESTAMP)
         WHEN regexp_full_match(t, '\\d{5}(?:\\.\\d+)?') THEN serial_day(t)
         WHEN regexp_matches(t, '[AaPp][Mm]|오[전후]') THEN twelve_hours(t)

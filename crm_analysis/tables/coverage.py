@@ -29,8 +29,8 @@ def data_end(days: pd.DataFrame, profile: Profile) -> date:
     `days`: branch, day, rows of the transactions. The profile's `coverage.data_ends_on` decides where it is given.
     Otherwise it is found from all branches together: beginning at the last active day, days are dropped that stand
     apart, farther behind the day before than the usual gap, and hold less than a twentieth of the rows of a usual day
-    (a few misdated rows, never an end of reporting). If the days left to the month's end are no more than the usual gap,
-    as over a weekend, the month counts as covered to its end.
+    (a few misdated rows, never an end of reporting). If the days left to the month's end are no more than the usual
+    gap, as over a weekend, the month counts as covered to its end.
 
     Raises DataError when no row has a date.
     """

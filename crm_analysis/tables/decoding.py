@@ -62,7 +62,8 @@ def decode(path: Path, encoding: str, *, place: str, work: Path) -> Decoded:
         declared = codecs.lookup(encoding).name
     except LookupError:
         raise DataError(
-            f'{place}: "{encoding}" is not an encoding. Use auto, utf-8, cp949 or euc-kr under `encoding:` in the profile.'
+            f'{place}: "{encoding}" is not an encoding. Use auto, utf-8, cp949 or euc-kr under `encoding:` in the '
+            "profile."
         ) from None
     fault = _fault(path, declared)
     if fault is not None:
@@ -74,8 +75,8 @@ def decode(path: Path, encoding: str, *, place: str, work: Path) -> Decoded:
         return Decoded(path, encoding, _count_lines(path))
     if not declared.startswith("utf") and _has_wide_bytes(path) and _fault(path, "utf-8") is None:
         raise DataError(
-            f"{place}: {path.name} is declared as {encoding}, but it is UTF-8. Write `encoding: utf-8` (or auto) for this "
-            "source in the profile."
+            f"{place}: {path.name} is declared as {encoding}, but it is UTF-8. Write `encoding: utf-8` (or auto) for "
+            "this source in the profile."
         )
     return _rewritten(path, encoding, work)
 

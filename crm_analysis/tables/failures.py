@@ -1,4 +1,4 @@
-"""Fingerprints of the rows that failed a rule, so that a run of one branch notices when only its own failures change."""
+"""Fingerprints of failing rows, so that a run of one branch notices when only its own failures change."""
 
 from __future__ import annotations
 

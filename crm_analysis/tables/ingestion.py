@@ -1,9 +1,9 @@
 """Every source read once into canonical Parquet, one folder per table and one file per branch.
 
-A table is read again when a source file, its mapping, the contract's columns or this package's code changed. Its folder is
-made beside the old one and swapped in whole; a branch whose rows did not change keeps its file. `_ingest.json` inside
-each folder records what was read and the fingerprints of its rows; `ingest.json` and `fingerprints.parquet` beside the
-folders gather those of all tables.
+A table is read again when a source file, its mapping, the contracts or the code of this package changed. All tables are
+read before the first is replaced; a folder is swapped in whole, and a branch whose rows did not change keeps its file.
+`_ingest.json` inside each folder records what was read and the fingerprints of its rows; `ingest.json` and
+`fingerprints.parquet` beside the folders gather those of all tables.
 """
 
 from __future__ import annotations
@@ -243,7 +243,8 @@ def _stage(
     made = mapping.MADE_KEYS.get(layout.table)
     con.execute(
         f"UPDATE staged SET _state = CASE WHEN _line > last THEN {mapping.TOTAL} ELSE {mapping.DATA} END "
-        f"FROM (SELECT _source AS s, coalesce(max(_line) FILTER (_state = {mapping.DATA}), 0) AS last FROM staged GROUP BY 1) "
+        f"FROM (SELECT _source AS s, coalesce(max(_line) FILTER (_state = {mapping.DATA}), 0) AS last "
+        "FROM staged GROUP BY 1) "
         f"WHERE s = _source AND _state = {mapping.PERHAPS_TOTAL}"
     )
     counts = _counted(con, layout)
@@ -287,8 +288,8 @@ def _refuse(
     read = sum(entry["rows"] for entry in report)
     if not read:
         raise DataError(
-            f"{layout.table}: {listed([entry['source'] for entry in report])} holds no rows. Export it again, or take the table "
-            "out of the profile."
+            f"{layout.table}: {listed([entry['source'] for entry in report])} holds no rows. Export it again, or take "
+            "the table out of the profile."
         )
     parts = []
     for name in layout.checked:
@@ -307,8 +308,8 @@ def _refuse(
             be = "is" if count == 1 else "are"
             messages.append(
                 f"{layout.table}.{name}: {count:,} of {read:,} cells {be} not readable as {what} (first: "
-                f'"{_short(first[0])}" in line {first[2]} of {first[1]}). Correct the file, or list codes that mean "no value" '
-                f"under `missing:` of tables.{layout.table} in the profile."
+                f'"{_short(first[0])}" in line {first[2]} of {first[1]}). Correct the file, or list codes that mean '
+                f'"no value" under `missing:` of tables.{layout.table} in the profile.'
             )
     if messages:
         raise DataError("\n".join(messages))
@@ -319,9 +320,9 @@ def _refuse(
     if marked:
         mark, count, (source, line) = marked[0]
         raise DataError(
-            f"{layout.table}: the profile's currency is {profile.currency}, but {count:,} of {read:,} rows carry {mark} "
-            f"(first: line {line} of {source}). One profile has one currency: convert the amounts, or keep the other currency "
-            "in a profile of its own."
+            f"{layout.table}: the profile's currency is {profile.currency}, but {count:,} of {read:,} rows carry "
+            f"{mark} (first: line {line} of {source}). One profile has one currency: convert the amounts, or keep the "
+            "other currency in a profile of its own."
         )
 
 
@@ -362,14 +363,14 @@ def _write(
         else:
             rows_of = f"{branch} IS NOT DISTINCT FROM (SELECT branch FROM parts WHERE rowid = {number})"
             con.execute(
-                f"COPY (SELECT * EXCLUDE (_hash) FROM accepted WHERE {rows_of} ORDER BY _row) TO {cells.text(str(fresh / file))} "
-                "(FORMAT parquet, COMPRESSION zstd)"
+                f"COPY (SELECT * EXCLUDE (_hash) FROM accepted WHERE {rows_of}) TO {cells.text(str(fresh / file))} "
+                "(FORMAT parquet, COMPRESSION snappy)"
             )
         written.append({"branch": name, "file": file, "rows": rows, "state": state})
     if layout.table == "transactions":
         con.execute(
-            "COPY (SELECT branch, CAST(occurred_at AS DATE) AS day, count(*) AS rows FROM accepted GROUP BY ALL ORDER BY ALL) "
-            f"TO {cells.text(str(fresh / DAYS))} (FORMAT parquet)"
+            "COPY (SELECT branch, CAST(occurred_at AS DATE) AS day, count(*) AS rows FROM accepted "
+            f"GROUP BY ALL ORDER BY ALL) TO {cells.text(str(fresh / DAYS))} (FORMAT parquet)"
         )
     return written
 

@@ -191,8 +191,8 @@ def _result_types(
             con.execute(f"DESCRIBE SELECT {expression} AS made FROM ({inner}) AS cells", parameters)
         except duckdb.Error as error:
             raise ProfileError(
-                f"tables.{layout.table}.columns.{name}: the expression {expression} cannot be used on {relation.label}: "
-                f"{str(error).splitlines()[0]}"
+                f"tables.{layout.table}.columns.{name}: the expression {expression} cannot be used on "
+                f"{relation.label}: {str(error).splitlines()[0]}"
             ) from error
     raise ProfileError(f"tables.{layout.table}.columns cannot be used on {relation.label}.")
 

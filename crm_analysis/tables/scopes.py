@@ -25,6 +25,7 @@ ALL = "all"
 LATEST = "latest"
 SHARED = ("campaigns", "costs")
 _OF_NO_BRANCH = (*SHARED, "targets")
+_PLANNED_AHEAD = ("commitments", "dues", "campaigns", "campaign_members", "costs")
 
 
 def open(profile: Profile) -> Tables:  # noqa: A001
@@ -205,8 +206,8 @@ class Tables:
             state = "lies after the end of the data" if period.start > self.data_ends_on else "is not over"
             on_request = "" if period.start > self.data_ends_on else ", or ask for incomplete periods (--incomplete)"
             raise ScopeError(
-                f"{period} {state}: the data of {self.profile.id} end on {self.data_ends_on}. The last complete {period.kind} is "
-                f"{self.last_complete_period(period.kind)}; take that one{on_request}."
+                f"{period} {state}: the data of {self.profile.id} end on {self.data_ends_on}. The last complete "
+                f"{period.kind} is {self.last_complete_period(period.kind)}; take that one{on_request}."
             )
         first, last = self._reach(branch)
         if period.end < first or period.start > last:
@@ -220,7 +221,8 @@ class Tables:
     def _record(self, table: str) -> dict[str, Any]:
         if table not in self._records:
             raise DataError(
-                f"The profile {self.profile.id} has no table {table}.{nearest(table, self._records)} Tables: {listed(self._records)}."
+                f"The profile {self.profile.id} has no table {table}.{nearest(table, self._records)} "
+                f"Tables: {listed(self._records, 20)}."
             )
         return self._records[table]
 
@@ -321,13 +323,15 @@ class Scope:
     def raw(self, table: str) -> ibis.Table:
         """The rows in the files that belong to this scope, set-aside rows included.
 
-        Rows dated after the end of the data, which cannot be true, are among them whatever the period.
+        Rows dated after the end of the data are among them whatever the period, because their date cannot be true;
+        not so in tables of what may be planned ahead (commitments, dues, campaigns and their members, costs).
         """
         rows = self.tables.of_branch(table, self.branch)
         column = self.tables.known_date(table)
         if column is not None:
             day = rows[column].cast("date")
-            rows = rows.filter(day.isnull() | (day <= self.as_of) | (day > self.tables.data_ends_on))
+            known = day.isnull() | (day <= self.as_of)
+            rows = rows.filter(known if table in _PLANNED_AHEAD else known | (day > self.tables.data_ends_on))
         return self._shared(table, self._masked(table, rows))
 
     def _masked(self, table: str, rows: ibis.Table) -> ibis.Table:

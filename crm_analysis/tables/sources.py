@@ -43,7 +43,6 @@ class Relation:
     label: str
     encoding: str
     is_text: bool
-    lines: int
 
 
 def find(source: Source, data_root: Path, *, place: str) -> list[File]:
@@ -79,7 +78,7 @@ def _there(data_root: Path, pattern: str) -> str:
 
 
 def fingerprint(path: Path, known: dict[str, Any] | None) -> dict[str, Any]:
-    """Size, time of change and SHA-256 of a file; the digest is taken from `known` while size and time are unchanged."""
+    """Size, time of change and SHA-256 of a file; the digest comes from `known` while size and time are the same."""
     state = path.stat()
     quick = {"bytes": state.st_size, "changed_ns": state.st_mtime_ns}
     if known and all(known.get(key) == value for key, value in quick.items()):
@@ -114,8 +113,9 @@ def _described(con: duckdb.DuckDBPyConnection, sql: str) -> dict[str, str]:
 
 def _parquet(con: duckdb.DuckDBPyConnection, file: File) -> Relation:
     try:
-        sql = f"SELECT * EXCLUDE (file_row_number), file_row_number + 1 AS _line FROM read_parquet({cells.path(file.path)}, file_row_number = true)"
-        return Relation(sql, _described(con, sql), file.label, "parquet", False, 0)
+        read = f"read_parquet({cells.path(file.path)}, file_row_number = true)"
+        sql = f"SELECT * EXCLUDE (file_row_number), file_row_number + 1 AS _line FROM {read}"
+        return Relation(sql, _described(con, sql), file.label, "parquet", False)
     except duckdb.InvalidInputException as error:
         raise DataError(f"{file.label} is not a readable Parquet file.") from error
 
@@ -126,17 +126,31 @@ def _text(con: duckdb.DuckDBPyConnection, file: File, source: Source, *, place: 
     text = decoding.decode(file.path, source.encoding, place=place, work=work)
     found, used, delimiter = decoding.read_header(text, source.header_row, source.delimiter)
     headers = decoding.distinct_headers(_names(found, source, file, place=place))
-    columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(headers)))
-    read = (
-        f"read_csv({cells.path(text.path)}, auto_detect = false, header = false, skip = {used}, delim = {cells.text(delimiter)}, "
-        f"quote = '\"', escape = '\"', columns = {{{columns}}})"
-    )
-    renamed = ", ".join(f"c{i} AS {cells.name(header)}" for i, header in enumerate(headers))
-    sql = f"SELECT {renamed}, row_number() OVER () + {used} AS _line FROM {read}"
-    if not _one_line_per_row(con, read, text.lines - used):
+    if _loaded(con, text, used, delimiter, len(headers)):
+        renamed = ", ".join(f"c{i} AS {cells.name(header)}" for i, header in enumerate(headers))
+        sql = f"SELECT {renamed}, rowid + {used + 1} AS _line FROM loaded"
+    else:
         rows = decoding.rows_of(text, delimiter, used)
         sql = _stored(_checked(rows, headers, file, place=place), headers, file.label, work)
-    return Relation(sql, dict.fromkeys(headers, "VARCHAR"), file.label, text.encoding, True, text.lines)
+    return Relation(sql, dict.fromkeys(headers, "VARCHAR"), file.label, text.encoding, True)
+
+
+def _loaded(con: duckdb.DuckDBPyConnection, text: decoding.Decoded, used: int, delimiter: str, width: int) -> bool:
+    """Read a text file into the temporary table `loaded` by the engine's own reader.
+
+    False where that reader does not see exactly one row per line (an empty line, a line break inside a cell, a short or
+    a long row), so that its row numbers would not be line numbers.
+    """
+    columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(width))
+    try:
+        con.execute(
+            f"CREATE OR REPLACE TEMP TABLE loaded AS SELECT * FROM read_csv({cells.path(text.path)}, "
+            f"auto_detect = false, header = false, skip = {used}, delim = {cells.text(delimiter)}, "
+            f"quote = '\"', escape = '\"', columns = {{{columns}}})"
+        )
+    except duckdb.InvalidInputException:
+        return False
+    return con.execute("SELECT count(*) FROM loaded").fetchone() == (max(text.lines - used, 0),)
 
 
 def _names(found: list[str], source: Source, file: File, *, place: str) -> list[str]:
@@ -153,14 +167,6 @@ def _names(found: list[str], source: Source, file: File, *, place: str) -> list[
     return found
 
 
-def _one_line_per_row(con: duckdb.DuckDBPyConnection, read: str, lines: int) -> bool:
-    """Whether the engine's own reader sees exactly one row per line, so that its row numbers are line numbers."""
-    try:
-        return con.execute(f"SELECT count(*) FROM {read}").fetchone() == (max(lines, 0),)
-    except duckdb.Error:
-        return False
-
-
 def _checked(
     rows: Iterable[tuple[int, list[str]]], headers: list[str], file: File, *, place: str
 ) -> Iterator[tuple[int, list[str | None]]]:
@@ -168,8 +174,8 @@ def _checked(
     for line, row in rows:
         if len(row) > width and any(cell.strip() for cell in row[width:]):
             raise DataError(
-                f"{place}: line {line} of {file.label} has {len(row)} cells, the header has {width}. A cell that holds the "
-                "separator must stand in double quotes."
+                f"{place}: line {line} of {file.label} has {len(row)} cells, the header has {width}. A cell that "
+                "holds the separator must stand in double quotes."
             )
         yield line, [*row[:width], *[None] * (width - len(row))]
 
@@ -217,7 +223,7 @@ def _workbook(
             label = f"{file.label} [{sheet}]"
             rows = ((line, [_cell(value) for value in row]) for line, row in enumerate(grid, start=skipped + 1))
             sql = _stored(_padded(rows, len(headers)), headers, label, work)
-            yield Relation(sql, dict.fromkeys(headers, "VARCHAR"), label, "excel", True, 0)
+            yield Relation(sql, dict.fromkeys(headers, "VARCHAR"), label, "excel", True)
     finally:
         book.close()
 
