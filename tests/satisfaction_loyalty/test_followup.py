@@ -1,0 +1,183 @@
+"""Behaviour after an answer: windows, coverage, one answer per customer, and what is not measurable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+
+from crm_analysis.profile.settings import Loyalty, Survey
+from crm_analysis.satisfaction_loyalty.answers import Answers, prepare
+from crm_analysis.satisfaction_loyalty.followup import (
+    FollowUp,
+    follow,
+    margin_per_loyal,
+    missing_by_outcome,
+    paid_within,
+    step_worth,
+)
+from crm_analysis.satisfaction_loyalty.shape import merge_levels, tabulate
+
+AS_OF = date(2026, 9, 30)
+RULE = Loyalty(window_days=180, gap_days=1, link_window_months=24)
+COVERAGE = pd.DataFrame(
+    {"branch": ["a", "b"], "last_covered_day": [pd.Timestamp("2026-09-30"), pd.Timestamp("2026-07-31")]}
+)
+
+
+def said(*rows: tuple[str | None, str, float], branch: str = "a") -> Answers:
+    frame = pd.DataFrame(rows, columns=["customer_id", "answered_on", "satisfaction"])
+    frame["answered_on"] = pd.to_datetime(frame["answered_on"])
+    frame.insert(0, "response_id", [f"r{k}" for k in range(len(frame))])
+    return prepare(frame.assign(branch=branch), Survey())
+
+
+def paid(*rows: tuple[str, str, float, str], branch: str = "a") -> ibis.Table:
+    frame = pd.DataFrame(rows, columns=["customer_id", "occurred_at", "amount", "kind"])
+    frame["occurred_at"] = pd.to_datetime(frame["occurred_at"])
+    return ibis.memtable(frame.assign(branch=branch))
+
+
+@pytest.fixture
+def followed() -> Callable[..., FollowUp]:
+    def run(answers: Answers, transactions: ibis.Table, rule: Loyalty = RULE, **limits: date) -> FollowUp:
+        limits = {"as_of": AS_OF, "period_end": AS_OF} | limits
+        return follow(answers, transactions, COVERAGE, rule=rule, **limits)
+
+    return run
+
+
+def left(found: FollowUp) -> dict[str, int]:
+    return dict(zip(found.counts["rule"], found.counts["rows"], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("day", "loyal"),
+    [("2026-01-01", False), ("2026-01-02", True), ("2026-06-30", True), ("2026-07-01", False)],
+    ids=["same day", "next day", "last day", "day after"],
+)
+def test_edges_of_the_window(followed: Callable[..., FollowUp], day: str, loyal: bool) -> None:
+    """An answer on 1 January is followed from 2 January to 30 June, both days included."""
+    found = followed(said(("x", "2026-01-01", 5)), paid(("x", "2025-12-01", 10, "gift"), ("x", day, 10, "gift")))
+    assert list(found.frame["loyal"]) == [loyal]
+
+
+def test_a_gap_of_some_days_can_be_asked_for(followed: Callable[..., FollowUp]) -> None:
+    money = paid(("x", "2025-12-01", 10, "sale"), ("x", "2026-01-10", 10, "sale"))
+    answers = said(("x", "2026-01-01", 5))
+    assert followed(answers, money, Loyalty(gap_days=9)).frame["loyal"].item()
+    assert not followed(answers, money, Loyalty(gap_days=10)).frame["loyal"].item()
+
+
+def test_refunds_are_no_loyalty_and_dues_are(followed: Callable[..., FollowUp]) -> None:
+    money = paid(
+        ("x", "2025-12-01", 10, "gift"), ("x", "2026-02-01", 10, "refund"),
+        ("y", "2025-12-01", 10, "gift"), ("y", "2026-02-01", 10, "dues"),
+    )  # fmt: skip
+    found = followed(said(("x", "2026-01-01", 5), ("y", "2026-01-01", 2)), money).frame.set_index("customer_id")
+    assert (found.loc["x", "loyal"], found.loc["y", "loyal"]) == (False, True)
+
+
+def test_ten_answers_of_one_customer_count_once_with_the_first(followed: Callable[..., FollowUp]) -> None:
+    rows = [("x", str(date(2025, 1, 1) + timedelta(days=20 * k)), float(1 + k % 5)) for k in range(10)]
+    found = followed(said(*rows), paid(("x", "2024-12-01", 10, "gift")))
+    assert found.n == 1 and found.frame["satisfaction"].item() == 1 and left(found)["later_answer"] == 9
+
+
+def test_what_cannot_be_measured_is_counted_and_never_lost(followed: Callable[..., FollowUp]) -> None:
+    money = paid(("x", "2025-01-01", 10, "gift"), branch="b")
+    covered = followed(said(("x", "2026-02-01", 4), branch="b"), money)
+    assert covered.n == 1
+    silent = followed(said(("x", "2026-03-01", 4), branch="b"), money)
+    assert silent.n == 0 and left(silent)["not_covered"] == 1
+    early = followed(said(("x", "2026-05-01", 4), branch="b"), money)
+    assert early.n == 0 and left(early)["running"] == 1
+
+
+def test_a_silent_branch_on_its_own_page(followed: Callable[..., FollowUp]) -> None:
+    """There `as_of` is the last covered day; a window that closed after it but within the period is not measurable."""
+    money = paid(("x", "2025-01-01", 10, "gift"), branch="b")
+    found = followed(said(("x", "2026-03-01", 4), branch="b"), money, as_of=date(2026, 7, 31))
+    assert left(found)["not_covered"] == 1
+
+
+def test_strangers_prospects_and_the_anonymous(followed: Callable[..., FollowUp]) -> None:
+    answers = said((None, "2026-01-01", 5), ("", "2026-01-01", 5), ("new", "2026-01-01", 5), ("who", "2026-01-01", 5))
+    found = followed(answers, paid(("new", "2026-01-05", 10, "gift")))
+    assert found.n == 0
+    assert (left(found)["anonymous"], left(found)["before_first"], left(found)["unknown_customer"]) == (2, 1, 1)
+
+
+def test_only_first_orders_where_asked(followed: Callable[..., FollowUp]) -> None:
+    money = paid(
+        ("x", "2026-01-01", 10, "sale"), ("x", "2026-02-01", 10, "sale"), ("x", "2026-02-01", 5, "sale"),
+    )  # fmt: skip
+    answers = said(("x", "2026-01-01", 5), ("x", "2026-02-01", 1))
+    found = followed(answers, money, Loyalty(first_orders_only=True))
+    assert found.frame["satisfaction"].item() == 5 and found.frame["loyal"].item()
+    assert left(found)["not_first_order"] == 1
+
+
+def test_counts_foot_and_dates_are_those_used(followed: Callable[..., FollowUp]) -> None:
+    rng = np.random.default_rng(3)
+    days = [str(date(2024, 1, 1) + timedelta(days=int(d))) for d in rng.integers(0, 1000, 300)]
+    rows = [(f"c{k % 120}", day, float(rng.integers(1, 6))) for k, day in enumerate(days)]
+    money = paid(*[(f"c{k}", "2023-06-01", 10.0, "gift") for k in range(100)])
+    found = followed(said(*rows), money)
+    steps = found.counts.groupby("step")["rows"].sum()
+    assert steps["answers"] == steps["left out"] + steps["used"] and steps["used"] == found.n
+    assert found.first is not None and found.last is not None
+    assert date(2024, 4, 3) < found.first <= found.last <= AS_OF - timedelta(days=180)
+    assert found.frame["customer_id"].is_unique
+
+
+def test_nothing_after_as_of_is_seen(followed: Callable[..., FollowUp]) -> None:
+    money = [("x", "2025-01-01", 10.0, "gift"), ("y", "2025-01-01", 10.0, "gift"), ("y", "2025-08-01", 10.0, "gift")]
+    answers = said(("x", "2025-07-01", 4), ("y", "2025-07-01", 4))
+    limits = {"as_of": date(2025, 12, 31), "period_end": date(2025, 12, 31)}
+    now = followed(answers, paid(*money), **limits)
+    later = followed(answers, paid(*money, ("x", "2026-01-01", 10.0, "gift")), **limits)
+    pd.testing.assert_frame_equal(now.frame, later.frame)
+
+
+def test_respondents_beside_the_silent(followed: Callable[..., FollowUp]) -> None:
+    active = [(f"c{k}", "2025-06-01", 10.0, "gift") for k in range(10)]
+    again = [(f"c{k}", "2026-02-01", 10.0, "gift") for k in (0, 1, 2, 7)]
+    found = followed(said(*[(f"c{k}", "2026-01-01", 4.0) for k in range(4)]), paid(*active, *again))
+    silence = found.silence
+    assert silence is not None and silence.anchor == date(2026, 1, 1)
+    assert (silence.answered.n, silence.silent.n) == (4, 6)
+    assert silence.difference.value == pytest.approx(3 / 4 - 1 / 6)
+
+
+def test_answers_without_a_score_are_tabulated_by_outcome() -> None:
+    raw = said(("x", "2026-01-01", 4), ("y", "2026-01-01", 4)).frame
+    raw.loc[raw["customer_id"] == "y", "satisfaction"] = np.nan
+    money = paid(("x", "2025-01-01", 10, "sale"), ("y", "2025-01-01", 10, "sale"), ("y", "2026-03-01", 10, "sale"))
+    found = missing_by_outcome(raw, money, COVERAGE, as_of=AS_OF, rule=RULE).set_index("group")
+    assert found.loc["scored", ["n", "loyal"]].tolist() == [1, 0]
+    assert found.loc["without score", ["n", "loyal"]].tolist() == [1, 1]
+
+
+def test_steps_are_worth_the_margin_of_those_who_stay() -> None:
+    table = merge_levels(
+        tabulate(np.repeat([4, 5], 100), np.r_[np.arange(100) < 40, np.arange(100) < 60], scale=(1, 5))
+    )
+    (step,) = step_worth(table, 50.0)
+    assert step.difference.value == pytest.approx(0.2) and step.money_per_hundred == pytest.approx(100 * 0.2 * 50)
+    assert step.money_low < step.money_per_hundred < step.money_high
+
+
+def test_margin_of_a_major_donor_is_capped() -> None:
+    frame = pd.DataFrame({"loyal": [True] * 200 + [False], "margin": [10.0] * 199 + [1e9, 5.0]})
+    assert margin_per_loyal(frame) < 1e8
+    assert np.isnan(margin_per_loyal(frame[~frame["loyal"]]))
+
+
+def test_payments_of_the_last_year_are_net_of_refunds() -> None:
+    money = paid(("x", "2026-05-01", 100, "sale"), ("x", "2026-05-03", 30, "refund"), ("x", "2024-01-01", 7, "sale"))
+    assert paid_within(money, AS_OF)["paid_last_year"].item() == 70

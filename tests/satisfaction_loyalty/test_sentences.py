@@ -1,0 +1,259 @@
+"""What the chapter says: another kind of verdict for another kind of truth, and a plain message for bad input."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+from babel.messages.pofile import read_po
+
+from crm_analysis import language
+from crm_analysis.findings import Claims
+from crm_analysis.profile import Profile, load
+from crm_analysis.satisfaction_loyalty import captions, charts, displays
+from crm_analysis.satisfaction_loyalty.sentences import claims
+from crm_analysis.satisfaction_loyalty.study import Study, analyse, very_dissatisfied_valuable
+from crm_analysis.units import Period
+
+ROOT = Path(__file__).parents[2]
+PERIOD = Period.parse("2026Q3")
+CONVEX = (0.28, 0.36, 0.44, 0.52, 0.82)
+STRAIGHT = (0.34, 0.44, 0.54, 0.64, 0.74)
+SATURATING = (0.18, 0.36, 0.54, 0.74, 0.74)
+FLAT = (0.50, 0.50, 0.50, 0.50, 0.50)
+
+
+@dataclass
+class FakeScope:
+    """A scope over frames, for what the chapter asks of one."""
+
+    profile: Profile
+    frames: dict[str, pd.DataFrame]
+    branch: str = "seoul"
+    period: Period = PERIOD
+
+    @property
+    def as_of(self) -> date:
+        return self.period.end
+
+    @property
+    def coverage(self) -> pd.DataFrame:
+        return pd.DataFrame({"branch": ["seoul"], "last_covered_day": [pd.Timestamp(PERIOD.end)]})
+
+    def has(self, table: str) -> bool:
+        return table in self.frames
+
+    def columns(self, table: str) -> frozenset[str]:
+        return frozenset(self.frames[table].columns)
+
+    def table(self, table: str) -> ibis.Table:
+        return ibis.memtable(self.frames[table])
+
+    def previous(self) -> FakeScope:
+        return FakeScope(self.profile, self.frames, self.branch, self.period.previous())
+
+    def year_before(self) -> FakeScope:
+        return FakeScope(self.profile, self.frames, self.branch, self.period.year_before())
+
+
+@pytest.fixture(scope="module")
+def profile() -> Profile:
+    return load(ROOT / "analyses" / "profiles" / "demo.yaml")
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    language.activate("en")
+    yield
+    language.activate("en")
+
+
+def world(rates: tuple[float, ...], *, n: int = 6000, seed: int = 1, **columns: Any) -> dict[str, pd.DataFrame]:
+    """Answers over two and a half years, each of a new customer who then stays with the rate of the level."""
+    rng = np.random.default_rng(seed)
+    level = rng.choice(5, n, p=[0.08, 0.12, 0.25, 0.33, 0.22]) + 1
+    days = [PERIOD.end - timedelta(days=int(d)) for d in rng.integers(0, 900, n)]
+    who = [f"HNL-{k}" for k in range(n)]
+    stays = rng.random(n) < np.asarray(rates)[level - 1]
+    survey = pd.DataFrame(
+        {
+            "response_id": [f"r{k}" for k in range(n)],
+            "branch": "seoul",
+            "answered_on": pd.to_datetime(days),
+            "satisfaction": level.astype(float),
+            "customer_id": who,
+            "gift_use": np.clip(level + rng.integers(-1, 2, n), 1, 5).astype(float),
+            "courtesy": rng.integers(1, 6, n).astype(float),
+            **columns,
+        }
+    )
+    paid = [(w, d - timedelta(days=40), 20_000.0) for w, d in zip(who, days, strict=True)]
+    paid += [(w, d + timedelta(days=90), 30_000.0) for w, d, s in zip(who, days, stays, strict=True) if s]
+    money = pd.DataFrame(paid, columns=["customer_id", "occurred_at", "amount"]).assign(branch="seoul", kind="gift")
+    money["occurred_at"] = pd.to_datetime(money["occurred_at"])
+    return {"survey_responses": survey, "transactions": money[money["occurred_at"] <= pd.Timestamp(PERIOD.end)]}
+
+
+def told(profile: Profile, frames: dict[str, pd.DataFrame]) -> tuple[Study, Claims, FakeScope]:
+    scope = FakeScope(profile, frames)
+    study = analyse(scope)  # type: ignore[arg-type]
+    return study, claims(study, scope), scope  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("rates", "opening", "action"),
+    [
+        (CONVEX, "Loyalty accelerates at the top", "Work on turning “satisfied” into “very satisfied”"),
+        (STRAIGHT, "The link is straight", "Spend where a step up is cheapest"),
+        (SATURATING, "Loyalty saturates at the top", "Spend on lifting the dissatisfied up to “satisfied”"),
+        (FLAT, "The link is nearly flat", "Do not pay for higher scores in the hope of more gifts"),
+    ],
+)
+def test_verdict_and_action_turn_with_the_truth(
+    profile: Profile, rates: tuple[float, ...], opening: str, action: str
+) -> None:
+    study, said, _scope = told(profile, world(rates, n=12_000))
+    assert said.verdict.startswith(opening), said.verdict
+    assert said.actions[0].text.startswith(action)
+    assert 2 <= len(said.findings) <= 5 and all(f.sentence for f in said.findings)
+    assert not any(f.causal for f in said.findings + said.measures)
+    assert all(a.value is None for a in said.actions), "an association is never an expected value"
+    assert "HNL-" not in repr(said)
+    assert {"satisfaction_loyalty.top_box", "satisfaction_loyalty.index"} <= {
+        f.key for f in said.findings + said.measures if f.compare
+    }
+    assert study.changed is not None
+
+
+def everything(study: Study, profile: Profile) -> None:
+    """Draw and tabulate all of a page."""
+    charts.link_curve(displays.curve_frame(study, profile), window_days=180, note=displays.curve_note(study))
+    charts.distribution(
+        displays.distribution_frame(study.wave.distribution, profile),
+        summary=displays.distribution_summary(study),
+        earlier=displays.earlier_distribution(study, profile),
+    )
+    charts.drivers(displays.drivers_frame(study, profile))
+    for words in (captions.link_curve(study, profile), captions.distribution(study, profile), captions.drivers(study)):
+        assert set(words) == {"title", "alt", "how_to_read"} and words["alt"]
+    of_both = (
+        displays.curve_table, displays.distribution_table, displays.fix_table, displays.drivers_table,
+        displays.steps_table, displays.silence_table, displays.stated_table, displays.scores_table,
+        displays.items_table, displays.groups_table, displays.pitfalls_table,
+    )  # fmt: skip
+    frames = [table(study, profile) for table in of_both]
+    frames += [displays.tests_table(study), displays.footing_table(study)]
+    for frame in frames:
+        assert "nan" not in frame.to_string().lower()
+    displays.tests_note(study)
+    displays.footing_line(study)
+
+
+def test_a_page_without_survey_names_the_table(profile: Profile) -> None:
+    study, said, scope = told(profile, {"transactions": world(FLAT, n=50)["transactions"]})
+    assert "survey_responses" in said.verdict and not said.findings
+    assert very_dissatisfied_valuable(study, scope).empty  # type: ignore[arg-type]
+    everything(study, profile)
+
+
+@pytest.mark.parametrize(
+    ("change", "opening"),
+    [
+        (lambda s: s.head(20), "**Too few answers to say"),
+        (lambda s: s.head(0), "**Too few answers to say"),
+        (lambda s: s.assign(satisfaction=4.0), "**All "),
+        (lambda s: s.assign(satisfaction=s["satisfaction"] * 2), "The answers do not fit the scale"),
+        (lambda s: s.assign(customer_id=None), "**Too few answers to say"),
+        (lambda s: s.assign(customer_id="nobody"), "**Too few answers to say"),
+        (lambda s: s.assign(customer_id="HNL-1"), "**Too few answers to say"),
+        (lambda s: s.assign(satisfaction=9.0), "**Too few answers to say"),
+    ],
+    ids=["20", "none", "one level", "wrong scale", "anonymous", "unknown", "one respondent", "only codes"],
+)
+def test_bad_input_gets_a_plain_message_and_the_page_lives(profile: Profile, change: Any, opening: str) -> None:
+    frames = world(STRAIGHT, n=1500)
+    frames["survey_responses"] = change(frames["survey_responses"])
+    study, said, _scope = told(profile, frames)
+    assert said.verdict.startswith(opening), said.verdict
+    everything(study, profile)
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, np.nan])
+def test_unusable_weights_are_said(profile: Profile, weight: float) -> None:
+    frames = world(STRAIGHT, n=1500, weight=weight)
+    study, said, _scope = told(profile, frames)
+    assert (study.answers.n == 1500) and ("No weight in the survey is positive" in " ".join(said.unknowns)) == (
+        not np.isnan(weight)
+    )
+
+
+def test_zero_to_ten_scale(profile: Profile) -> None:
+    survey = profile.survey.model_copy(
+        update={"satisfaction": profile.survey.satisfaction.model_copy(update={"scale": (0, 10), "codes": []})}
+    )
+    frames = world(STRAIGHT, n=6000)
+    frames["survey_responses"]["satisfaction"] = frames["survey_responses"]["satisfaction"] * 2
+    study, said, _scope = told(profile.model_copy(update={"survey": survey}), frames)
+    assert study.link is not None and list(study.link.levels["label"]) == ["0-2", "3-4", "5-6", "7-8", "9-10"]
+    assert said.verdict.startswith("The link is straight")
+
+
+def test_levels_without_loyal_customers(profile: Profile) -> None:
+    study, said, _scope = told(profile, world((0.0, 0.0, 0.0, 0.0, 1.0), n=1500))
+    assert said.verdict.startswith("Loyalty accelerates at the top")
+    everything(study, profile)
+
+
+def test_callbacks_are_the_dissatisfied_who_pay_most(profile: Profile) -> None:
+    study, _said, scope = told(profile, world(STRAIGHT, n=3000))
+    chosen = very_dissatisfied_valuable(study, scope)  # type: ignore[arg-type]
+    assert len(chosen) and (chosen["satisfaction"] == 1).all() and chosen["customer_id"].is_unique
+    assert (chosen["answered_on"] >= pd.Timestamp(PERIOD.start)).all()
+
+
+def test_small_cells_are_hidden_and_never_one_alone() -> None:
+    shown = displays.suppress(pd.Series([3, 40, 9, 50]), 5)
+    assert list(shown) == [False, True, False, True]
+    assert displays.suppress(pd.Series([0, 40, 9, 50]), 5).all()
+
+
+def _marked() -> set[str]:
+    """Every string that this chapter marks for translation."""
+    package = ROOT / "crm_analysis" / "satisfaction_loyalty"
+    sources = [path.read_text(encoding="utf-8") for path in sorted(package.glob("*.py"))]
+    notebook = json.loads((ROOT / "analyses" / "satisfaction_loyalty.ipynb").read_text(encoding="utf-8"))
+    sources += ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    sources.append(f'_("{"".join(notebook["cells"][0]["source"]).removeprefix("# ")}")')
+    found = set()
+    for source in sources:
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_":
+                assert isinstance(node.args[0], ast.Constant), ast.unparse(node)
+                found.add(node.args[0].value)
+    return found
+
+
+def test_korean_is_complete_and_keeps_every_field() -> None:
+    with open(ROOT / "crm_analysis" / "locale" / "ko" / "satisfaction_loyalty.po", "rb") as stream:
+        catalog = {str(m.id): str(m.string) for m in read_po(stream, locale="ko") if m.id and m.string}
+    missing = sorted(_marked() - catalog.keys())
+    assert not missing, missing
+    for text, korean in catalog.items():
+        fields = {part.split("}")[0] for part in text.split("{")[1:]}
+        assert {part.split("}")[0] for part in korean.split("{")[1:]} <= fields, text
+        assert text.count("**") == korean.count("**"), text
+
+
+def test_korean_page(profile: Profile) -> None:
+    language.activate("ko")
+    _study, said, _scope = told(profile.model_copy(update={"language": "ko"}), world(CONVEX, n=6000))
+    assert "매우 만족" in said.verdict and "Loyalty" not in said.verdict
