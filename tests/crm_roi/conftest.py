@@ -45,12 +45,7 @@ class FrameScope:
     last_covered: dict[str, date] | None = None
 
     def __post_init__(self) -> None:
-        self.con = ibis.duckdb.connect()
-        self._tables = {}
-        for name, frame in self.frames.items():
-            self.con.con.register(f"{name}_frame", frame)
-            self.con.con.execute(f"CREATE TABLE {name} AS SELECT * FROM {name}_frame")
-            self._tables[name] = self.con.table(name)
+        self._tables = {name: ibis.memtable(frame) for name, frame in self.frames.items()}
         ends = self.last_covered or {}
         self.coverage = pd.DataFrame(
             [
