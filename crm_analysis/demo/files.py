@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis.demo import faults
+from crm_analysis.demo.folders import fresh_folder
 from crm_analysis.demo.surveys import ITEMS
 from crm_analysis.demo.truth import END, ID_PREFIX
 from crm_analysis.demo.workbook import write_workbook
@@ -67,24 +65,11 @@ def generate(folder: str | Path, *, seed: int = 20261, donors: int = 20_000, fli
     """Write the association's files to `folder`, replacing it whole or not at all.
 
     The same seed, number of donors and flips give the same bytes. Amounts are KRW, days from 2023-10-01 to 2026-09-30.
-    Raises ValueError for an unknown flip.
+    Raises ValueError for an unknown flip, UserError for a folder that holds other files or cannot be written.
     """
-    folder = Path(folder)
     world = simulate(seed, donors, flips)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with fresh_folder(Path(folder), "control_totals.csv") as fresh:
         write_world(world, fresh)
-        fresh.chmod(0o755)
-        if folder.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-            os.replace(folder, old / folder.name)
-            os.replace(fresh, folder)
-            shutil.rmtree(old)
-        else:
-            os.replace(fresh, folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def write_world(world: World, folder: Path) -> None:
