@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -155,7 +156,7 @@ def footing(steps: pd.DataFrame) -> Figure | None:
     """
     if steps.empty or not steps["rows"].iloc[0]:
         return None
-    sheet, axes = style.figure(7.2, 0.38 * len(steps) + 0.8)
+    sheet, axes = style.figure(7.2, 0.42 * len(steps) + 0.8)
     level = 0.0
     spots = []
     for row in steps.itertuples(index=False):
@@ -171,7 +172,8 @@ def footing(steps: pd.DataFrame) -> Figure | None:
         if row.kind == "total":
             axes.plot([right], [y], "|", color=style.INK, markersize=15, markeredgewidth=2.5)
         else:
-            axes.barh(y, right - left, left=left, color=style.BAD if row.kind == "loss" else style.WAIT, height=0.55)
+            shade = style.BAD if row.kind == "loss" else style.WAIT
+            axes.barh(y, right - left, left=left, height=0.55, color=shade, edgecolor=shade, linewidth=1)
         text = style.number(row.rows) if row.kind == "total" else f"−{style.number(row.rows)}"
         axes.annotate(
             text,
@@ -184,13 +186,18 @@ def footing(steps: pd.DataFrame) -> Figure | None:
         )
     axes.set_xlim(low - margin, high + margin)
     axes.set_ylim(len(steps) - 0.4, -0.6)
-    axes.set_yticks(range(len(steps)), [style.plain(label, 46) for label in steps["label"]])
+    axes.set_yticks(range(len(steps)), [_wrapped(label) for label in steps["label"]])
     axes.xaxis.set_major_formatter(lambda value, _pos: style.number(value))
     axes.xaxis.set_major_locator(_few_ticks())
     axes.tick_params(length=0)
     axes.grid(axis="x")
     axes.set_xlabel(_("lines (the axis does not start at zero)"))
     return sheet
+
+
+def _wrapped(label: str) -> str:
+    """A label on at most two short lines."""
+    return textwrap.fill(style.plain(label.removesuffix("."), 64), 34)
 
 
 def _few_ticks() -> object:

@@ -41,7 +41,10 @@ def claims(assessment: Assessment) -> Claims:
         found = build(assessment)
         if found is not None:
             built[kind] = found
-    order = [kind for kind in (*held, *(kind for kind in _FINDINGS if kind not in held)) if kind in built]
+    rest = [kind for kind in _FINDINGS if kind not in held]
+    if assessment.state.rate("surplus"):
+        rest.sort(key=lambda kind: kind != "duplicates")
+    order = [kind for kind in (*held, *rest) if kind in built]
     shown = [kind for kind in order if kind != "score"][:MOST_FINDINGS]
     return Claims(
         verdict=verdict(assessment, held),
@@ -82,7 +85,7 @@ def _silent(assessment: Assessment) -> Finding | None:
         value=worst.days_missing,
         unit="days",
         tone="bad",
-        n=len(silences),
+        n=None,
         basis=_("counted; what is missing is an expectation"),
         stake=amount,
         label=_("Days without delivery"),

@@ -122,8 +122,8 @@ def _set_aside_verdict(assessment: Assessment) -> str:
 def _anonymous_verdict(assessment: Assessment) -> str:
     facts = assessment.state.facts
     return _(
-        "**Usable for turnover, only in part for {customers}: {share} of the lines name none.** What they bought "
-        "is in the totals and in nothing that is counted per head."
+        "**Usable for turnover, only in part for {customers}: {share} of the lines name none.** Their amounts "
+        "are in the totals and in nothing that is counted per head."
     ).format(customers=vocabulary(assessment).customers, share=style.percent(facts.without_customer / facts.lines))
 
 
