@@ -1,0 +1,339 @@
+"""Files as they come: encodings, headers, line numbers, total rows, workbooks, and the message for each that cannot be read."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import duckdb
+import openpyxl
+import pandas as pd
+import pytest
+
+from crm_analysis import files, tables
+from crm_analysis.errors import DataError, ProfileError
+from crm_analysis.profile import Profile
+from tests.tables.conftest import GIFTS, HEADER, Workplace
+
+LINE = "1,C1,서울,2026-03-01,1000"
+
+
+def rows(profile: Profile, *columns: str) -> list[tuple[Any, ...]]:
+    """Ingested transactions, file by file in the order of their lines."""
+    tables.ingest(profile)
+    made = [str(path) for path in (profile.build_dir / "tables" / "transactions").glob("*.parquet")]
+    query = f"SELECT {', '.join(columns)} FROM read_parquet($1) ORDER BY _source, _line"
+    return duckdb.connect().execute(query, [made]).fetchall()
+
+
+def report(profile: Profile, table: str = "transactions") -> list[dict[str, Any]]:
+    """What the ingest report says about the files of a table."""
+    return files.read_json(profile.build_dir / "tables" / "ingest.json")["tables"][table]["files"]
+
+
+def refused(profile: Profile) -> str:
+    """The message with which ingest refuses; nothing may be left behind."""
+    with pytest.raises((DataError, ProfileError)) as caught:
+        tables.ingest(profile)
+    assert not profile.build_dir.exists()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_korean_encodings(workplace: Workplace, declared: bool) -> None:
+    guesses = {"cp949": "cp949", "euc-kr": "cp949", "utf-16": "utf-16", "utf-8": "utf-8", "utf-8-sig": "utf-8-sig"}
+    sources = []
+    for encoding in guesses:
+        workplace.write(f"{encoding}.csv", f"{HEADER}\n{LINE}\n", encoding)
+        sources.append({"files": [f"{encoding}.csv"], "columns": GIFTS, "encoding": encoding if declared else "auto"})
+    profile = workplace.profile({"transactions": {"sources": sources}})
+    assert rows(profile, "branch", "amount") == [("서울", 1000.0)] * len(guesses)
+    expected = list(guesses if declared else guesses.values())
+    assert [entry["encoding"] for entry in report(profile)] == expected
+
+
+def test_wrong_encoding_names_line_byte_and_the_right_one(workplace: Workplace) -> None:
+    workplace.write("gifts.csv", f"번호\n{LINE}\n", "cp949")
+    source = {"files": ["gifts.csv"], "columns": GIFTS, "encoding": "utf-8"}
+    assert refused(workplace.profile({"transactions": source})) == (
+        "transactions: gifts.csv is not utf-8: line 1 holds the byte 0xB9 at position 0 of the file. It reads as cp949: write "
+        "`encoding: cp949` (or auto) for this source in the profile."
+    )
+
+
+def test_utf8_declared_as_cp949_is_not_read_as_nonsense(workplace: Workplace) -> None:
+    workplace.write("gifts.csv", f"{HEADER}\n{LINE}\n")
+    source = {"files": ["gifts.csv"], "columns": GIFTS, "encoding": "cp949"}
+    message = refused(workplace.profile({"transactions": source}))
+    assert "It reads as utf-8" in message or "but it is UTF-8" in message
+
+
+def test_neither_encoding(workplace: Workplace) -> None:
+    (workplace.data / "gifts.csv").write_bytes(b"a,b\n1,2\n3,\xff\xff\n")
+    assert refused(workplace.profile()) == (
+        "transactions: gifts.csv is neither UTF-8 (line 3, byte 0xFF) nor cp949 (line 3, byte 0xFF). Say which it is under "
+        "`encoding:` in the profile, or save the file as UTF-8."
+    )
+
+
+def test_unknown_encoding(workplace: Workplace) -> None:
+    workplace.write("gifts.csv", f"{HEADER}\n{LINE}\n")
+    source = {"files": ["gifts.csv"], "columns": GIFTS, "encoding": "utf-nine"}
+    assert refused(workplace.profile({"transactions": source})) == (
+        'transactions: "utf-nine" is not an encoding. Use auto, utf-8, cp949 or euc-kr under `encoding:` in the profile.'
+    )
+
+
+def test_delimiters_are_found(workplace: Workplace) -> None:
+    for number, sign in enumerate([",", ";", "\t", "|"]):
+        workplace.write(f"gifts{number}.csv", f"{HEADER}\n{LINE}\n".replace(",", sign))
+    profile = workplace.profile({"transactions": {"files": ["gifts*.csv"], "columns": GIFTS}})
+    assert rows(profile, "customer_id", "amount") == [("C1", 1000.0)] * 4
+
+
+def test_lines_count_the_header_and_empty_lines_and_line_breaks_in_cells(workplace: Workplace) -> None:
+    profile = workplace.gifts(
+        "1,C1,서울,2026-03-01,1", "", '2,"C\n2",서울,2026-03-01,2', "3,C3,서울,2026-03-01", ",,,,", "4,C4,서울,2026-03-01,4"
+    )
+    assert rows(profile, "_line", "transaction_id", "_source") == [
+        (2, "1", "gifts.csv"), (4, "2", "gifts.csv"), (6, "3", "gifts.csv"), (8, "4", "gifts.csv")
+    ]  # fmt: skip
+    assert (report(profile)[0]["rows"], report(profile)[0]["blank_rows"]) == (4, 2)
+
+
+def test_a_cell_too_many(workplace: Workplace) -> None:
+    assert refused(workplace.gifts(LINE, "2,C1,서울,2026-03-01,1,000")) == (
+        "transactions: line 3 of gifts.csv has 6 cells, the header has 5. A cell that holds the separator must stand in "
+        "double quotes."
+    )
+
+
+def test_total_rows_at_the_end_are_dropped_and_counted(workplace: Workplace) -> None:
+    labels = ["합계", "총계", "소 계", "합계:", "TOTAL", "Grand Total", "sum", "합계 (2건)"]
+    for number, label in enumerate(labels):
+        lines = [HEADER, LINE, "2,C2,서울,2026-03-01,5", f"{label},,,,1005", ",,,,", ""]
+        workplace.write(f"gifts{number}.csv", "\n".join(lines))
+    profile = workplace.profile({"transactions": {"files": ["gifts*.csv"], "columns": GIFTS}})
+    assert rows(profile, "amount") == [(1000.0,), (5.0,)] * len(labels)
+    assert [(entry["rows"], entry["total_rows"]) for entry in report(profile)] == [(2, 1)] * len(labels)
+
+
+def test_a_customer_called_total_stays(workplace: Workplace) -> None:
+    profile = workplace.gifts("total,C1,서울,2026-03-01,1000", LINE)
+    assert rows(profile, "transaction_id") == [("total",), ("1",)]
+
+
+def test_subtotals_inside_a_file_are_dropped(workplace: Workplace) -> None:
+    profile = workplace.gifts(LINE, "소계,,,,1000", "2,C2,부산,2026-03-01,5", "소계,,,,5", "합계,,,,1005")
+    assert rows(profile, "amount") == [(1000.0,), (5.0,)]
+    assert report(profile)[0]["total_rows"] == 3
+
+
+def test_repeated_and_empty_headers(workplace: Workplace) -> None:
+    workplace.write("gifts.csv", "번호,고객번호,지점,거래일자,금액,금액,\n1,C1,서울,2026-03-01,1000,7,x\n")
+    columns = {**GIFTS, "amount": "금액 (2)", "product": "column 7"}
+    profile = workplace.profile({"transactions": {"files": ["gifts.csv"], "columns": columns}})
+    assert rows(profile, "amount", "product") == [(7.0, "x")]
+
+
+def test_titles_above_the_header(workplace: Workplace) -> None:
+    workplace.write("gifts.csv", f"2026년 후원 내역\n\n{HEADER}\n{LINE}\n")
+    profile = workplace.profile({"transactions": {"files": ["gifts.csv"], "columns": GIFTS, "header_row": 3}})
+    assert rows(profile, "_line", "amount") == [(4, 1000.0)]
+
+
+def test_a_file_without_header(workplace: Workplace) -> None:
+    workplace.write("gifts.csv", f"{LINE}\n")
+    source = {"files": ["gifts.csv"], "columns": GIFTS, "header_row": None, "names": HEADER.split(",")}
+    assert rows(workplace.profile({"transactions": source}), "_line", "amount") == [(1, 1000.0)]
+
+
+def test_one_file_per_branch_by_glob(workplace: Workplace) -> None:
+    workplace.write("branch/seoul.csv", f"{HEADER}\n{LINE}\n")
+    workplace.write("branch/busan.csv", f"{HEADER}\n{LINE.replace('서울', '부산')}\n", "cp949")
+    profile = workplace.profile({"transactions": {"files": ["branch/*.csv"], "columns": GIFTS}})
+    assert sorted(rows(profile, "_source", "branch")) == [("branch/busan.csv", "부산"), ("branch/seoul.csv", "서울")]
+    made = {path.name for path in (workplace.build / "tables" / "transactions").glob("*.parquet")}
+    assert made == {"부산.parquet", "서울.parquet"}
+
+
+def test_several_layouts_constants_values_and_expressions(workplace: Workplace) -> None:
+    workplace.write("a.csv", "id,who,day,gross,fee,type\n1,C1,20260301,\"1,100\",100,S\n2,C1,20260302,50,0,R\n")
+    workplace.write("b.csv", f"{HEADER}\n{LINE}\n")
+    first = {
+        "files": ["a.csv"],
+        "columns": {
+            "transaction_id": "id", "customer_id": "who", "branch": {"constant": "webshop"}, "occurred_at": "day",
+            "amount": {"expression": "as_amount(gross) - as_amount(fee)"},
+            "kind": {"from": "type", "values": {"S": "sale", "R": "refund"}},
+        },
+    }  # fmt: skip
+    profile = workplace.profile({"transactions": {"sources": [first, {"files": ["b.csv"], "columns": GIFTS}]}})
+    assert sorted(rows(profile, "branch", "amount", "kind")) == [
+        ("webshop", 50.0, "refund"), ("webshop", 1000.0, "sale"), ("서울", 1000.0, "gift")
+    ]  # fmt: skip
+
+
+def test_canonical_headers_need_no_mapping_and_other_rows_can_be_left_out(workplace: Workplace) -> None:
+    workplace.write(
+        "t.csv", "transaction_id,customer_id,branch,occurred_at,amount,kind,note\n1,C1,a,2026-03-01,5,gift,x\n2,,a,2026-03-01,5,pledge,\n"
+    )
+    profile = workplace.profile({"transactions": {"files": ["t.csv"], "where": "kind <> 'pledge'"}})
+    assert rows(profile, "transaction_id", "product") == [("1", None)]
+    opened = tables.open(profile)
+    assert opened.columns("transactions") == {"transaction_id", "customer_id", "branch", "occurred_at", "amount", "kind"}
+    assert opened.raw("transactions").schema()["margin"].is_floating()
+
+
+def test_codes_that_mean_no_value(workplace: Workplace) -> None:
+    workplace.write("gifts.csv", f"{HEADER}\n1,없음,서울,2026-03-01,1000\n")
+    profile = workplace.profile({"transactions": {"files": ["gifts.csv"], "columns": GIFTS, "missing": ["없음", "9999"]}})
+    assert rows(profile, "customer_id") == [(None,)]
+
+
+def test_workbook_sheets_dates_serials_and_totals(workplace: Workplace) -> None:
+    book = openpyxl.Workbook()
+    for sheet, day in ((book.active, dt.datetime(2026, 3, 1, 14, 5)), (book.create_sheet("이월"), 46082)):
+        sheet.append(HEADER.split(","))
+        sheet.append([1, "C1", "서울", day, 1000.0])
+        sheet.append(["합계", None, None, None, 1000])
+    book.save(workplace.data / "gifts.xlsx")
+    source = {"files": ["gifts.xlsx"], "columns": GIFTS}
+    every = workplace.profile({"transactions": {**source, "sheet": "*"}})
+    assert rows(every, "_source", "_line", "transaction_id", "occurred_at", "amount") == [
+        ("gifts.xlsx [Sheet]", 2, "1", dt.datetime(2026, 3, 1, 14, 5), 1000.0),
+        ("gifts.xlsx [이월]", 2, "1", dt.datetime(2026, 3, 1), 1000.0),
+    ]
+    assert [entry["total_rows"] for entry in report(every)] == [1, 1]
+    for sheet in ("이월", 2):
+        one = workplace.profile({"transactions": {**source, "sheet": sheet}})
+        assert rows(one, "_source") == [("gifts.xlsx [이월]",)]
+
+
+def test_missing_sheet_and_broken_workbook(workplace: Workplace) -> None:
+    book = openpyxl.Workbook()
+    book.active.title = "2026년"
+    book.save(workplace.data / "gifts.xlsx")
+    source = {"files": ["gifts.xlsx"], "columns": GIFTS}
+    assert refused(workplace.profile({"transactions": {**source, "sheet": "2025년"}})) == (
+        'transactions: gifts.xlsx has no sheet "2025년". Did you mean "2026년"?'
+    )
+    assert refused(workplace.profile({"transactions": {**source, "sheet": 2}})) == (
+        "transactions: gifts.xlsx has 1 sheets, no sheet 2. Sheets: 2026년."
+    )
+    (workplace.data / "gifts.xlsx").write_bytes(b"not a workbook")
+    assert refused(workplace.profile({"transactions": source})) == (
+        "transactions: gifts.xlsx is not a readable Excel workbook. If it has a password, save it without one."
+    )
+
+
+def test_parquet_keeps_types_and_whole_number_identifiers(workplace: Workplace) -> None:
+    frame = pd.DataFrame(
+        {
+            "번호": [1, 2], "고객번호": [17850.0, None], "지점": ["서울", "서울"],
+            "거래일자": pd.to_datetime(["2026-03-01 08:26", "2026-03-02 00:00"]), "금액": [2.55, float("nan")],
+        }
+    )  # fmt: skip
+    frame.to_parquet(workplace.data / "gifts.parquet")
+    profile = workplace.profile({"transactions": {"files": ["gifts.parquet"], "columns": GIFTS}})
+    found = rows(profile, "transaction_id", "customer_id", "occurred_at", "amount")
+    assert found[0] == ("1", "17850", dt.datetime(2026, 3, 1, 8, 26), 2.55)
+    assert found[1][1] is None and found[1][3] is None
+
+
+def test_a_key_is_made_where_the_source_has_none(workplace: Workplace) -> None:
+    workplace.write("gifts.csv", f"{HEADER}\n{LINE}\n{LINE}\n")
+    columns = {name: column for name, column in GIFTS.items() if name != "transaction_id"}
+    profile = workplace.profile({"transactions": {"files": ["gifts.csv"], "columns": columns}})
+    made = [row[0] for row in rows(profile, "transaction_id")]
+    assert len(set(made)) == 2 and all(made)
+
+
+def test_list_prices_are_converted_once(workplace: Workplace) -> None:
+    workplace.write("gifts.csv", f"{HEADER},할인\n{LINE},200\n2,C1,서울,2026-03-01,50,\n")
+    profile = workplace.profile(
+        {"transactions": {"files": ["gifts.csv"], "columns": {**GIFTS, "discount": "할인"}}}, margin={"list_prices": True}
+    )
+    assert rows(profile, "amount", "discount")[0] == (800.0, 200.0)
+    assert rows(profile, "amount")[1] == (50.0,)
+
+
+def test_missing_file_names_the_nearest(workplace: Workplace) -> None:
+    workplace.write("gift.csv", f"{HEADER}\n{LINE}\n")
+    assert refused(workplace.profile()) == (
+        f'transactions: no file matches "gifts.csv" in {workplace.data}. Did you mean "gift.csv"?'
+    )
+    profile = workplace.profile(data_root=workplace.data / "elsewhere")
+    assert refused(profile) == (
+        f'transactions: no file matches "gifts.csv" in {workplace.data}/elsewhere. The folder does not exist: set `data` in '
+        "the profile, or give --data."
+    )
+
+
+def test_missing_required_column(workplace: Workplace) -> None:
+    workplace.write("gifts.csv", f"{HEADER}\n{LINE}\n")
+    columns = {name: column for name, column in GIFTS.items() if name != "amount"}
+    assert refused(workplace.profile({"transactions": {"files": ["gifts.csv"], "columns": columns}})) == (
+        "transactions.amount: the required column is missing in gifts.csv. Its headers: 번호, 고객번호, 지점, 거래일자, 금액. "
+        "Map one to `amount` under tables.transactions.columns in the profile."
+    )
+
+
+def test_mapped_header_that_is_not_there(workplace: Workplace) -> None:
+    workplace.write("gifts.csv", f"{HEADER}\n{LINE}\n")
+    columns = {**GIFTS, "occurred_at": "거래일"}
+    assert refused(workplace.profile({"transactions": {"files": ["gifts.csv"], "columns": columns}})) == (
+        'transactions.occurred_at: gifts.csv has no column "거래일". Did you mean "거래일자"? Its headers: 번호, 고객번호, '
+        "지점, 거래일자, 금액."
+    )
+
+
+def test_unknown_canonical_column_and_table(workplace: Workplace) -> None:
+    workplace.write("gifts.csv", f"{HEADER}\n{LINE}\n")
+    source = {"files": ["gifts.csv"], "columns": {**GIFTS, "occured_at": "거래일자"}}
+    assert refused(workplace.profile({"transactions": source})) == (
+        'tables.transactions.columns: `occured_at` is not a column of transactions. Did you mean "occurred_at"? See '
+        "data_contracts/transactions.yaml."
+    )
+    good = {"files": ["gifts.csv"], "columns": GIFTS}
+    message = refused(workplace.profile({"transactions": good, "donors": good}))
+    assert message.startswith(f"{workplace.data}/test.yaml: tables.donors is not a canonical table. Tables: branches,")
+
+
+def test_expression_that_cannot_be_used(workplace: Workplace) -> None:
+    workplace.write("gifts.csv", f"{HEADER}\n{LINE}\n")
+    source = {"files": ["gifts.csv"], "columns": {**GIFTS, "amount": {"expression": "as_amount(없는열)"}}}
+    message = refused(workplace.profile({"transactions": source}))
+    assert message.startswith("tables.transactions.columns.amount: the expression (as_amount(없는열)) cannot be used on gifts.csv:")
+
+
+def test_unreadable_dates_and_amounts_are_all_named_at_once(workplace: Workplace) -> None:
+    profile = workplace.gifts(LINE, "2,C1,서울,2026-13-01,일천원", "3,C1,서울,31/12/2026,5")
+    assert refused(profile) == (
+        'transactions.occurred_at: 2 of 3 cells are not readable as dates (first: "2026-13-01" in line 3 of gifts.csv). '
+        'Correct the file, or list codes that mean "no value" under `missing:` of tables.transactions in the profile.\n'
+        'transactions.amount: 1 of 3 cells is not readable as amounts (first: "일천원" in line 3 of gifts.csv). '
+        'Correct the file, or list codes that mean "no value" under `missing:` of tables.transactions in the profile.'
+    )
+
+
+@pytest.mark.parametrize("text", ["", f"{HEADER}\n", f"{HEADER}\n합계,,,,0\n"])
+def test_empty_table(workplace: Workplace, text: str) -> None:
+    workplace.write("gifts.csv", text)
+    assert refused(workplace.profile()) in (
+        "transactions: gifts.csv is empty.",
+        "transactions: gifts.csv holds no rows. Export it again, or take the table out of the profile.",
+    )
+
+
+def test_two_currencies(workplace: Workplace) -> None:
+    profile = workplace.gifts('1,C1,서울,2026-03-01,"1,000원"', "2,C1,서울,2026-03-02,$5")
+    assert refused(profile) == (
+        "transactions: the profile's currency is KRW, but 1 of 2 rows carry $ (first: line 3 of gifts.csv). One profile has one "
+        "currency: convert the amounts, or keep the other currency in a profile of its own."
+    )
+
+
+def test_a_dollar_is_any_dollar(workplace: Workplace) -> None:
+    workplace.write("gifts.csv", f"{HEADER}\n1,C1,a,2026-03-01,$5\n")
+    assert rows(workplace.profile(currency="CAD"), "amount") == [(5.0,)]
