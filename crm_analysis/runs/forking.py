@@ -17,7 +17,7 @@ import crm_analysis
 _BEHIND = ("ibis.backends.duckdb", "matplotlib.figure", "matplotlib.backends.backend_svg", "pyarrow.parquet")
 # Slow to import, and not for notebooks.
 _NOT_FOR_NOTEBOOKS = {"great_expectations", "open_data_contract_standard", "papermill", "jupyter_book", "lifetimes"}
-_LONGEST_SOCKET_PATH = 100
+LONGEST_SOCKET_PATH = 90
 
 
 def environment(runtime: Path) -> dict[str, str]:
@@ -45,7 +45,7 @@ def environment(runtime: Path) -> dict[str, str]:
 def fork_server(runtime: Path, modules: Iterable[str]) -> Iterator[str]:
     """A fork server that has imported `modules`; yields its socket, or an empty string where there can be none."""
     address = os.path.relpath(runtime / "fork")
-    if not sys.platform.startswith("linux") or len(address.encode()) > _LONGEST_SOCKET_PATH:
+    if not sys.platform.startswith("linux") or len(address.encode()) > LONGEST_SOCKET_PATH:
         yield ""
         return
     wanted = [name for name in [*modules, *_BEHIND] if name.split(".")[0] not in _NOT_FOR_NOTEBOOKS]

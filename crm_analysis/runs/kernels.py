@@ -7,6 +7,7 @@ limits are the usual ones.
 
 from __future__ import annotations
 
+import os
 import sys
 import uuid
 from pathlib import Path
@@ -18,7 +19,7 @@ from jupyter_client.manager import AsyncKernelManager
 from traitlets import Dict, Unicode
 from traitlets.config import Config
 
-from crm_analysis.runs.forking import environment
+from crm_analysis.runs.forking import LONGEST_SOCKET_PATH, environment
 from crm_analysis.runs.jobs import Job
 
 CLIENT = Path(__file__).parent / "fork_client.py"
@@ -33,7 +34,11 @@ class RunKernelManager(AsyncKernelManager):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.connection_file = str(Path(self.runtime).resolve() / f"kernel-{uuid.uuid4().hex}.json")
+        name = uuid.uuid4().hex[:12]
+        self.connection_file = str(Path(self.runtime).resolve() / f"{name}.json")
+        sockets = os.path.relpath(Path(self.runtime) / name)
+        if zmq.has("ipc") and len(sockets.encode()) < LONGEST_SOCKET_PATH:
+            self.transport, self.ip = "ipc", sockets
 
     @property
     def kernel_spec(self) -> KernelSpec:
@@ -52,7 +57,11 @@ class RunKernelManager(AsyncKernelManager):
 
 
 def config(job: Job, fork_socket: str) -> Config:
-    """What papermill hands to the kernel manager; connections are encrypted where the libraries can."""
+    """What papermill hands to the kernel manager.
+
+    Kernels talk over sockets in the run's private folder: nobody else can listen, and no other program can take a port
+    between its choice and its use. Where such sockets cannot be had, ports of this machine are used, encrypted.
+    """
     own = {"fork_socket": fork_socket, "runtime": str(job.runtime), "variables": dict(job.variables)}
-    own["transport_encryption"] = "required" if zmq.has("curve") else "disabled"
+    own["transport_encryption"] = "auto" if zmq.has("curve") else "disabled"
     return Config({"RunKernelManager": own})
