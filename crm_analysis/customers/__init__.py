@@ -18,7 +18,7 @@ from crm_analysis.customers.statuses import (
     status_at,
     status_back,
 )
-from crm_analysis.customers.summary import summarize
+from crm_analysis.customers.summary import summarize, under_commitment
 
 __all__ = [
     "GONE",
@@ -38,4 +38,5 @@ __all__ = [
     "status_at",
     "status_back",
     "summarize",
+    "under_commitment",
 ]

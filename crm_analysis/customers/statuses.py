@@ -5,6 +5,7 @@ Every chapter that speaks of retained, lost or won-back customers takes it from 
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 STATUSES = ("new", "active", "overdue", "reactivated", "dormant", "lost")
 GONE = ("dormant", "lost")
+REQUIRED = ("customer_id", "branch", "occurred_at", "amount", "kind")
+OPTIONAL = ("margin", "cost", "commitment_id", "restricted")
 MIN_GAPS = 2  # gaps between orders that make a rhythm of one's own
 DATES = ("first_on", "last_on", "observed_to", "unpaid_since", "ended_on", "started_on")
 
@@ -226,10 +229,16 @@ def end_of(branch: ibis.Value, ends: dict[str, date], on: date) -> ibis.Value:
     return ibis.cases(*((branch == name, ibis.literal(end)) for name, end in ends.items()), else_=ibis.literal(on))
 
 
+@functools.lru_cache(maxsize=4)
 def payments(scope: Scope) -> ibis.Table:
-    """The scope's transactions without the columns that its sources do not supply."""
+    """The scope's transactions of known customers: the columns that money and status rest on, as far as supplied.
+
+    Read once and kept in the engine while the scope is looked at: status, retention and value pass over it many times.
+    """
     table = scope.table("transactions")
-    return table.drop(*({"margin", "cost"} & set(table.columns) - scope.columns("transactions")))
+    wanted = [*REQUIRED, *(name for name in OPTIONAL if name in scope.columns("transactions"))]
+    known = table.filter(table.customer_id.notnull(), table.customer_id != "").select(*wanted)
+    return known.get_backend().create_table(ibis.util.gen_name("payments"), known, temp=True)
 
 
 def _known(scope: Scope, ends: dict[str, date], on: date) -> pd.DataFrame:

@@ -121,3 +121,9 @@ def _observed_to(branch: ibis.Value, as_of: date, coverage: pd.DataFrame | None,
     if ended:
         day = ibis.cases(*((branch == name, ibis.literal(last)) for name, last in ended.items()), else_=day)
     return day if period == "day" else day.truncate(UNITS[period])
+
+
+def under_commitment(rows: ibis.Table) -> ibis.Value:
+    """Whether a transaction was paid under a commitment: dues, or anything that names one."""
+    dues = rows.kind == "dues"
+    return dues | rows.commitment_id.notnull() if "commitment_id" in rows.columns else dues

@@ -1,0 +1,428 @@
+"""What customers will bring over the next twelve months, and whether a model says it better than a rule of thumb.
+
+Regular transfers are valued through the commitment: what was promised a year ago against what has come in since.
+Everything else (one-off purchases of those without a running commitment) goes through BG/NBD and Gamma-Gamma, checked
+on the last months against two rules of thumb, and is replaced by one where it does not beat them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crm_analysis import customers, value_models
+from crm_analysis.profile.settings import Value
+from crm_analysis.tables import Scope
+from crm_analysis.units import DAYS_PER_MONTH, months_to_days
+from crm_analysis.value_models import BgNbdFit, CannotFit, Fit, GammaGammaFit, Histories
+
+UNIT = "week"
+CLASSES = ((0, "0"), (1, "1"), (2, "2"), (3, "3-4"), (5, "5-9"), (10, "10+"))
+MIN_HOLDOUT_MONTHS = 3
+ONE_TIME_SHARE = 0.9  # with more customers than this without a repeat purchase, repeat buying decides nothing
+STANDINGS = ("up to date", "overdue", "dormant")
+Z95 = 1.96
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One way of foreseeing each customer's purchases, judged on the holdout.
+
+    Errors are per customer, in purchases over the holdout; `total` is what it foresaw in all. `better` is the mean
+    squared error of the best rule of thumb less this one's, with its standard error over customers.
+    """
+
+    key: str
+    total: float
+    mean_absolute_error: float
+    root_mean_squared_error: float
+    rank_correlation: float
+    better: float = math.nan
+    better_error: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Holdout:
+    """The check: everything known on `calibrated_to`, against what the `months` after it brought.
+
+    `customers`: x (repeat purchases then), actual, model, mean_rate, last_period (purchases), actual_value.
+    """
+
+    calibrated_to: date
+    months: int
+    customers: pd.DataFrame
+    rules: tuple[Rule, ...]
+
+    @property
+    def n(self) -> int:
+        """Customers foreseen."""
+        return len(self.customers)
+
+    @property
+    def actual(self) -> float:
+        """Purchases that took place."""
+        return float(self.customers["actual"].sum())
+
+    def rule(self, key: str) -> Rule | None:
+        """A way of foreseeing by its key."""
+        return next((rule for rule in self.rules if rule.key == key), None)
+
+    @property
+    def model_wins(self) -> bool:
+        """Whether the model's squared errors are smaller than those of both rules of thumb, beyond noise."""
+        model = self.rule("model")
+        return model is not None and model.better - Z95 * model.better_error > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Yield:
+    """Money collected in a year per money promised at its start, by how the commitment stood; with standard error."""
+
+    standing: str
+    n: int
+    promised: float
+    collected: float
+    ratio: float
+    standard_error: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Margin expected over the next twelve months from today's customers, in the profile's currency.
+
+    `customers`: customer_id, expected_value, part (regular or one_off), probability_alive, expected_purchases.
+    `way` says how the one-off part was made: "model", or "class" (what customers with as many purchases brought in the
+    holdout) with the reason in `why`: "" (the model won), "lost", "few" (too few repeat customers), "one_time",
+    "young" (no holdout possible), "diagnosis"; "none" where there is nothing to foresee.
+    """
+
+    customers: pd.DataFrame
+    value: float
+    low: float
+    high: float
+    regular: float
+    one_off: float
+    way: str
+    why: str
+    one_time_share: float
+    repeat_customers: int
+    min_repeat_customers: int
+    holdout: Holdout | None
+    fit: BgNbdFit | None
+    spend: GammaGammaFit | None
+    yields: tuple[Yield, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """Summaries of one-off purchases at three days: now, at calibration, and a holdout's length before it."""
+
+    now: pd.DataFrame
+    then: pd.DataFrame
+    before: pd.DataFrame
+
+
+def outlook(
+    scope: Scope, status: pd.DataFrame, year_ago: pd.DataFrame, profits: pd.DataFrame, settings: Value
+) -> Outlook:
+    """The next twelve months. `year_ago` is the status frame of twelve months back, `profits` that of the last year."""
+    months = _holdout_months(scope, settings)
+    view = _View(
+        _one_off(scope, 0),
+        _one_off(scope, months) if months else _nothing(),
+        _one_off(scope, 2 * months) if months else _nothing(),
+    )
+    running = status[status["committed"] & ~status["status"].isin(["lost"])]
+    regular, yields, regular_variance = _regular(running, year_ago, profits)
+    free = view.now[~view.now["customer_id"].isin(running["customer_id"])]
+    histories = value_models.histories(free, unit=UNIT, as_of=scope.as_of)
+    one_time = float((histories.frame["x"] == 0).mean()) if len(histories) else math.nan
+    repeat = int((histories.frame["x"] > 0).sum())
+    margin = _margin_rate(profits)
+
+    committed_then = year_ago if months == 12 else customers.status_back(scope, months) if months else year_ago
+    check = _holdout(scope, view, committed_then, months, settings) if months else None
+    fit, spend, why = _fitted(histories, check, one_time, repeat, settings)
+    if why == "" and fit is not None and spend is not None:
+        way = "model"
+        frame, variance = _by_model(histories, fit, spend, margin)
+        error = _relative_error(check, spend_mean=spend.mean)
+    elif check is not None and len(histories):
+        way = "class"
+        frame, variance = _by_class(histories, check, margin)
+        error = 0.0
+    else:
+        way = "none" if not len(histories) else "rate"
+        frame, variance, error = _by_rate(histories, margin), math.nan, 0.0
+    one_off = float(frame["expected_value"].sum())
+    half = math.sqrt(max(Z95**2 * (variance + regular_variance) + (error * one_off) ** 2, 0.0))
+    both = pd.concat([regular, frame.reset_index().assign(part="one_off")], ignore_index=True)
+    value = float(both["expected_value"].sum())
+    return Outlook(
+        customers=both,
+        value=value,
+        low=value - half,
+        high=value + half,
+        regular=float(regular["expected_value"].sum()),
+        one_off=one_off,
+        way=way,
+        why=why,
+        one_time_share=one_time,
+        repeat_customers=repeat,
+        min_repeat_customers=settings.min_repeat_customers,
+        holdout=check,
+        fit=fit,
+        spend=spend,
+        yields=yields,
+    )
+
+
+def _holdout_months(scope: Scope, settings: Value) -> int:
+    """Whole months that can be held out: the profile's, or half of the history where that is less; 0 for none."""
+    if scope.coverage.empty:
+        return 0
+    span = pd.Timestamp(scope.as_of) - pd.to_datetime(scope.coverage["first_day"]).min()
+    months = min(int(settings.holdout_months), int(span.days / DAYS_PER_MONTH / 2))
+    return months if months >= MIN_HOLDOUT_MONTHS else 0
+
+
+def _one_off(scope: Scope, months: int) -> pd.DataFrame:
+    """The summary of purchases outside commitments as it stood `months` before the scope's end."""
+    on, ends = customers.months_back(scope, months)
+    rows = customers.payments(scope)
+    rows = rows.filter(~customers.under_commitment(rows))
+    coverage = pd.DataFrame({"branch": list(ends), "last_covered_day": list(ends.values())})
+    summary = customers.summarize(customers.known_until(rows, "occurred_at", ends, on), as_of=on, coverage=coverage)
+    frame = summary.to_pandas()
+    return frame[frame["n_orders"] > 0].sort_values("customer_id", ignore_index=True)
+
+
+def _nothing() -> pd.DataFrame:
+    return pd.DataFrame({"customer_id": [], "n_orders": [], "gross": []})
+
+
+def _margin_rate(profits: pd.DataFrame) -> float:
+    """Margin after refunds per money paid, over all customers of the last year."""
+    gross = float(profits["gross"].sum())
+    return float(profits["margin"].sum()) / gross if gross > 0 else 1.0
+
+
+def _regular(
+    running: pd.DataFrame, year_ago: pd.DataFrame, profits: pd.DataFrame
+) -> tuple[pd.DataFrame, tuple[Yield, ...], float]:
+    """Expected value of those with a running commitment: dues by the yield of their standing, further one-off
+    payments as last year in the same proportion as those of a year ago went on. Also the variance of the sum.
+    """
+    paid = profits.set_index("customer_id")
+    rate = _margin_rate(profits)
+    base = year_ago[year_ago["committed"]] if "amount_a_year" in year_ago else year_ago.iloc[:0]
+    if running.empty or "amount_a_year" not in running:
+        frame = pd.DataFrame({"customer_id": pd.Series(dtype=object), "expected_value": pd.Series(dtype=float)})
+        return frame.assign(part="regular", probability_alive=np.nan, expected_purchases=np.nan), (), 0.0
+    standing_then, standing_now = _standing(base), _standing(running)
+    yields, ratios, variance = [], {}, 0.0
+    for standing in STANDINGS:
+        group = base[standing_then == standing]
+        promised = group["amount_a_year"].to_numpy(float)
+        collected = paid["regular"].reindex(group["customer_id"]).fillna(0.0).to_numpy(float)
+        ratio = collected.sum() / promised.sum() if promised.sum() > 0 else math.nan
+        residual = collected - ratio * promised
+        error = (
+            math.sqrt(len(group) / max(len(group) - 1, 1) * (residual**2).sum()) / promised.sum()
+            if promised.sum() > 0
+            else 0.0
+        )
+        yields.append(Yield(standing, len(group), float(promised.sum()), float(collected.sum()), ratio, error))
+        ratios[standing] = ratio
+        now = float(running.loc[standing_now == standing, "amount_a_year"].sum())
+        variance += (now * rate * error) ** 2
+    known = [ratio for ratio in ratios.values() if not math.isnan(ratio)]
+    factor = standing_now.map(ratios).fillna(known[0] if known else 1.0).to_numpy(float)
+    further = paid["one_off"].reindex(running["customer_id"]).fillna(0.0).to_numpy(float)
+    goes_on = min(ratios.get("up to date", 1.0), 1.0) if known else 1.0
+    frame = pd.DataFrame(
+        {
+            "customer_id": running["customer_id"].to_numpy(),
+            "expected_value": rate * (running["amount_a_year"].to_numpy(float) * factor + further * goes_on),
+            "part": "regular",
+            "probability_alive": np.nan,
+            "expected_purchases": np.nan,
+        }
+    )
+    return frame, tuple(yields), variance
+
+
+def _standing(frame: pd.DataFrame) -> pd.Series:
+    return frame["status"].map(lambda status: status if status in ("overdue", "dormant") else "up to date")
+
+
+def _holdout(scope: Scope, view: _View, then: pd.DataFrame, months: int, settings: Value) -> Holdout | None:
+    """Foresee the last `months` from before them, for those who had no running commitment then."""
+    committed = then.loc[then["committed"] & (then["status"] != "lost"), "customer_id"]
+    base = view.then[~view.then["customer_id"].isin(committed)]
+    if base.empty:
+        return None
+    on, _ = customers.months_back(scope, months)
+    histories = value_models.histories(base, unit=UNIT, as_of=on)
+    index = histories.frame.index
+    later = view.now.set_index("customer_id").reindex(index)
+    sofar = base.set_index("customer_id")
+    before = view.before.set_index("customer_id").reindex(index)
+    days = months_to_days(months)
+    observed_days = histories.frame["T"] * 7
+    frame = pd.DataFrame(
+        {
+            "x": histories.frame["x"],
+            "actual": (later["n_orders"] - sofar["n_orders"]).fillna(0).astype(float),
+            "actual_value": (later["gross"] - sofar["gross"]).fillna(0.0),
+            "mean_rate": (histories.frame["x"] / observed_days.where(observed_days > 0) * days).fillna(0.0),
+            "last_period": (sofar["n_orders"] - before["n_orders"].fillna(0)).astype(float),
+        }
+    )
+    ways = ["mean_rate", "last_period"]
+    if int((frame["x"] > 0).sum()) >= settings.min_repeat_customers:
+        try:
+            fit = value_models.fit_bg_nbd(histories)
+        except CannotFit:
+            fit = None
+        if fit is not None:
+            frame["model"] = fit.expected_purchases(histories, horizon_days=days)
+            ways.insert(0, "model")
+    return Holdout(on, months, frame, tuple(_judged(frame, way) for way in ways))
+
+
+def _judged(frame: pd.DataFrame, way: str) -> Rule:
+    actual, foreseen = frame["actual"], frame[way]
+    squared = (foreseen - actual) ** 2
+    better = better_error = math.nan
+    if way == "model" and len(frame) > 1:
+        thumbs = [(frame[name] - actual) ** 2 for name in ("mean_rate", "last_period")]
+        best = min(thumbs, key=lambda errors: errors.mean())
+        better = float((best - squared).mean())
+        better_error = float((best - squared).std() / math.sqrt(len(frame)))
+    varied = actual.nunique() > 1 and foreseen.nunique() > 1
+    return Rule(
+        key=way,
+        total=float(foreseen.sum()),
+        mean_absolute_error=float((foreseen - actual).abs().mean()),
+        root_mean_squared_error=float(math.sqrt(squared.mean())),
+        rank_correlation=float(foreseen.rank().corr(actual.rank())) if varied else math.nan,
+        better=better,
+        better_error=better_error,
+    )
+
+
+def _fitted(
+    histories: Histories, check: Holdout | None, one_time: float, repeat: int, settings: Value
+) -> tuple[BgNbdFit | None, GammaGammaFit | None, str]:
+    """The models, and why they are not used (empty when they are)."""
+    if repeat < settings.min_repeat_customers:
+        return None, None, "one_time" if one_time > ONE_TIME_SHARE else "few"
+    try:
+        fit, spend = value_models.fit_bg_nbd(histories), value_models.fit_gamma_gamma(histories)
+    except CannotFit:
+        return None, None, "few"
+    if one_time > ONE_TIME_SHARE:
+        return fit, spend, "one_time"
+    if check is None:
+        return fit, spend, "young"
+    if not check.model_wins:
+        return fit, spend, "lost"
+    if not fit.converged or math.isnan(spend.mean):
+        return fit, spend, "diagnosis"
+    return fit, spend, ""
+
+
+def _by_model(histories: Histories, fit: BgNbdFit, spend: GammaGammaFit, margin: float) -> tuple[pd.DataFrame, float]:
+    days = months_to_days(12)
+    purchases = fit.expected_purchases(histories, horizon_days=days)
+    worth = spend.expected_value(histories)
+    frame = pd.DataFrame(
+        {
+            "expected_value": purchases * worth * margin,
+            "probability_alive": fit.probability_alive(histories),
+            "expected_purchases": purchases,
+        }
+    )
+    by_fit = fit.delta(lambda each: float(each.expected_purchases(histories, horizon_days=days) @ worth))
+    by_spend = spend.delta(lambda each: float(purchases @ each.expected_value(histories)))
+    return frame, margin**2 * (by_fit.standard_error**2 + by_spend.standard_error**2)
+
+
+def _relative_error(check: Holdout | None, spend_mean: float) -> float:
+    """How far the model's total was off in the holdout, as a share of what took place."""
+    model = check.rule("model") if check is not None else None
+    if model is None or check is None or check.actual <= 0:
+        return 0.0
+    return abs(model.total - check.actual) / check.actual
+
+
+def _by_class(histories: Histories, check: Holdout, margin: float) -> tuple[pd.DataFrame, float]:
+    """What customers with as many repeat purchases brought in the holdout, scaled to twelve months."""
+    scale = 12 / check.months
+    then, now = purchase_class(check.customers["x"]), purchase_class(histories.frame["x"])
+    by_class = check.customers.groupby(then)
+    value = by_class["actual_value"].mean() * scale * margin
+    purchases = by_class["actual"].mean() * scale
+    spread = by_class["actual_value"].var().fillna(0) / by_class.size() * (scale * margin) ** 2
+    frame = pd.DataFrame(
+        {
+            "expected_value": now.map(value).fillna(check.customers["actual_value"].mean() * scale * margin),
+            "probability_alive": np.nan,
+            "expected_purchases": now.map(purchases).fillna(check.customers["actual"].mean() * scale),
+        },
+        index=histories.frame.index,
+    )
+    return frame, float((now.value_counts() ** 2 * spread).sum())
+
+
+def _by_rate(histories: Histories, margin: float) -> pd.DataFrame:
+    """Each customer's own mean rate and spend so far: all that a short history can say."""
+    frame = histories.frame
+    observed = frame["T"] * 7
+    purchases = (frame["x"] / observed.where(observed > 0) * months_to_days(12)).fillna(0.0)
+    return pd.DataFrame(
+        {
+            "expected_value": purchases * frame["mean_value"].fillna(0.0) * margin,
+            "probability_alive": np.nan,
+            "expected_purchases": purchases,
+        },
+        index=frame.index,
+    )
+
+
+def purchase_class(x: pd.Series) -> pd.Series:
+    """The class of a number of repeat purchases, as printed."""
+    edges = [lower for lower, _ in CLASSES]
+    return pd.Series(
+        np.array([label for _, label in CLASSES])[np.searchsorted(edges, x, side="right") - 1], index=x.index
+    )
+
+
+def by_class(check: Holdout) -> pd.DataFrame:
+    """The holdout by number of repeat purchases: customers, mean actual purchases with standard error, and foreseen."""
+    ways = [rule.key for rule in check.rules]
+    groups = check.customers.groupby(purchase_class(check.customers["x"]))
+    frame = groups[["actual", *ways]].mean()
+    frame.insert(0, "n", groups.size())
+    frame.insert(2, "error", (groups["actual"].std() / np.sqrt(groups.size())).fillna(0.0))
+    order = [label for _, label in CLASSES if label in frame.index]
+    return frame.loc[order].rename_axis("repeat_purchases").reset_index()
+
+
+def parameters(fits: tuple[Fit | None, ...]) -> pd.DataFrame:
+    """model, parameter, value, standard_error of the fits there are."""
+    rows: list[dict[str, Any]] = []
+    for fit in fits:
+        if fit is not None:
+            errors = fit.standard_errors
+            rows += [
+                {"model": fit.model, "parameter": name, "value": value, "standard_error": errors[name]}
+                for name, value in fit.parameters.items()
+            ]
+    return pd.DataFrame(rows, columns=["model", "parameter", "value", "standard_error"])

@@ -1,0 +1,217 @@
+"""What each customer left over the last twelve months, and how unevenly."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import ibis
+import numpy as np
+import pandas as pd
+
+from crm_analysis import customers
+from crm_analysis.estimators.proportions import Proportion, wilson
+from crm_analysis.tables import Scope
+from crm_analysis.units import DAYS_PER_YEAR
+
+MONTHS = 12
+DRAWS = 500
+SEED = 20051
+TOP = 0.10
+ALONE = 1000  # customers resampled one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Profits:
+    """Profit of the last twelve months per customer, in the profile's currency.
+
+    `customers`: customer_id, branch, gross, refunds, regular (collected under commitments), one_off, n_orders, margin
+    (after refunds), contact_cost, serve_cost, profit. Customers are those who ordered, were contacted at a cost, or
+    were not lost. `costs_known` is False where neither tables nor profile tell what a customer costs.
+    """
+
+    customers: pd.DataFrame
+    costs_known: bool
+
+    @property
+    def total(self) -> float:
+        """Profit over all customers."""
+        return float(self.customers["profit"].sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Concentration:
+    """How profit is spread over customers, the most profitable first.
+
+    `below_cost` is the share of customers with a loss; `taken` what they take away and `peak` the top of the cumulative
+    curve, both as shares of the profit of all; `top_share` the share that the best tenth brings, with its bootstrap
+    interval. Shares of profit are undefined (nan) where the profit of all is not positive.
+    """
+
+    n: int
+    total: float
+    below_cost: Proportion
+    loss: float
+    taken: float
+    peak: float
+    peak_at: float
+    top_share: float
+    top_low: float
+    top_high: float
+    curve: pd.DataFrame
+
+
+def customer_profits(scope: Scope, status: pd.DataFrame) -> Profits:
+    """Profit of the twelve months up to each branch's last covered day.
+
+    Margin is the row's own (margin, or amount less cost), else the profile's rate. Refunds are taken off. Costs: of
+    contacts their own cost, else the profile's per contact; cost rows that a branch bears, outside campaigns, shared
+    out by their driver (customer, order, contact where contacts carry no cost); where no such row exists, the
+    profile's cost per order and per customer and year, in proportion to the part of the year the customer was there.
+    Fixed costs and costs of the whole organisation are not shared out.
+    """
+    ends, on = customers.branch_ends(scope), scope.as_of
+    frame = _payments(scope, ends, on).set_index("customer_id")
+    contacts, contacts_cost = _contacts(scope, ends, on)
+    there = status.set_index("customer_id")
+    served = there.index[there["status"] != "lost"].union(frame.index).union(contacts.index[contacts["cost"] > 0])
+    frame = frame.reindex(served).fillna(0.0)
+    # Who paid without being in the status frame only had money refunded.
+    frame["branch"] = there["branch"].reindex(served)
+    frame = frame[frame["branch"].notna()]
+    frame["n_contacts"] = contacts["n"].reindex(frame.index).fillna(0.0)
+    frame["contact_cost"] = contacts["cost"].reindex(frame.index).fillna(0.0)
+    days = (
+        pd.to_datetime(there["observed_to"]) - pd.to_datetime(there["first_on"].fillna(there["observed_to"]))
+    ).dt.days
+    frame["years"] = (days.reindex(frame.index) / DAYS_PER_YEAR).clip(0, 1).fillna(0)
+    frame["serve_cost"], serve_known = _serve_cost(scope, ends, on, frame, contacts_cost)
+    frame["profit"] = frame["margin"] - frame["contact_cost"] - frame["serve_cost"]
+    return Profits(frame.drop(columns="years").reset_index(names="customer_id"), contacts_cost or serve_known)
+
+
+def _within_year(table: ibis.Table, ends: dict[str, Any], on: Any) -> ibis.Table:
+    table = table.mutate(_day=table.occurred_at.cast("date"), _end=customers.end_of(table.branch, ends, on))
+    return table.filter(table._day <= table._end, table._day > table._end - ibis.interval(months=MONTHS))
+
+
+def _payments(scope: Scope, ends: dict[str, Any], on: Any) -> pd.DataFrame:
+    rows = _within_year(customers.payments(scope), ends, on)
+    sign = (rows.kind == "refund").ifelse(-1.0, 1.0)
+    known = [rows[name] for name in ("margin",) if name in rows.columns]
+    if "cost" in rows.columns:
+        known.append(rows.amount.abs() - rows.cost.abs())
+    margin = ibis.coalesce(*known, rows.amount.abs() * scope.profile.margin.rate)
+    is_order = rows.kind != "refund"
+    return (
+        rows.group_by("customer_id")
+        .aggregate(
+            gross=rows.amount.sum(where=is_order),
+            refunds=rows.amount.abs().sum(where=~is_order),
+            regular=rows.amount.sum(where=is_order & customers.under_commitment(rows)),
+            one_off=rows.amount.sum(where=is_order & ~customers.under_commitment(rows)),
+            restricted=(
+                rows.amount.sum(where=is_order & rows.restricted)
+                if "restricted" in rows.columns
+                else ibis.null("float64")
+            ),
+            n_orders=rows._day.nunique(where=is_order),
+            margin=(margin * sign).sum(),
+        )
+        .to_pandas()
+        .fillna(0.0)
+    )
+
+
+def _contacts(scope: Scope, ends: dict[str, Any], on: Any) -> tuple[pd.DataFrame, bool]:
+    """Contacts and their cost per customer, and whether contacts carry a cost."""
+    if not scope.has("contacts"):
+        return pd.DataFrame({"n": [], "cost": []}, index=pd.Index([], name="customer_id", dtype=object)), False
+    table = scope.table("contacts")
+    rows = _within_year(table.filter(table.customer_id.notnull()), ends, on)
+    known = "cost" in scope.columns("contacts")
+    each = scope.profile.cost_to_serve.per_contact
+    cost = rows.cost.fill_null(each) if known else ibis.literal(each)
+    frame = rows.group_by("customer_id").aggregate(n=rows.count(), cost=cost.sum() if known else rows.count() * each)
+    return frame.to_pandas().set_index("customer_id").astype(float), known or each > 0
+
+
+def _serve_cost(
+    scope: Scope, ends: dict[str, Any], on: Any, frame: pd.DataFrame, contacts_cost: bool
+) -> tuple[pd.Series, bool]:
+    """Cost to serve per customer, and whether anything tells it."""
+    per = scope.profile.cost_to_serve
+    borne = _branch_costs(scope, ends, on)
+    basis = {"customer": frame["years"], "order": frame["n_orders"]}
+    rate = {"customer": per.per_customer_year, "order": per.per_order}
+    if not contacts_cost:
+        basis["contact"], rate["contact"] = frame["n_contacts"], 0.0
+    total = pd.Series(0.0, frame.index)
+    for driver, amount in basis.items():
+        own = borne[borne["driver"] == driver].set_index("branch")["amount"]
+        share = amount / amount.groupby(frame["branch"]).transform("sum")
+        charged = (share * frame["branch"].map(own)).fillna(0.0)
+        total += charged.where(frame["branch"].isin(own.index), amount * rate[driver])
+    return total, bool(len(borne)) or any(value > 0 for value in rate.values())
+
+
+def _branch_costs(scope: Scope, ends: dict[str, Any], on: Any) -> pd.DataFrame:
+    """Running costs of the year that a branch bears, by driver."""
+    nothing = pd.DataFrame({"branch": [], "driver": [], "amount": []})
+    if not scope.has("costs") or "driver" not in scope.columns("costs"):
+        return nothing
+    table = scope.table("costs")
+    rows = table.filter(
+        table.branch.notnull(), table.campaign_id.isnull(), table.driver.isin(["customer", "order", "contact"])
+    )
+    rows = _within_year(rows.rename(occurred_at="incurred_on"), ends, on)
+    return rows.group_by(["branch", "driver"]).aggregate(amount=rows.amount.sum()).to_pandas()
+
+
+def concentration(profits: Profits) -> Concentration:
+    """The cumulative profit curve and what it says. The bootstrap resamples customers."""
+    profit = np.sort(profits.customers["profit"].to_numpy(float))[::-1]
+    n, total = len(profit), float(profit.sum())
+    below = int((profit < 0).sum())
+    loss = float(-profit[profit < 0].sum())
+    sums = np.cumsum(profit)
+    positive = total > 0
+    top = max(math.ceil(TOP * n), 1)
+    low, high = _top_share_interval(profit) if positive and n > 1 else (math.nan, math.nan)
+    at = np.unique(np.concatenate([np.linspace(0, n, min(n, 200) + 1).round().astype(int), [n - below]]))
+    share = np.concatenate([[0.0], sums])[at] / total if positive else np.full(len(at), np.nan)
+    return Concentration(
+        n=n,
+        total=total,
+        below_cost=wilson(below, n),
+        loss=loss,
+        taken=loss / total if positive else math.nan,
+        peak=float(sums.max() / total) if positive and n else math.nan,
+        peak_at=(n - below) / n if n else math.nan,
+        top_share=float(sums[top - 1] / total) if positive and n else math.nan,
+        top_low=low,
+        top_high=high,
+        curve=pd.DataFrame({"share_of_customers": at / n if n else [], "share_of_profit": share}),
+    )
+
+
+def _top_share_interval(profit: np.ndarray) -> tuple[float, float]:
+    """Bootstrap interval of the share of the best tenth, `profit` sorted from the best down.
+
+    The best customers are resampled one by one, the rest in groups of neighbours whose profits hardly differ: their
+    number of draws is then Poisson with the group's size as mean.
+    """
+    n = len(profit)
+    alone = min(n, ALONE)
+    edges = np.unique(np.concatenate([np.arange(alone), np.linspace(alone, n, min(n - alone, ALONE) + 1).astype(int)]))
+    edges = edges[edges < n]
+    size = np.diff(np.append(edges, n))
+    mean = np.add.reduceat(profit, edges) / size
+    drawn = np.random.default_rng(SEED).poisson(size, (DRAWS, len(size)))
+    before = np.cumsum(drawn, axis=1) - drawn
+    within = np.clip(TOP * drawn.sum(1, keepdims=True) - before, 0, drawn)
+    total = drawn @ mean
+    share = (within @ mean)[total > 0] / total[total > 0]
+    low, high = np.quantile(share, [0.025, 0.975])
+    return float(low), float(high)
