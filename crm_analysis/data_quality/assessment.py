@@ -101,7 +101,7 @@ def assess(scope: Scope) -> Assessment:
         everything = tables.open(scope.profile)
         for branch in everything.branches():
             try:
-                siblings[branch] = state(everything.scope(branch, scope.period.label), rules)
+                siblings[branch] = state(everything.scope(branch, scope.period, incomplete=True), rules)
             except ScopeError:
                 continue
     silent = tuple(found.branch for found in current.reporting.silences)

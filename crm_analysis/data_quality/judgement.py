@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crm_analysis.data_quality.assessment import Assessment
+from crm_analysis.data_quality.assessment import ALL, Assessment
 from crm_analysis.data_quality.completeness import EVERY
 
 KINDS = ("silent", "totals", "set_aside", "anonymous", "duplicates", "attitude", "stale", "drift")
@@ -14,8 +14,12 @@ KINDS = ("silent", "totals", "set_aside", "anonymous", "duplicates", "attitude",
 class Limits:
     """From where on a fault is a reservation: shares of lines, of customers, of contact data.
 
-    A silent branch and a total that does not agree are reservations at any size.
+    A total that does not agree is a reservation at any size, and so is a silence on the branch's own page; for all
+    branches together a silence counts when the branch has a page of its own or `missing_lines` of the period's lines
+    are missing.
     """
+
+    missing_lines: float = 0.01
 
     set_aside: float = 0.01
     anonymous: float = 0.05
@@ -32,7 +36,7 @@ def reservations(assessment: Assessment, limits: Limits = LIMITS) -> tuple[str, 
     state = assessment.state
     stale_low = state.contacts.low if state.contacts else None
     applies = {
-        "silent": bool(state.reporting.silences),
+        "silent": _silence_matters(assessment, limits),
         "totals": bool(state.footing.totals["off"].any()),
         "set_aside": _at_least(state.rate("set_aside"), limits.set_aside),
         "anonymous": _at_least(state.rate("anonymous"), limits.anonymous),
@@ -49,6 +53,18 @@ def little_known(assessment: Assessment, limits: Limits = LIMITS) -> tuple[str, 
     table = assessment.state.attitudes
     few = table[(table["share_recent"] < limits.attitude_known) & (table["field"] != EVERY)]
     return tuple(few["field"])
+
+
+def _silence_matters(assessment: Assessment, limits: Limits) -> bool:
+    found = assessment.state.reporting
+    if not found.silences or assessment.scope.branch != ALL:
+        return bool(found.silences)
+    months = found.months
+    period = assessment.scope.period
+    lines = months.loc[months["month"].between(f"{period.start:%Y-%m}", f"{period.end:%Y-%m}"), "rows"].sum()
+    missing = sum(silence.rows_missing for silence in found.silences)
+    own_page = any(silence.branch in assessment.branches for silence in found.silences)
+    return own_page or missing >= limits.missing_lines * (lines + missing)
 
 
 def _at_least(share: float | None, limit: float) -> bool:

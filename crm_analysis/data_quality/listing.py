@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from crm_analysis import language, style
@@ -17,12 +19,18 @@ from crm_analysis.data_quality.wording import (
     passing,
     rule_label,
     signed_percent,
+    small_percent,
     variable_name,
 )
 from crm_analysis.language import _
 
 _MOST_BRANCHES = 14
 _MOST_RULES_DRAWN = 4
+
+
+def noted(frame: pd.DataFrame, note: str) -> dict[str, Any]:
+    """A table and its note as arguments of `report.table`; an empty table has no note."""
+    return {"frame": frame, "note": "" if frame.empty else note}
 
 
 def scores(assessment: Assessment) -> pd.DataFrame:
@@ -140,7 +148,7 @@ def lines(assessment: Assessment) -> pd.DataFrame:
                 _("Exact duplicates"): style.number(state.facts.copies),
                 _("Amount zero"): style.number(state.facts.zero),
                 _("Amount negative"): style.number(state.facts.negative),
-                _("Set aside"): style.percent(state.rate("set_aside"), 2),
+                _("Set aside"): small_percent(state.rate("set_aside")),
             }
             for name, state in states.items()
         ]
@@ -158,7 +166,7 @@ def failing(assessment: Assessment) -> pd.DataFrame:
                 _("Dimension"): dimension_name(row.dimension),
                 _("Severity"): severity.get(row.severity, row.severity),
                 _("Rows"): style.number(row.rows_failed),
-                _("Share"): style.percent(row.share_failed, 2),
+                _("Share"): small_percent(row.share_failed),
                 _("What to do"): _(str(row.action)) if row.action else style.DASH,
                 _("Touches"): ", ".join(chapter_name(name) for name in row.chapters) or style.DASH,
             }

@@ -23,6 +23,7 @@ from crm_analysis.data_quality.wording import (
     rounded,
     rule_text,
     share_of,
+    small_percent,
     variable_name,
     vocabulary,
 )
@@ -170,7 +171,7 @@ def _set_aside(assessment: Assessment) -> Finding | None:
         ).format(
             rows=style.number(foot.rows_set_aside),
             lines=style.number(foot.rows_in_files),
-            share=style.percent(foot.set_aside_share, 2),
+            share=small_percent(foot.set_aside_share),
             amount=money(assessment, foot.amount_set_aside),
             top=style.number(top["rows"] if top is not None else None),
             why=rule_text(assessment, str(top["rule"])) if top is not None else style.DASH,

@@ -36,6 +36,17 @@ def passing(share: float | None) -> str:
     return style.percent(share)
 
 
+def small_percent(share: float | None) -> str:
+    """A share that is often tiny; what is there is never written as nothing.
+
+    >>> small_percent(0.00002), small_percent(0.0021)
+    ('< 0.01\\xa0%', '0.21\\xa0%')
+    """
+    if share and abs(share) < 0.00005:
+        return f"< {style.percent(0.0001, 2)}"
+    return style.percent(share, 2)
+
+
 def signed_percent(share: float | None, digits: int = 2) -> str:
     """A share that may be negative, with a true minus sign."""
     text = style.percent(share, digits)
