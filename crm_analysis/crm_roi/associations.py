@@ -26,12 +26,12 @@ YEAR_DAYS = 364
 
 
 def past_value_fall(scope: Scope, evaluation: Evaluation) -> pd.DataFrame:
-    """Margin per window before and after for the costliest list without control, beside a list that had no programme.
+    """Margin per window before and after for the costliest list without control, beside a list without a programme.
 
     The second list holds as many customers, the best by what they left in the year before a day one year earlier. High
     values are partly luck, so it falls back by itself; a list chosen by past value does too. Columns: group (members,
-    year_before), n, before, after: margin per member and window, `before` scaled from the year before. Empty without such
-    a programme; `year_before` is left out where the data do not reach back two years.
+    year_before), n, before, after: margin per member and window, `before` scaled from the year before. Empty without
+    such a programme; `year_before` is left out where the data do not reach back two years.
     """
     columns = ["group", "n", "before", "after"]
     chosen = _costliest(evaluation)
@@ -71,8 +71,8 @@ def _costliest(evaluation: Evaluation) -> CampaignResult | None:
 def complaint_recovery(scope: Scope) -> pd.DataFrame:
     """Share of complainers who paid again, by how their complaint was resolved. An association.
 
-    Complaints and claims of the two years before the follow-up closed; paid again means a purchase in the days after the
-    complaint that the profile's `loyalty.window_days` counts. Complaints whose follow-up the data do not cover are left
+    Complaints and claims of the two years before the follow-up closed; paid again means a purchase within the
+    profile's `loyalty.window_days` after the complaint. Complaints whose follow-up the data do not cover are left
     out. Columns: group (quick, slow, open), n, share, low, high (Wilson 95 %). Empty without the table `cases`.
     """
     columns = ["group", "n", "share", "low", "high"]

@@ -1,4 +1,4 @@
-"""Title, text alternative and reading help of each figure; where there is nothing to draw, the sentence that says so."""
+"""Title, text alternative and reading help of each figure; where nothing can be drawn, the sentence that says so."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def portfolio(evaluation: Evaluation) -> dict[str, str]:
         "title": _("Which programme earned its cost"),
         "alt": alt,
         "how_to_read": _(
-            "Right of the line earned more than it cost. A bar that crosses it is not settled. Dots: return on cost; bars: "
+            "Right of the line earned more than it cost. A bar that crosses it is not settled. Dots: return on cost; "
+            "bars: "
             "95 % interval. A programme without held-out members has no dot, whatever its members paid."
         ),
     }
@@ -48,7 +49,8 @@ def waterfall(evaluation: Evaluation) -> dict[str, str]:
         "title": _("From more paid to what was left"),
         "alt": alt,
         "how_to_read": _(
-            "Controlled programmes only. Each bar starts where the one above ended. Shared systems and data are charged to "
+            "Controlled programmes only. Each bar starts where the one above ended. Shared systems and data are "
+            "charged to "
             "the period they fall in and to no single programme; a branch's page leaves them out."
         ),
     }
@@ -67,7 +69,8 @@ def plan(costs: pd.DataFrame, evaluation: Evaluation) -> dict[str, str]:
         "title": _("What was planned and what it cost"),
         "alt": alt,
         "how_to_read": _(
-            "Bars: actual cost of the whole programme; the upright line: its plan. Red: lines of the ledger that nobody had "
+            "Bars: actual cost of the whole programme; the upright line: its plan. Red: lines of the ledger that "
+            "nobody had "
             "planned. An overrun without red is a planned line that became dearer."
         ),
     }
@@ -83,8 +86,10 @@ def regression(falls: pd.DataFrame) -> dict[str, str]:
         "title": _("What would have happened to such a list anyway"),
         "alt": alt,
         "how_to_read": _(
-            "Not an effect. The best customers of one year are partly the lucky ones of that year and fall back in the next, "
-            "programme or not: the dashed line shows how far. A fall is no failure and a smaller fall no success; only a "
+            "Not an effect. The best customers of one year are partly the lucky ones of that year and fall back in "
+            "the next, "
+            "programme or not: the dashed line shows how far. A fall is no failure and a smaller fall no success; "
+            "only a "
             "held-out share can tell."
         ),
     }

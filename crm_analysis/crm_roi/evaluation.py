@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ibis
 import numpy as np
@@ -60,8 +60,8 @@ class Uncontrolled:
     break-even `cost_per_treated`. `own_lift_low` and `own_lift_high` are the smallest and largest relative lift among
     the organisation's own controlled campaigns. A hold-out of `holdout_share` (n_holdout members) next time would show
     a return of `detectable_roi` or more with 80 % power, after adjusting for value before; the share is None when the
-    list is too short even for half of it to show a return of `MOST_USEFUL_ROI`. `detectable_active` is the difference in
-    the share who pay at all that half held out would show.
+    list is too short even for half of it to show a return of `MOST_USEFUL_ROI`. `detectable_active` is the difference
+    in the share who pay at all that half held out would show.
     """
 
     cost_per_treated: float | None
@@ -190,7 +190,8 @@ def evaluate(scope: Scope) -> Evaluation:
     listing = outcomes.campaigns(scope)
     listing = listing[listing["starts_on"] <= scope.period.end].reset_index(drop=True)
     listing["key"] = _keys(listing["campaign_id"])
-    members = outcomes.member_outcomes(scope, listing)
+    expression = outcomes.scope_expression(scope, listing)
+    members = outcomes.member_outcomes(scope, expression)
     mine = set(members["campaign_id"])
     if scope.branch != "all":
         listing = listing[listing["campaign_id"].isin(mine)].reset_index(drop=True)
@@ -221,12 +222,12 @@ def evaluate(scope: Scope) -> Evaluation:
         portfolio=_portfolio(closed, ledger, scope.branch),
         ledger=ledger,
         members=members[members["campaign_id"].isin([r.campaign_id for r in closed])].reset_index(drop=True),
-        query=_query(scope, listing),
+        query=str(ibis.to_sql(expression, dialect="duckdb")),
     )
 
 
 def _evaluate_campaign(
-    row: tuple,
+    row: Any,
     members: pd.DataFrame,
     *,
     ledger: Ledger,
@@ -256,7 +257,7 @@ def _evaluate_campaign(
         contact_cost=contact,
     )
     state = "too_early" if row.closes_on > scope.period.end else gate.state
-    details: dict = {}
+    details: dict[str, Any] = {}
     if state == "measured":
         details = _measure(treated, control, cost, n_everywhere=n_everywhere, contact=contact, row=row, profile=profile)
         state = details.pop("state")
@@ -291,9 +292,9 @@ def _measure(
     *,
     n_everywhere: int,
     contact: float | None,
-    row: tuple,
+    row: Any,
     profile: Profile,
-) -> dict:
+) -> dict[str, Any]:
     """Effects, return and derived numbers of a campaign whose gate is passed."""
     if not (treated["n_orders"].any() or control["n_orders"].any()):
         return {"state": "no_outcomes"}
@@ -304,7 +305,7 @@ def _measure(
     effects.append(_effect(treated, control, "n_orders", None))
     bought = [frame.assign(active=(frame["n_orders"] > 0).astype(float)) for frame in (treated, control)]
     effects.append(_effect(bought[0], bought[1], "active", None))
-    details: dict = {"state": "measured", "effects": tuple(effects)}
+    details: dict[str, Any] = {"state": "measured", "effects": tuple(effects)}
     if profile.roi.cap_quantile is not None:
         cap = float(np.quantile(np.concatenate([treated["margin"], control["margin"]]), profile.roi.cap_quantile))
         details["capped"] = welch(treated["margin"].clip(upper=cap), control["margin"].clip(upper=cap))
@@ -479,19 +480,6 @@ def _treated_everywhere(scope: Scope) -> Mapping[str, int]:
     treated = members.filter((members.arm == "treated") & (members.assigned_on.cast("date") <= scope.period.end))
     frame = treated.group_by("campaign_id").aggregate(n=treated.customer_id.nunique()).execute()
     return dict(zip(frame["campaign_id"], frame["n"].astype(int), strict=True))
-
-
-def _query(scope: Scope, listing: pd.DataFrame) -> str:
-    expression = outcomes.outcome_expression(
-        members=scope.table("campaign_members"),
-        transactions=scope.table("transactions"),
-        customers=scope.table("customers") if scope.has("customers") else None,
-        window_days={row.campaign_id: int(row.window_days) for row in listing.itertuples(index=False)},
-        history_days=scope.profile.roi.balance_history_days,
-        margin_rate=scope.profile.margin.rate,
-        list_prices=scope.profile.margin.list_prices,
-    )
-    return str(ibis.to_sql(expression, dialect="duckdb"))
 
 
 def member_lists(evaluation: Evaluation) -> dict[str, pd.DataFrame]:

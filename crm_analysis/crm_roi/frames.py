@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pandas as pd
 
@@ -11,6 +12,7 @@ from crm_analysis.crm_roi import words
 from crm_analysis.crm_roi.associations import QUICK_DAYS
 from crm_analysis.crm_roi.evaluation import CampaignResult, Evaluation
 from crm_analysis.crm_roi.gate import Check
+from crm_analysis.estimators.means import MeanDifference
 from crm_analysis.language import _
 
 __all__ = [
@@ -124,7 +126,7 @@ def waterfall_table(evaluation: Evaluation) -> pd.DataFrame:
 
 
 def cost_plan(evaluation: Evaluation) -> pd.DataFrame:
-    """Planned and actual cost of each closed campaign (whole campaign, all branches): name, planned, actual, unplanned."""
+    """Cost of each closed campaign, in all branches together: name, planned, actual, unplanned."""
     rows = [
         (result.name, result.cost.planned, result.cost.actual, result.cost.unplanned)
         for result in evaluation.closed
@@ -328,7 +330,7 @@ def regression_table(falls: pd.DataFrame, evaluation: Evaluation) -> pd.DataFram
 
 
 def shared_table(evaluation: Evaluation) -> pd.DataFrame:
-    """Programme-wide costs that fall in the period, by category, and each measured programme's share by treated members."""
+    """Programme-wide costs that fall in the period, by category, and how treated members would share them out."""
     if evaluation.ledger is None or evaluation.ledger.shared.empty or evaluation.branch != "all":
         return pd.DataFrame()
     money = _money(evaluation)
@@ -366,7 +368,7 @@ def _cost_by_category(result: CampaignResult) -> dict[str, float]:
     return found | ({"discount": discount} if discount else {})
 
 
-def _money(evaluation: Evaluation):  # noqa: ANN202 - a formatter
+def _money(evaluation: Evaluation) -> Callable[[float | None], str]:
     return lambda amount: style.money(amount, evaluation.currency)
 
 
@@ -379,7 +381,7 @@ def _with_interval(text: str, low: float | None, high: float | None, unit: str, 
     )
 
 
-def _estimate(found, unit: str, evaluation: Evaluation) -> str:  # noqa: ANN001
+def _estimate(found: MeanDifference | None, unit: str, evaluation: Evaluation) -> str:
     if found is None:
         return style.DASH
     return _with_interval(

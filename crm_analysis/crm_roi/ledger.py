@@ -126,9 +126,9 @@ def campaign_cost(
 ) -> CampaignCost | None:
     """Cost of one campaign; None when neither the ledger nor a contact cost tells it.
 
-    `n_treated` members are compared, out of `n_scope` treated in the scope and `n_everywhere` in all branches. Lines that
-    belong to the scope are charged by n_treated / n_scope, lines that all branches share by n_treated / n_everywhere.
-    A campaign without a line is charged `contact_cost` for each treated member, and marked as estimated.
+    `n_treated` members are compared, out of `n_scope` treated in the scope and `n_everywhere` in all branches. Lines
+    that belong to the scope are charged by n_treated / n_scope, lines that all branches share by n_treated /
+    n_everywhere. A campaign without a line is charged `contact_cost` for each treated member, marked as estimated.
     """
     lines = ledger.lines[ledger.lines["campaign_id"] == campaign_id]
     if lines.empty:

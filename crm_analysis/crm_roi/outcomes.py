@@ -11,7 +11,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
 
-__all__ = ["campaigns", "member_outcomes", "outcome_expression"]
+__all__ = ["campaigns", "member_outcomes", "outcome_expression", "priced", "scope_expression", "with_columns"]
 
 _CAMPAIGN_COLUMNS = {
     "campaign_id": "string",
@@ -50,13 +50,10 @@ def campaigns(scope: Scope) -> pd.DataFrame:
     return frame
 
 
-def member_outcomes(scope: Scope, wanted: pd.DataFrame) -> pd.DataFrame:
-    """`outcome_expression` over a scope's tables for the campaigns of `wanted`, executed, with `observed_to` filled in.
-
-    `measurable` says whether the whole window of the member lies within what the member's branch has reported.
-    """
+def scope_expression(scope: Scope, wanted: pd.DataFrame) -> ibis.Table:
+    """`outcome_expression` over a scope's tables for the campaigns of `wanted`."""
     profile = scope.profile
-    frame = outcome_expression(
+    return outcome_expression(
         members=scope.table("campaign_members"),
         transactions=scope.table("transactions"),
         customers=scope.table("customers") if scope.has("customers") else None,
@@ -64,7 +61,15 @@ def member_outcomes(scope: Scope, wanted: pd.DataFrame) -> pd.DataFrame:
         history_days=profile.roi.balance_history_days,
         margin_rate=profile.margin.rate,
         list_prices=profile.margin.list_prices,
-    ).execute()
+    )
+
+
+def member_outcomes(scope: Scope, expression: ibis.Table) -> pd.DataFrame:
+    """`scope_expression`, executed, with `observed_to`: how far the data of the member's branch reach.
+
+    `measurable` says whether the whole window of the member lies within that.
+    """
+    frame = expression.execute()
     dates = ("assigned_on", "last_assigned_on", "window_end", "responded_on", "delivered_on", "first_on")
     for column in dates:
         frame[column] = pd.to_datetime(frame[column])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from crm_analysis import style
 from crm_analysis.crm_roi import words
@@ -40,7 +41,8 @@ def _without_tables(evaluation: Evaluation) -> Claims:
         ),
         unknowns=(
             _(
-                "Whether any programme earns its cost. Map `campaigns`, `campaign_members` and `costs` in the profile, and hold "
+                "Whether any programme earns its cost. Map `campaigns`, `campaign_members` and `costs` in the "
+                "profile, and hold "
                 "out a random share of the next list: the chapter then states margin gained, cost and return."
             ),
         ),
@@ -66,13 +68,16 @@ def _verdict(evaluation: Evaluation) -> str:
     else:
         template = {
             "earned": _(
-                "The {n} controlled programmes that closed in {period} **earned {net} after all their costs** ({interval})."
+                "The {n} controlled programmes that closed in {period} **earned {net} after all their costs** "
+                "({interval})."
             ),
             "lost": _(
-                "The {n} controlled programmes that closed in {period} **lost {net} after all their costs** ({interval})."
+                "The {n} controlled programmes that closed in {period} **lost {net} after all their costs** "
+                "({interval})."
             ),
             "unknown": _(
-                "Whether the {n} controlled programmes that closed in {period} earned their cost together **is not settled**: "
+                "Whether the {n} controlled programmes that closed in {period} earned their cost together **is not "
+                "settled**: "
                 "net {signed} ({interval})."
             ),
         }[portfolio.verdict]
@@ -140,11 +145,8 @@ def _findings(evaluation: Evaluation) -> list[Finding]:
     portfolio = evaluation.portfolio
     if portfolio is not None and portfolio.n_campaigns > 1:
         found.append(_net_finding(evaluation))
-    judged = [_campaign_finding(result, evaluation) for result in evaluation.closed]
-    judged = sorted(
-        (finding for finding in judged if finding), key=lambda finding: (not finding.causal, -finding.stake)
-    )
-    found += judged
+    judged = [finding for result in evaluation.closed if (finding := _campaign_finding(result, evaluation))]
+    found += sorted(judged, key=lambda finding: (not finding.causal, -finding.stake))
     if evaluation.branch == "all":
         found += [finding for result in evaluation.closed if (finding := _unplanned_finding(result, evaluation))]
     return found
@@ -159,7 +161,8 @@ def _net_finding(evaluation: Evaluation) -> Finding:
         ),
         "lost": _("**All controlled programmes together cost {cost} and brought in {margin} of margin**: {net} net."),
         "unknown": _(
-            "**All controlled programmes together: margin gained {margin}, cost {cost}**; the net of {net} is within chance."
+            "**All controlled programmes together: margin gained {margin}, cost {cost}**; the net of {net} is within "
+            "chance."
         ),
     }[portfolio.verdict]
     sentence = template.format(
@@ -182,7 +185,8 @@ def _net_finding(evaluation: Evaluation) -> Finding:
         label=_("Net of programmes"),
         compare=True,
         definition=_(
-            "Sum over controlled campaigns whose window closed in the period: treated members x difference in margin per "
+            "Sum over controlled campaigns whose window closed in the period: treated members x difference in margin "
+            "per "
             "member, less the campaign's cost. Shared systems are not in it."
         ),
         filters=_filters(),
@@ -253,7 +257,8 @@ def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
         causal=True,
         label=_("ROI, {name}").format(name=result.name),
         definition=_(
-            "Net incremental margin over programme cost. Incremental margin is treated members x (mean margin of treated less "
+            "Net incremental margin over programme cost. Incremental margin is treated members x (mean margin of "
+            "treated less "
             "mean margin of held-out members) over {days} days from assignment; no purchase counts as zero; everybody "
             "assigned counts, reached or not."
         ).format(days=result.window_days),
@@ -268,7 +273,8 @@ def _uncontrolled_finding(result: CampaignResult, evaluation: Evaluation) -> Fin
         return None
     if found.break_even_lift is None:
         sentence = _(
-            "**{name} cost {total} and nobody was held out.** At {cost} a member it cost more than all that its members "
+            "**{name} cost {total} and nobody was held out.** At {cost} a member it cost more than all that its "
+            "members "
             "left in the window ({margin} each): it cannot have earned its cost within it."
         )
     elif found.n_own > 1:
@@ -283,7 +289,8 @@ def _uncontrolled_finding(result: CampaignResult, evaluation: Evaluation) -> Fin
         )
     else:
         sentence = _(
-            "**{name} cost {total} and nobody was held out.** To break even it must have raised its members' margin by {lift}."
+            "**{name} cost {total} and nobody was held out.** To break even it must have raised its members' margin "
+            "by {lift}."
         )
     return Finding(
         key=f"crm_roi.{result.key}.break_even",
@@ -368,7 +375,7 @@ def _action(result: CampaignResult, evaluation: Evaluation, profile: Profile) ->
     owner = style.escape(
         profile.owner(result.programme, active()) or result.owner or profile.owner("crm_roi", active())
     )
-    common = {"key": f"crm_roi.{result.key}.action", "owner": owner}
+    common: dict[str, Any] = {"key": f"crm_roi.{result.key}.action", "owner": owner}
     if result.roi is not None:
         return Action(**common, **_measured_action(result, evaluation, profile))
     found = result.uncontrolled
@@ -395,7 +402,7 @@ def _action(result: CampaignResult, evaluation: Evaluation, profile: Profile) ->
     return None
 
 
-def _measured_action(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> dict:
+def _measured_action(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> dict[str, Any]:
     roi = result.roi
     assert roi is not None
     members = roi.n_treated + roi.n_control
@@ -471,13 +478,15 @@ def _unknowns(evaluation: Evaluation, profile: Profile) -> tuple[str, ...]:
     if "costs" in evaluation.missing:
         found.append(
             _(
-                "What the programmes really cost: the table `costs` is missing, and only the cost of contacts is counted."
+                "What the programmes really cost: the table `costs` is missing, and only the cost of contacts is "
+                "counted."
             )
         )
     if ledger is not None and ledger.n_orphaned:
         found.append(
             _(
-                "{n} cost lines ({amount}) belong to a campaign by kind but name none that exists: they are in no return."
+                "{n} cost lines ({amount}) belong to a campaign by kind but name none that exists: they are in no "
+                "return."
             ).format(n=style.number(ledger.n_orphaned), amount=_money(ledger.orphaned_total, evaluation))
         )
     if ledger is not None and ledger.n_negative:
@@ -498,8 +507,10 @@ def _why_unknown(result: CampaignResult, evaluation: Evaluation, profile: Profil
             found = result.uncontrolled
             if found is not None and found.holdout_share is None and found.detectable_roi is not None:
                 return _(
-                    "Whether {name} earned anything: nobody was held out, and amounts on this list differ so much that even "
-                    "half held out would only show a return of {roi} or more. Who goes on paying at all can be tested: half "
+                    "Whether {name} earned anything: nobody was held out, and amounts on this list differ so much "
+                    "that even "
+                    "half held out would only show a return of {roi} or more. Who goes on paying at all can be "
+                    "tested: half "
                     "held out ({n} {customers}) shows a difference of {points} points."
                 ).format(
                     name=name,
@@ -513,7 +524,8 @@ def _why_unknown(result: CampaignResult, evaluation: Evaluation, profile: Profil
                     "Whether {name} earned anything: nobody was held out, and the list is too short for a test."
                 ).format(name=name)
             return _(
-                "Whether {name} earned anything: nobody was held out. Next time hold out {share} ({n} {customers}) to see a "
+                "Whether {name} earned anything: nobody was held out. Next time hold out {share} ({n} {customers}) "
+                "to see a "
                 "return of {roi} or more."
             ).format(
                 name=name,
@@ -535,7 +547,8 @@ def _why_unknown(result: CampaignResult, evaluation: Evaluation, profile: Profil
             )
         case "not_measurable":
             return _(
-                "What {name} earned here: its window closed on {day}, the data reach to {reach}. Not measurable, not zero."
+                "What {name} earned here: its window closed on {day}, the data reach to {reach}. Not measurable, not "
+                "zero."
             ).format(name=name, day=style.day(result.closes_on), reach=style.day(evaluation.as_of))
         case "no_outcomes":
             return _(
@@ -574,7 +587,8 @@ def _blocked(result: CampaignResult) -> str:
             name=name, n=style.number(failed["both_arms"]["n"])
         )
     return _(
-        "What {name} earned: one arm lost more members to follow-up than the other ({treated} treated, {control} held out), "
+        "What {name} earned: one arm lost more members to follow-up than the other ({treated} treated, {control} "
+        "held out), "
         "so no return is stated."
     ).format(
         name=name,

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from crm_analysis.crm_roi.evaluation import Evaluation, evaluate
 from crm_analysis.profile import Profile
 from crm_analysis.units import Period
 
@@ -162,6 +163,11 @@ def association(
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def scope() -> FrameScope:
     return FrameScope(association(), make_profile())
+
+
+@pytest.fixture(scope="session")
+def evaluated(scope: FrameScope) -> Evaluation:
+    return evaluate(scope)

@@ -31,8 +31,8 @@ def said(evaluation, profile=None):
     return claims(evaluation, profile=profile or make_profile())
 
 
-def test_outcomes_equal_brute_force(scope):
-    evaluation = evaluate(scope)
+def test_outcomes_equal_brute_force(scope, evaluated):
+    evaluation = evaluated
     members = evaluation.members[evaluation.members["campaign_id"] == "CALL26"].set_index("customer_id")
     paid = scope.frames["transactions"]
     start, end = pd.Timestamp("2026-05-01"), pd.Timestamp("2026-05-01") + pd.Timedelta(days=70)
@@ -50,8 +50,8 @@ def test_outcomes_equal_brute_force(scope):
     assert len(members) == 600 and members.index.is_unique
 
 
-def test_no_purchase_is_zero_and_everybody_assigned_counts(scope):
-    result = call(evaluate(scope))
+def test_no_purchase_is_zero_and_everybody_assigned_counts(evaluated):
+    result = call(evaluated)
     treated = result.gate.units[result.gate.units["arm"] == "treated"]
     control = result.gate.units[result.gate.units["arm"] == "control"]
     assert (treated["revenue"] == 0).any() and (control["revenue"] == 0).any()
@@ -91,8 +91,8 @@ def test_list_prices_charge_the_discount_of_the_treated_once():
     assert result.roi.cost == pytest.approx(3_000_000 + 0.1 * treated["revenue"].sum() / 0.9)
 
 
-def test_a_campaign_belongs_to_the_period_in_which_its_window_closed(scope):
-    evaluation = evaluate(scope)
+def test_a_campaign_belongs_to_the_period_in_which_its_window_closed(evaluated):
+    evaluation = evaluated
     assert {r.campaign_id for r in evaluation.closed} == {"CALL26", "GALA26"}
     assert call(evaluation).closes_on == date(2026, 5, 1) + timedelta(days=70)
     assert [r.campaign_id for r in evaluation.running] == ["LATE26"]
@@ -100,8 +100,8 @@ def test_a_campaign_belongs_to_the_period_in_which_its_window_closed(scope):
     assert "Autumn letter is too early to judge until 31 October 2026; 100 customers are being followed." in text
 
 
-def test_branches_share_costs_and_members(scope):
-    whole = call(evaluate(scope))
+def test_branches_share_costs_and_members(scope, evaluated):
+    whole = call(evaluated)
     parts = [call(evaluate(scope.of(branch=branch))) for branch in ("seoul", "gwangju")]
     assert sum(part.roi.cost for part in parts) == pytest.approx(whole.roi.cost)
     assert sum(part.n_treated for part in parts) == whole.n_treated
@@ -135,8 +135,8 @@ def test_verdict_and_action_turn_with_the_data():
     assert said(earned).findings[0].tone == "good" and said(lost).findings[0].tone == "bad"
 
 
-def test_without_control_there_is_no_return_but_what_would_settle_it(scope):
-    evaluation = evaluate(scope)
+def test_without_control_there_is_no_return_but_what_would_settle_it(evaluated):
+    evaluation = evaluated
     gala = next(r for r in evaluation.closed if r.campaign_id == "GALA26")
     assert gala.state == "not_causal" and gala.roi is None
     assert gala.uncontrolled.cost_per_treated == pytest.approx(30_000)
@@ -150,8 +150,8 @@ def test_without_control_there_is_no_return_but_what_would_settle_it(scope):
     assert not any(f.key == "crm_roi.gala26.roi" for f in page.findings + page.measures)
 
 
-def test_the_forgotten_cost_is_named(scope):
-    cost = call(evaluate(scope)).cost
+def test_the_forgotten_cost_is_named(evaluated):
+    cost = call(evaluated).cost
     assert (cost.unplanned, cost.unplanned_category) == (300_000, "reward")
     assert cost.planned == pytest.approx(2_700_000)
 
@@ -173,8 +173,8 @@ def test_portfolio_adds_up_and_clusters_by_customer():
     )
 
 
-def test_shared_costs_fall_in_their_months_and_in_no_return(scope):
-    evaluation = evaluate(scope)
+def test_shared_costs_fall_in_their_months_and_in_no_return(evaluated):
+    evaluation = evaluated
     assert evaluation.portfolio.shared == pytest.approx(900_000)
 
     def spread(costs):
@@ -227,12 +227,12 @@ def test_an_unplanned_split_near_one_half_is_held_against_one_half():
     assert check.numbers["chi2"] == pytest.approx(185.2266, abs=5e-5)
 
 
-def test_duplicate_assignment_counts_once(scope):
+def test_duplicate_assignment_counts_once(evaluated):
     evaluation = found({"campaign_members": lambda m: pd.concat([m, m.head(7)])})
     assert call(evaluation).n_treated == 300
     gate = frames.gate_table(evaluation)
     assert "7 assigned more than once, counted once" in set(gate["Found"])
-    assert call(evaluation).roi.net == pytest.approx(call(evaluate(scope)).roi.net)
+    assert call(evaluation).roi.net == pytest.approx(call(evaluated).roi.net)
 
 
 def test_customer_in_both_arms_leaves_both():
@@ -253,7 +253,7 @@ def test_customer_in_both_arms_leaves_both():
     assert "What Thank&#45;you call earned: 60 members are in both arms, so no return is stated." in said(many).unknowns
 
 
-def test_response_before_assignment_is_counted_and_not_used(scope):
+def test_response_before_assignment_is_counted_and_not_used(evaluated):
     def early(members):
         members = members.assign(responded_on=pd.NaT)
         members.loc[members.index[:3], "responded_on"] = pd.Timestamp("2026-04-01")
@@ -261,7 +261,7 @@ def test_response_before_assignment_is_counted_and_not_used(scope):
 
     evaluation = found({"campaign_members": early})
     assert "3 responses dated before, not used" in set(frames.gate_table(evaluation)["Found"])
-    assert call(evaluation).roi.net == pytest.approx(call(evaluate(scope)).roi.net)
+    assert call(evaluation).roi.net == pytest.approx(call(evaluated).roi.net)
 
 
 def test_negative_costs_are_left_out_and_said():
@@ -350,8 +350,8 @@ def test_a_period_without_campaigns():
     assert said(nothing).verdict == "**No programme closed in 2026Q3 and none is running.**"
 
 
-def test_no_customer_reaches_a_table_or_a_sentence(scope):
-    evaluation = evaluate(scope)
+def test_no_customer_reaches_a_table_or_a_sentence(evaluated):
+    evaluation = evaluated
     page = said(evaluation)
     texts = [page.verdict, *page.unknowns, *(f.sentence for f in page.findings), *(a.text for a in page.actions)]
     for make in (frames.portfolio_table, frames.effects_table, frames.gate_table, frames.ledger_table):
