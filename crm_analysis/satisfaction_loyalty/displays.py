@@ -350,7 +350,7 @@ def silence_table(study: Study, profile: Profile) -> pd.DataFrame:
             )
             for name, n, rate, low, high in shown
         ],
-        columns=[_("Who"), _("Number"), _("Came back"), _("95 % interval")],
+        columns=[_("Group"), _("Number"), _("Came back"), _("95 % interval")],
     )
 
 
@@ -443,18 +443,18 @@ def groups_table(study: Study, profile: Profile) -> pd.DataFrame:
                     f"{style.percent(box.mean)} ({style.interval(box.low, box.high, 'share')})",
                 )
             )
-    return pd.DataFrame(rows, columns=[_("Who"), _("Answers"), _("Index"), _("Top level")])
+    return pd.DataFrame(rows, columns=[_("Group"), _("Answers"), _("Index"), _("Top level")])
 
 
 def stores_table(pair: Pair) -> pd.DataFrame:
-    """The constructed pair of stores as text."""
+    """The constructed pair of stores as text: level, share of each store's customers, share kept at the level."""
     rows = [
-        (str(int(row.level)), style.percent(row.first), style.percent(row.second), style.percent(row.curve))
+        (style.number(row.level), style.percent(row.first), style.percent(row.second), style.percent(row.curve, 0))
         for row in pair.table.itertuples()
     ]
-    rows.append((_("Index"), style.number(pair.index_first, 1), style.number(pair.index_second, 1), ""))
-    kept_same = pair.kept_first - pair.by_distribution
-    rows.append((_("Kept, same curve"), style.percent(pair.kept_first), style.percent(kept_same), ""))
+    rows.append((_("Index, 0 to 100"), style.number(pair.index_first, 1), style.number(pair.index_second, 1), ""))
+    same = pair.kept_first - pair.by_distribution
+    rows.append((_("Kept, both on this curve"), style.percent(pair.kept_first), style.percent(same), ""))
     return pd.DataFrame(rows, columns=[_("Level"), _("First store"), _("Second store"), _("Kept at this level")])
 
 

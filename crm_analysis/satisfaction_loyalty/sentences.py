@@ -337,28 +337,35 @@ def _top_box_finding(study: Study, profile: Profile) -> Finding | None:
         return None
     top = style.escape(level_name(profile, f"{study.answers.scale[1]:g}"))
     moved = _change(study, "top_box")
-    if moved is None or moved.p is None or moved.previous is None:
-        trend, tone = "", "neutral"
-    elif moved.p < 0.05:
-        up = moved.difference > 0
-        trend, tone = (_("up") if up else _("down")), ("good" if up else "bad")
-    else:
-        trend, tone = _("unchanged within noise"), "neutral"
-    shown = {
-        "share": style.percent(wave.top_box.mean),
-        "top": top,
-        "index": style.number(wave.index.mean, 1),
-        "lowest": style.percent(wave.bottom_box.mean),
-    }
-    if trend and moved is not None:
-        sentence = _(
-            "**{share} are “{top}”**, {trend} from {before} the period before; the index stands at {index} of 100, and "
-            "{lowest} are on the lowest level."
-        ).format(**shown, trend=trend, before=style.percent(moved.previous))
-    else:
+    noise = moved is None or moved.p is None or moved.p >= 0.05
+    rising = moved is not None and moved.difference > 0
+    if moved is None or moved.previous is None:
         sentence = _(
             "**{share} are “{top}”**; the index stands at {index} of 100, and {lowest} are on the lowest level."
-        ).format(**shown)
+        )
+    elif noise:
+        sentence = _(
+            "**{share} are “{top}”**, unchanged within noise from {before} the period before; the index stands at "
+            "{index} of 100, and {lowest} are on the lowest level."
+        )
+    elif rising:
+        sentence = _(
+            "**{share} are “{top}”**, up from {before} the period before; the index stands at {index} of 100, and "
+            "{lowest} are on the lowest level."
+        )
+    else:
+        sentence = _(
+            "**{share} are “{top}”**, down from {before} the period before; the index stands at {index} of 100, and "
+            "{lowest} are on the lowest level."
+        )
+    sentence = sentence.format(
+        share=style.percent(wave.top_box.mean),
+        top=top,
+        before=style.percent(moved.previous if moved else None),
+        index=style.number(wave.index.mean, 1),
+        lowest=style.percent(wave.bottom_box.mean),
+    )
+    tone = "neutral" if noise else "good" if rising else "bad"
     return Finding(
         key=f"{CHAPTER}.top_box",
         sentence=sentence,

@@ -21,6 +21,7 @@ from crm_analysis.findings import Claims
 from crm_analysis.profile import Profile, load
 from crm_analysis.satisfaction_loyalty import captions, charts, displays
 from crm_analysis.satisfaction_loyalty.sentences import claims
+from crm_analysis.satisfaction_loyalty.stores import two_stores
 from crm_analysis.satisfaction_loyalty.study import Study, analyse, very_dissatisfied_valuable
 from crm_analysis.units import Period
 
@@ -257,3 +258,9 @@ def test_korean_page(profile: Profile) -> None:
     language.activate("ko")
     _study, said, _scope = told(profile.model_copy(update={"language": "ko"}), world(CONVEX, n=6000))
     assert "매우 만족" in said.verdict and "Loyalty" not in said.verdict
+
+
+def test_the_method_page_shows_the_pair_that_the_library_makes() -> None:
+    page = (ROOT / "book" / "methods" / "satisfaction_loyalty.md").read_text(encoding="utf-8")
+    for row in displays.stores_table(two_stores()).itertuples(index=False, name=None):
+        assert f"| {' | '.join(row)} |" in page
