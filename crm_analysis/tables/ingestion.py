@@ -240,7 +240,6 @@ def _stage(
                 raise DataError(f"{layout.table}: {relation.label}: {str(error).splitlines()[0]}") from error
             supplied |= set(mapping.supplied(layout, source, list(relation.types)))
             report.append({"source": relation.label, "file": file.label, "encoding": relation.encoding})
-    made = mapping.MADE_KEYS.get(layout.table)
     con.execute(
         f"UPDATE staged SET _state = CASE WHEN _line > last THEN {mapping.TOTAL} ELSE {mapping.DATA} END "
         f"FROM (SELECT _source AS s, coalesce(max(_line) FILTER (_state = {mapping.DATA}), 0) AS last "
@@ -251,7 +250,7 @@ def _stage(
     nothing = {"rows": 0, "blank_rows": 0, "total_rows": 0}
     report = [{**entry, **counts.get(entry["source"], nothing)} for entry in report]
     _refuse(con, profile, layout, report)
-    return {"supplied": supplied | ({made} if made else set()), "files": report}
+    return {"supplied": supplied, "files": report}
 
 
 def _file_numbers(labels: list[str]) -> dict[str, int]:
