@@ -177,9 +177,8 @@ def _foreign_key(rule: Rule, setting: Setting) -> ibis.Table:
 def _first_payments(setting: Setting) -> ibis.Table:
     """customer_id and the day of the customer's first payment."""
     paid = setting.tables["transactions"]
-    paid = paid.filter(
-        (paid["kind"] != "refund") & paid["customer_id"].notnull() & (paid["occurred_at"].cast("date") >= FIRST_PLAUSIBLE_DAY)
-    )
+    plausible = paid["occurred_at"].cast("date") >= FIRST_PLAUSIBLE_DAY
+    paid = paid.filter((paid["kind"] != "refund") & paid["customer_id"].notnull() & plausible)
     return paid.group_by("customer_id").agg(_first=lambda t: t["occurred_at"].min().cast("date"))
 
 

@@ -6,8 +6,8 @@ import functools
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,6 @@ from crm_analysis.profile.loading import BUILD_VARIABLE
 
 FOLDER = Path(__file__).resolve().parents[2] / "data_contracts"
 _YAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_WORD = re.compile(r"[A-Za-z_]\w*")
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _STANDARD_DIMENSION = {"conformity": "validity", "accuracy": "validity", "coverage": "completeness"}
 _CUSTOM = {
     "contract": ("knownDate", "chapters"),
@@ -179,9 +177,8 @@ def _raw(path: Path, text: str) -> dict[str, Any]:
 @functools.cache
 def _schema() -> tuple[Any, dict[str, Any]]:
     import jsonschema
-    from open_data_contract_standard.model import OpenDataContractStandard
 
-    schema = json.loads(OpenDataContractStandard.json_schema())
+    schema = json.loads((resources.files("open_data_contract_standard") / "schema.json").read_text(encoding="utf-8"))
     return jsonschema.validators.validator_for(schema)(schema), schema
 
 
@@ -436,13 +433,15 @@ def _reads(
         names += arguments.get("column_list", [])
         condition = arguments.get("row_condition")
         if condition is not None:
-            names += [word for word in _WORD.findall(_QUOTED.sub("", condition)) if word in columns]
-        for value in arguments.values():
-            parameter = value.get("$PARAMETER") if isinstance(value, dict) else None
-            if isinstance(value, dict) and parameter not in PARAMETERS:
+            names += _condition_columns(f"{path.name}: {where}", condition)
+        for key, value in arguments.items():
+            if key == "row_condition" or not isinstance(value, dict):
+                continue
+            parameter = str(value.get("$PARAMETER"))
+            if parameter not in PARAMETERS:
                 raise ContractError(
                     f'{path.name}: {where} cannot be compiled: there is no parameter "{parameter}".'
-                    f"{nearest(str(parameter), PARAMETERS)} Known: {listed(PARAMETERS)}."
+                    f"{nearest(parameter, PARAMETERS)} Known: {listed(PARAMETERS)}."
                 )
     for name in names:
         if name not in columns:
@@ -451,6 +450,18 @@ def _reads(
                 f"{nearest(str(name), columns)}"
             )
     return tuple(dict.fromkeys([*([column] if column else []), *names]))
+
+
+def _condition_columns(where: str, condition: Any) -> list[str]:
+    """Columns in a row condition: a comparison, a nullity, or several under `conditions`."""
+    if isinstance(condition, dict) and isinstance(condition.get("conditions"), list):
+        return [name for inner in condition["conditions"] for name in _condition_columns(where, inner)]
+    if isinstance(condition, dict) and isinstance(condition.get("column"), dict) and condition["column"].get("name"):
+        return [condition["column"]["name"]]
+    raise ContractError(
+        f"{where} cannot be compiled: write row_condition as {{type: comparison, column: {{name: ...}}, operator: ..., "
+        "parameter: ...} or {type: nullity, column: {name: ...}, is_null: ...}."
+    )
 
 
 def _check_names(contract: Contract) -> None:
