@@ -20,6 +20,7 @@ from crm_analysis import files, style, tables
 from crm_analysis.findings import Action, Claims, Finding, to_json
 from crm_analysis.language import _, activate
 from crm_analysis.profile import load
+from crm_analysis.tables import footing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -211,9 +212,10 @@ class Page:
             "claims": to_json(claims),
             "targets": self._targets(claims),
             "footing": footing_rows(self.scope.footing()),
+            "control": footing.against_control(self.scope),
             "lists": stored,
         }
-        return Closing(_closing(claims, footing_line(bundle["footing"], self.profile.currency)), bundle)
+        return Closing(_closing(claims, footing_line(bundle, self.profile.currency)), bundle)
 
     def _kicker(self) -> str:
         scope = self.scope
@@ -289,7 +291,7 @@ def open_page(chapter: str, *, profile: str, branch: str, period: str, language:
     Raises ProfileError or ScopeError where one of them does not exist.
     """
     activate(language)
-    return Page(chapter, tables.open(load(profile, language=language)).scope(branch, period), language)
+    return Page(chapter, tables.open(load(profile, language=language)).scope(branch, period, incomplete=True), language)
 
 
 def support_line(finding: Finding | Mapping[str, Any], currency: str) -> str:
@@ -327,33 +329,43 @@ def footing_rows(footing: pd.DataFrame) -> list[dict[str, Any]]:
     return [to_json(dict(row)) for row in footing.to_dict("records")]
 
 
-def footing_line(rows: list[dict[str, Any]], currency: str) -> str:
-    """The short footing at the foot of every page: rows in the files to rows used, for the transactions."""
-    transactions = [row for row in rows if row["table"] == "transactions"]
+def footing_line(bundle: Mapping[str, Any], currency: str) -> str:
+    """The short footing at the foot of every page: from the transaction rows in the files to the rows used, and the
+    amount against the finance office's where it stated one.
+    """
+    transactions = [row for row in bundle["footing"] if row["table"] == "transactions"]
 
     def total(step: str, field: str) -> float:
         return sum(row[field] or 0 for row in transactions if row["step"] == step)
 
     in_files, aside = total("in files", "rows"), total("set aside", "rows")
-    share = aside / in_files if in_files else None
     why = ", ".join(
-        f"{style.escape(str(row['rule']))} {style.number(row['rows'])}"
+        f"{style.escape(row['rule'].removeprefix('transactions_').replace('_', ' '))} {style.number(row['rows'])}"
         for row in transactions
         if row["step"] == "set aside" and row["rows"]
     )
     line = _(
-        "Transaction rows in the files {files} → set aside {aside} ({share}{why}) → anonymous {anonymous} → used {used}. "
-        "Amount used {amount}."
+        "Transaction rows in the files {files} → set aside {aside} ({share}{why}) → anonymous {anonymous} → used {used}; "
+        "amount used {amount}."
     ).format(
         files=style.number(in_files),
         aside=style.number(aside),
-        share=style.percent(share),
+        share=style.percent(aside / in_files if in_files else None, 2),
         why=f": {why}" if why else "",
         anonymous=style.number(total("anonymous", "rows")),
         used=style.number(total("used", "rows")),
         amount=style.money(total("used", "amount"), currency),
     )
-    others = sum(row["rows"] or 0 for row in rows if row["step"] == "set aside" and row["table"] != "transactions")
+    control = bundle.get("control")
+    if control and control["amount_stated"]:
+        line += " " + _("Files {ours}, finance office {theirs} over the months it stated: difference {share}.").format(
+            ours=style.money(control["amount"], currency),
+            theirs=style.money(control["amount_stated"], currency),
+            share=style.percent(abs(control["amount"] / control["amount_stated"] - 1), 2),
+        )
+    others = sum(
+        row["rows"] or 0 for row in bundle["footing"] if row["step"] == "set aside" and row["table"] != "transactions"
+    )
     if others:
         line += " " + _("Set aside in other tables: {rows} rows.").format(rows=style.number(others))
     return line

@@ -293,7 +293,7 @@ def _foot(writer: Writer, whole: Sequence[Outcome]) -> list[str]:
     footed = next((outcome for outcome in whole if outcome.bundle.get("footing")), None)
     if footed is None:
         return []
-    line = footing_line(footed.bundle["footing"], writer.profile.currency)
+    line = footing_line(footed.bundle, writer.profile.currency)
     return [f":::{{div}} foot\n{line} [{_('How this book was made')}](/run_status.md)\n:::"]
 
 

@@ -52,3 +52,22 @@ def steps(scope: Scope, table: str) -> pd.DataFrame:
 def _total(counted: pd.DataFrame) -> tuple[int, float]:
     amounts = counted["amount"]
     return int(counted["rows"].sum()), float(amounts.sum(skipna=False)) if len(amounts) else 0.0
+
+
+def against_control(scope: Scope) -> dict[str, float] | None:
+    """Accepted transaction rows and amount beside the finance office's, over the branches and months that it stated.
+
+    Keys: rows, amount, rows_stated, amount_stated. None where no control total of the transactions is known.
+    """
+    stated = scope.control_totals()
+    stated = stated[stated["table"] == "transactions"]
+    if stated.empty:
+        return None
+    rows = scope.table("transactions")
+    amount = (rows["kind"] == "refund").ifelse(-rows["amount"].abs(), rows["amount"])
+    marked = rows.select("branch", month=rows["occurred_at"].strftime("%Y-%m"), signed=amount)
+    ours = marked.group_by(["branch", "month"]).agg(rows=marked.count(), amount=marked["signed"].sum()).execute()
+    both = stated.assign(month=pd.to_datetime(stated["month"]).dt.strftime("%Y-%m")).merge(
+        ours, on=["branch", "month"], how="left", suffixes=("_stated", "")
+    )
+    return {name: float(both[name].sum()) for name in ("rows", "amount", "rows_stated", "amount_stated")}

@@ -358,7 +358,9 @@ class Scope:
         return rows.mutate(shared=rows["branch"].isnull()) if table in SHARED else rows
 
     def previous(self) -> Scope | None:
-        """The scope of the period before; None when the data do not reach back to that period's start."""
+        """The scope of the period before; None when the data do not reach back to that period's start, or when this
+        period is incomplete and nothing compares with it.
+        """
         return self._earlier(self.period.previous())
 
     def year_before(self) -> Scope | None:
@@ -368,7 +370,7 @@ class Scope:
     def _earlier(self, period: Period) -> Scope | None:
         first, last = self.tables._reach(self.branch)
         grace = timedelta(days=self.profile.coverage.silent_after_days)
-        if period.start + grace < self.tables.data_start_on or period.end < first or period.start > last:
+        if not self.complete or period.start + grace < self.tables.data_start_on or period.end < first or period.start > last:
             return None
         return Scope(self.tables, self.branch, period)
 

@@ -63,9 +63,15 @@ def test_the_footing_line_adds_up():
         {"table": "transactions", "step": "anonymous", "rule": "", "rows": 6, "amount": 60.0},
         {"table": "transactions", "step": "used", "rule": "", "rows": 90, "amount": 900.0},
     ]
-    line = report.footing_line(rows, "EUR")
-    assert "files 100 → set aside 4 (4.0\xa0%" in line
-    assert "anonymous 6 → used 90. Amount used €900." in line
+    line = report.footing_line({"footing": rows}, "EUR")
+    assert line == (
+        "Transaction rows in the files 100 → set aside 4 (4.00\xa0%: exact duplicate 4) → anonymous 6 → used 90; "
+        "amount used €900."
+    )
+    control = {"rows": 96.0, "amount": 960.0, "rows_stated": 96.0, "amount_stated": 1000.0}
+    assert "Files €960, finance office €1,000 over the months it stated: difference 4.00\xa0%." in report.footing_line(
+        {"footing": rows, "control": control}, "EUR"
+    )
 
 
 def test_a_page_holds_at_most_five_findings_and_no_key_twice():
