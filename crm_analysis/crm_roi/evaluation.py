@@ -177,7 +177,7 @@ def evaluate(scope: Scope) -> Evaluation:
     """
     profile = scope.profile
     missing = tuple(name for name in REQUIRED if not scope.has(name))
-    common = {
+    common: dict[str, Any] = {
         "branch": scope.branch,
         "period": str(scope.period),
         "as_of": scope.as_of,
