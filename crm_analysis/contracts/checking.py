@@ -148,7 +148,7 @@ def check(
                 progress(name)
             run.rows_of(name)
     report = run.finish(key)
-    _write(report, run, setting)
+    _write(report, run)
     return report
 
 
@@ -438,7 +438,8 @@ def _plain(line: Mapping[Any, Any]) -> dict[str, Any]:
 # -- what is written --------------------------------------------------------------------------------------------------
 
 
-def _write(report: Report, run: _Run, setting: deriving.Setting) -> None:
+def _write(report: Report, run: _Run) -> None:
+    setting = run.setting
     folder = setting.profile.build_dir / "data_quality"
     exports = setting.profile.build_dir / "exports" / "set_aside"
     # The report goes last and its old self first: a run cut short in between is checked again.
@@ -447,7 +448,7 @@ def _write(report: Report, run: _Run, setting: deriving.Setting) -> None:
         for name, by_rule in run.failing.items():
             for rule, rows in by_rule.items():
                 writer.write_table(_failure_table(name, rule, rows))
-    _export_set_aside(run, setting, exports)
+    _export_set_aside(run, exports)
     examples = {item.rule.id: list(item.examples) for item in report.results if item.examples}
     with files.replacing(exports / "examples.json", owner_only=True) as temporary:
         temporary.write_text(json.dumps(examples, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -466,8 +467,9 @@ def _failure_table(name: str, rule: Rule, rows: np.ndarray) -> pa.Table:
     )  # fmt: skip
 
 
-def _export_set_aside(run: _Run, setting: deriving.Setting, folder: Path) -> None:
+def _export_set_aside(run: _Run, folder: Path) -> None:
     """One CSV per table with the rows set aside, as read, and the rules they break."""
+    setting = run.setting
     for name in setting.contracts:
         path = folder / f"{name}.csv"
         rows = setting.set_aside.get(name)
