@@ -1,0 +1,83 @@
+"""The demo book: our matrix and build against the plain way, a papermill loop over the same notebooks, then a build.
+
+Set-up, reading the sources and the contract check are excluded on both sides. The build is the same work on both sides
+and is measured once.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.measuring import Comparison
+
+PROFILE = "analyses/profiles/demo.yaml"
+LOOP = """
+import sys
+from pathlib import Path
+import papermill
+target, *cells = sys.argv[1:]
+for cell in cells:
+    chapter, branch, period = cell.split("/")
+    parameters = {"profile": "analyses/profiles/demo.yaml", "branch": branch, "period": period, "language": "en"}
+    output = f"{target}/{period}-{branch}-{chapter}.ipynb"
+    papermill.execute_notebook(f"analyses/{chapter}.ipynb", output, parameters=parameters, progress_bar=False)
+"""
+
+
+def run(*, quick: bool) -> Iterator[Comparison]:
+    """All chapters and branches of the demo, one period; with `quick`, `all` and one branch."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["CRM_ANALYSIS_BUILD"] = folder
+        from crm_analysis.pipeline import Steps
+
+        steps = Steps.of(PROFILE)
+        steps.prepare()
+        wanted = steps.wanted(["all", "seoul"] if quick else None, None, None)
+        cells = [f"{c.chapter}/{c.branch}/{c.period}" for c in steps.plan(wanted).cells]
+        print(f"{PROFILE}, {len(cells)} notebooks, {os.cpu_count()} processors")
+        executed = steps.profile.build_dir / "executed"
+
+        def report() -> tuple[float, float, float]:
+            began = time.perf_counter()
+            subprocess.run(
+                [sys.executable, "-m", "crm_analysis", "run", "--profile", PROFILE, *_branches(quick)],
+                check=True, stdout=subprocess.DEVNULL,
+            )  # fmt: skip
+            matrix = time.perf_counter() - began
+            subprocess.run(
+                [sys.executable, "-m", "crm_analysis", "report", "--profile", PROFILE, *_branches(quick)],
+                check=True, stdout=subprocess.DEVNULL,
+            )  # fmt: skip
+            whole = time.perf_counter() - began
+            began = time.perf_counter()
+            subprocess.run(
+                [sys.executable, "-m", "crm_analysis", "report", "--profile", PROFILE, *_branches(quick)],
+                check=True, stdout=subprocess.DEVNULL,
+            )  # fmt: skip
+            return matrix, whole - matrix, time.perf_counter() - began
+
+        matrix, build, again = report()
+        shutil.rmtree(executed)
+        target = Path(folder) / "loop"
+        target.mkdir()
+        began = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-c", LOOP, str(target), *cells], check=True, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        loop = time.perf_counter() - began
+        del os.environ["CRM_ANALYSIS_BUILD"]
+    print(f"matrix {matrix:.1f} s, papermill loop {loop:.1f} s, build {build:.1f} s")
+    first = matrix + build
+    yield Comparison("demo book, matrix and build", first, "papermill loop and build", loop + build, at_most=0.6)
+    yield Comparison("demo book, nothing changed", again, "the first run", first, at_most=0.05)
+
+
+def _branches(quick: bool) -> list[str]:
+    return ["--branch", "all", "--branch", "seoul"] if quick else []
