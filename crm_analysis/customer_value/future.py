@@ -245,6 +245,7 @@ def _regular(
     factor = standing_now.map(ratios).fillna(known[0] if known else 1.0).to_numpy(float)
     further = paid["one_off"].reindex(running["customer_id"]).fillna(0.0).to_numpy(float)
     goes_on = min(ratios.get("up to date", 1.0), 1.0) if known else 1.0
+    variance += float((rate * goes_on * further) @ (rate * further))  # further payments come or do not
     frame = pd.DataFrame(
         {
             "customer_id": running["customer_id"].to_numpy(),
@@ -349,9 +350,11 @@ def _by_model(histories: Histories, fit: BgNbdFit, spend: GammaGammaFit, margin:
             "expected_purchases": purchases,
         }
     )
+    # Chance: a Poisson number of purchases whose worth varies within a customer with 1 / p as its squared coefficient.
+    chance = float(purchases @ worth**2) * (1 + 1 / spend.values[0])
     by_fit = fit.delta(lambda each: float(each.expected_purchases(histories, horizon_days=days) @ worth))
     by_spend = spend.delta(lambda each: float(purchases @ each.expected_value(histories)))
-    return frame, margin**2 * (by_fit.standard_error**2 + by_spend.standard_error**2)
+    return frame, margin**2 * (by_fit.standard_error**2 + by_spend.standard_error**2 + chance)
 
 
 def _relative_error(check: Holdout | None, spend_mean: float) -> float:

@@ -112,7 +112,7 @@ class Scope:
 
 def gifts(*rows: tuple[str, str, str]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["customer_id", "branch", "occurred_at"])
-    return frame.assign(occurred_at=pd.to_datetime(frame["occurred_at"]), amount=10.0, kind="gift", commitment_id=None)
+    return frame.assign(occurred_at=pd.to_datetime(frame["occurred_at"]), amount=10.0, kind="gift")
 
 
 def test_a_branch_without_data_loses_nobody():

@@ -1,0 +1,304 @@
+"""Frames for charts, tables of finished text, and the lists of customers behind findings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from crm_analysis import customers, language, style
+from crm_analysis.customer_value import future, scores
+from crm_analysis.customer_value.assessment import CustomerValue
+from crm_analysis.customer_value.wording import (
+    rule_name,
+    segment_name,
+    segment_treatment,
+    standing_name,
+    status_name,
+    words,
+)
+from crm_analysis.language import _
+
+TOPS = (0.01, 0.05, 0.10, 0.20, 0.50)
+
+
+def who(state: CustomerValue) -> str:
+    """The organisation's word for customers, as a table head."""
+    word = words(state.scope.profile).customers
+    return word[:1].upper() + word[1:]
+
+
+def _money(state: CustomerValue, amount: float) -> str:
+    return style.money(amount, state.scope.profile.currency)
+
+
+def amount_of(state: CustomerValue, amounts: pd.Series) -> str:
+    """The sum of customers' amounts, withheld where too few customers make it up or one holds most of it."""
+    privacy = state.scope.profile.privacy
+    amounts = amounts[amounts != 0]
+    total = float(amounts.sum())
+    if not len(amounts):
+        return _money(state, 0.0)
+    if len(amounts) < privacy.min_cell or float(amounts.abs().max()) > privacy.dominance_share * float(
+        amounts.abs().sum()
+    ):
+        return _("withheld")
+    return _money(state, total)
+
+
+def counts(state: CustomerValue, sizes: pd.Series) -> pd.Series:
+    """Counts as text: small ones suppressed, and the next smallest with them where one alone could be worked out."""
+    smallest = state.scope.profile.privacy.min_cell
+    hidden = (sizes > 0) & (sizes < smallest)
+    if hidden.sum() == 1 and (rest := sizes[~hidden & (sizes > 0)]).size:
+        hidden[rest.idxmin()] = True
+    text = sizes.map(style.number).astype(object)
+    text[hidden] = [f"< {smallest}" if sizes[key] < smallest else _("withheld") for key in sizes.index[hidden]]
+    return text
+
+
+def curve(state: CustomerValue) -> pd.DataFrame:
+    """The cumulative profit curve."""
+    return state.concentration.curve
+
+
+def curve_table(state: CustomerValue) -> pd.DataFrame:
+    """What the best customers bring."""
+    profit = np.sort(state.profits.customers["profit"].to_numpy(float))[::-1]
+    rows = []
+    for top in TOPS:
+        size = int(np.ceil(top * len(profit)))
+        if size < state.scope.profile.privacy.min_cell:
+            continue
+        share = profit[:size].sum() / profit.sum() if profit.sum() > 0 else np.nan
+        rows.append((style.percent(top, 0), style.number(size), style.percent(share)))
+    concentration = state.concentration
+    if concentration.n:
+        above = concentration.n - round(concentration.below_cost.share * concentration.n)
+        rows.append((_("all who pay for themselves"), style.number(above), style.percent(concentration.peak)))
+        rows.append((_("everybody"), style.number(concentration.n), style.percent(1.0 if profit.sum() > 0 else None)))
+    return pd.DataFrame(rows, columns=[_("Best customers"), who(state), _("Share of profit")])
+
+
+def _segments(state: CustomerValue) -> pd.DataFrame:
+    """customers, margin (of the last twelve months) by segment, in the order of the segments."""
+    margin = state.profits.customers.set_index("customer_id")["margin"]
+    scored = state.scores.assign(margin=state.scores["customer_id"].map(margin).fillna(0.0))
+    order = [name for name, _test in scores.SEGMENTS]
+    return scored.groupby("segment")["margin"].agg(["size", "sum"]).reindex(order).dropna()
+
+
+def segments(state: CustomerValue) -> pd.DataFrame:
+    """Share of customers and of margin by segment, for the chart; segments too small to show are left out."""
+    frame = _segments(state)
+    frame = frame[frame["size"] >= state.scope.profile.privacy.min_cell]
+    if frame.empty:
+        return pd.DataFrame(columns=["segment", "measure", "share"])
+    shares = {words(state.scope.profile).customers: frame["size"] / frame["size"].sum()}
+    if frame["sum"].sum() > 0:
+        shares[_("margin of the last twelve months")] = frame["sum"] / frame["sum"].sum()
+    return pd.concat(
+        [
+            pd.DataFrame({"segment": [segment_name(key) for key in frame.index], "measure": name, "share": list(share)})
+            for name, share in shares.items()
+        ],
+        ignore_index=True,
+    )
+
+
+def segment_table(state: CustomerValue) -> pd.DataFrame:
+    """Segments: customers, share, margin, margin per head, what to do."""
+    frame = _segments(state)
+    margin = state.profits.customers.set_index("customer_id")["margin"]
+    scored = state.scores.assign(margin=state.scores["customer_id"].map(margin).fillna(0.0))
+    amounts = {key: amount_of(state, group) for key, group in scored.groupby("segment")["margin"]}
+    shown = counts(state, frame["size"].astype(int))
+    hidden = shown.map(lambda text: not text[0].isdigit())
+    share = (frame["size"] / frame["size"].sum()).map(style.percent).where(~hidden, style.DASH)
+    return pd.DataFrame(
+        {
+            _("Segment"): [segment_name(key) for key in frame.index],
+            who(state): shown.to_list(),
+            _("Share"): share.to_list(),
+            _("Margin, 12 months"): [style.DASH if hidden[key] else amounts[key] for key in frame.index],
+            _("What to do"): [segment_treatment(key) for key in frame.index],
+        }
+    )
+
+
+def cut_table(state: CustomerValue) -> pd.DataFrame:
+    """The cut points of the scores."""
+    cuts = state.cuts
+    rows = [
+        (_("Days since the last purchase (5 is the fewest)"), *map(style.number, cuts.recency_days)),
+        (_("Number of purchases"), *map(style.number, cuts.frequency)),
+        (_("Money after refunds"), *(_money(state, value) for value in cuts.monetary)),
+    ]
+    return pd.DataFrame(rows, columns=[_("Score"), "1 | 2", "2 | 3", "3 | 4", "4 | 5"])
+
+
+def status_table(state: CustomerValue) -> pd.DataFrame:
+    """Customers by status."""
+    sizes = state.status["status"].value_counts().reindex(customers.STATUSES).fillna(0).astype(int)
+    shown = counts(state, sizes)
+    share = (sizes / max(sizes.sum(), 1)).map(style.percent)
+    hidden = shown.map(lambda text: not text[0].isdigit())
+    return pd.DataFrame(
+        {
+            _("Status"): [status_name(key) for key in sizes.index],
+            who(state): shown.to_list(),
+            _("Share"): share.where(~hidden, style.DASH).to_list(),
+        }
+    )
+
+
+def branch_table(state: CustomerValue) -> pd.DataFrame:
+    """Retention by branch, only where there are several."""
+    frame = state.branches[state.branches["n"] >= state.scope.profile.privacy.min_cell]
+    if len(frame) < 2:
+        return pd.DataFrame()
+    frame = frame.sort_values("share", ascending=False)
+    name = state.scope.profile.branch_name
+    return pd.DataFrame(
+        {
+            _("Branch"): [style.plain(name(branch, language.active())) for branch in frame["branch"]],
+            _("Active a year ago"): frame["n"].map(style.number),
+            _("Kept"): frame["share"].map(style.percent),
+            _("95 % interval"): [
+                style.interval(low, high, "share") for low, high in zip(frame["low"], frame["high"], strict=True)
+            ],
+            _("Against the others, points"): frame["difference"].map(style.points),
+            _("p (Holm)"): frame["p"].map(style.p_value),
+        }
+    )
+
+
+def money_table(state: CustomerValue) -> pd.DataFrame:
+    """From money paid to profit, over the last twelve months."""
+    frame = state.profits.customers
+    rows = [
+        (_("Paid under commitments"), frame["regular"]),
+        (_("Paid otherwise"), frame["one_off"]),
+        (_("of both, restricted to a purpose"), frame["restricted"]),
+        (_("Refunds"), -frame["refunds"]),
+        (_("Margin after refunds"), frame["margin"]),
+        (_("Cost of contacts"), -frame["contact_cost"]),
+        (_("Cost to serve"), -frame["serve_cost"]),
+        (_("Profit"), frame["profit"]),
+    ]
+    return pd.DataFrame(
+        [(name, amount_of(state, amounts)) for name, amounts in rows], columns=[_("Item"), _("Last twelve months")]
+    )
+
+
+def classes(state: CustomerValue) -> pd.DataFrame:
+    """The holdout by number of repeat purchases, long, for the chart."""
+    check = state.outlook.holdout
+    columns = ["repeat_purchases", "way", "mean", "error"]
+    if check is None:
+        return pd.DataFrame(columns=columns)
+    wide = future.by_class(check)
+    wide = wide[wide["n"] >= state.scope.profile.privacy.min_cell]
+    parts = [wide.assign(way=_("What took place"), mean=wide["actual"])[columns]]
+    parts += [wide.assign(way=rule_name(rule.key), mean=wide[rule.key], error=np.nan)[columns] for rule in check.rules]
+    return pd.concat(parts, ignore_index=True)
+
+
+def class_table(state: CustomerValue) -> pd.DataFrame:
+    """The holdout by number of repeat purchases, as text."""
+    check = state.outlook.holdout
+    if check is None:
+        return pd.DataFrame()
+    wide = future.by_class(check)
+    wide = wide[wide["n"] >= state.scope.profile.privacy.min_cell]
+    table = pd.DataFrame(
+        {
+            _("Repeat purchases before"): wide["repeat_purchases"],
+            who(state): wide["n"].map(style.number),
+            _("What took place"): wide["actual"].map(lambda value: style.number(value, 2)),
+        }
+    )
+    for rule in check.rules:
+        table[rule_name(rule.key)] = wide[rule.key].map(lambda value: style.number(value, 2))
+    return table
+
+
+def rule_table(state: CustomerValue) -> pd.DataFrame:
+    """How well each way foresaw the holdout."""
+    check = state.outlook.holdout
+    if check is None:
+        return pd.DataFrame()
+    rows = [
+        (
+            rule_name(rule.key),
+            style.number(rule.total),
+            style.percent(rule.total / check.actual - 1 if check.actual else None),
+            style.number(rule.mean_absolute_error, 2),
+            style.number(rule.root_mean_squared_error, 2),
+            style.number(rule.rank_correlation, 2),
+        )
+        for rule in check.rules
+    ]
+    rows.append((_("What took place"), style.number(check.actual), *(style.DASH,) * 4))
+    names = (_("Way"), _("Purchases"), _("Off by"), _("Mean absolute error"), _("Root mean squared error"))
+    return pd.DataFrame(rows, columns=[*names, _("Rank correlation")])
+
+
+def outlook_table(state: CustomerValue) -> pd.DataFrame:
+    """What the next twelve months consist of."""
+    outlook = state.outlook
+    rows = [
+        (part, style.number(int((expected > 0).sum())), amount_of(state, expected))
+        for part, expected in (
+            (_("Running commitments"), outlook.customers.loc[outlook.customers["part"] == "regular", "expected_value"]),
+            (_("Everybody else"), outlook.customers.loc[outlook.customers["part"] == "one_off", "expected_value"]),
+        )
+    ]
+    return pd.DataFrame(rows, columns=[_("From"), who(state), _("Expected margin, next 12 months")])
+
+
+def yield_table(state: CustomerValue) -> pd.DataFrame:
+    """Collected per promised over the last twelve months, by how the commitment stood before them."""
+    rows = [
+        (
+            standing_name(each.standing),
+            style.number(each.n),
+            style.percent(each.ratio),
+            style.interval(each.ratio - 1.96 * each.standard_error, each.ratio + 1.96 * each.standard_error, "share"),
+        )
+        for each in state.outlook.yields
+        if each.n >= state.scope.profile.privacy.min_cell
+    ]
+    return pd.DataFrame(
+        rows, columns=[_("Commitment a year ago"), who(state), _("Collected of promised"), _("95 % interval")]
+    )
+
+
+def parameter_table(state: CustomerValue) -> pd.DataFrame:
+    """Parameters of the fitted models."""
+    frame = future.parameters((state.outlook.fit, state.outlook.spend))
+    return pd.DataFrame(
+        {
+            _("Model"): frame["model"],
+            _("Parameter"): frame["parameter"],
+            _("Estimate"): frame["value"].map(lambda value: f"{value:.4g}"),
+            _("Standard error"): frame["standard_error"].map(
+                lambda value: style.DASH if value != value else f"{value:.2g}"
+            ),
+        }
+    )
+
+
+def lists(state: CustomerValue) -> dict[str, pd.DataFrame]:
+    """The customers behind the findings, for export only."""
+    frame = state.profits.customers
+    columns = ["customer_id", "branch", "margin", "contact_cost", "serve_cost", "profit"]
+    size = int(np.ceil(0.10 * len(frame)))
+    expected = state.outlook.customers.groupby("customer_id")["expected_value"].sum()
+    best = frame.nlargest(size, "profit")[["customer_id", "branch", "margin", "profit"]]
+    return {
+        "below_cost": frame.loc[frame["profit"] < 0, columns].sort_values("profit", ignore_index=True),
+        "slipping_away": state.slipping.customers,
+        "most_valuable": best.assign(
+            expected_value=best["customer_id"].map(expected).fillna(0.0).to_numpy()
+        ).reset_index(drop=True),
+    }

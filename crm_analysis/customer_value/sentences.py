@@ -1,0 +1,670 @@
+"""From the chapter's results to what its page claims."""
+
+from __future__ import annotations
+
+import math
+
+import ibis
+import numpy as np
+import pandas as pd
+
+from crm_analysis import customers, language, style
+from crm_analysis.customer_value.assessment import MIN_GROUP, CustomerValue
+from crm_analysis.customer_value.wording import words
+from crm_analysis.estimators.proportions import Proportion
+from crm_analysis.findings import Action, Change, Claims, Finding
+from crm_analysis.language import _
+
+CONCENTRATED = 0.05  # share of profit taken away that makes customers below cost the first thing to say
+MANY_BELOW = 0.10
+FEW_BELOW = 0.02
+ALPHA = 0.05
+CORRELATED = 0.1
+
+
+def claims(state: CustomerValue) -> Claims:
+    """Verdict, findings, actions and unknowns for a branch and period."""
+    if not len(state.status):
+        text = _("There are no {customers} to value in this branch and period.")
+        return Claims(verdict=text.format(customers=words(state.scope.profile).customers))
+    found = [_retention(state), _below_cost(state), _next_year(state), _slipping(state), _concentration(state)]
+    findings = tuple(finding for finding in found if finding is not None)
+    return Claims(
+        verdict=_verdict(state),
+        findings=findings,
+        actions=tuple(action for action in _actions(state) if action is not None),
+        unknowns=tuple(_unknowns(state)),
+        measures=tuple(_measures(state)),
+    )
+
+
+def _say(state: CustomerValue, template: str, **values: object) -> str:
+    said = words(state.scope.profile)
+    return template.format(
+        **{
+            "customer": said.customer,
+            "customers": said.customers,
+            "order": said.order,
+            "orders": said.orders,
+            "period": state.previous_label,
+        }
+        | values
+    )
+
+
+def _money(state: CustomerValue, amount: float) -> str:
+    return style.money(amount, state.scope.profile.currency)
+
+
+def _direction(state: CustomerValue) -> str:
+    """up, down, noise, or alone where there is no earlier period."""
+    change = state.retention_change
+    if change is None or math.isnan(change.p):
+        return "alone"
+    if change.p >= ALPHA:
+        return "noise"
+    return "up" if change.difference > 0 else "down"
+
+
+def _change(change: customers.ShareChange | None) -> Change | None:
+    if change is None:
+        return None
+    p = None if math.isnan(change.p) else change.p
+    return Change(previous=change.previous, difference=change.difference, low=change.low, high=change.high, p=p)
+
+
+def _verdict(state: CustomerValue) -> str:
+    parts = [_verdict_on_staying(state), _verdict_on_profit(state), _verdict_on_future(state)]
+    return " ".join(part for part in parts if part)
+
+
+def _verdict_on_staying(state: CustomerValue) -> str:
+    share = style.percent(state.kept.share)
+    if state.outlook.why == "one_time":
+        return _say(
+            state,
+            _("**{share} of {customers} bought once and never again**: who comes next decides, not who stays."),
+            share=style.percent(state.outlook.one_time_share, 0),
+        )
+    if not state.retention.n:
+        return _say(state, _("The data do not reach back far enough to say how many {customers} stay."))
+    if state.silent_since is not None:
+        return _say(
+            state,
+            _(
+                "**Nothing has been reported since {day}.** Up to then {share} of the {customers} of a year before had "
+                "stayed; nobody is counted as lost since."
+            ),
+            day=style.day(state.silent_since),
+            share=share,
+        )
+    change = state.retention_change
+    points = style.points(change.difference, sign=False) if change else ""
+    template = {
+        "up": _(
+            "**We keep more {customers}: {share} of those of a year ago are still here**, {points} points more than in "
+            "{period}."
+        ),
+        "down": _(
+            "**We lose {customers} faster: only {share} of those of a year ago are still here**, {points} points fewer "
+            "than in {period}."
+        ),
+        "noise": _("{share} of the {customers} of a year ago are still here: no change beyond noise since {period}."),
+        "alone": _(
+            "{share} of the {customers} of a year ago are still here; there is nothing earlier to compare with."
+        ),
+    }[_direction(state)]
+    return _say(state, template, share=share, points=points)
+
+
+def _verdict_on_profit(state: CustomerValue) -> str:
+    shape = state.concentration
+    if not state.profits.costs_known:
+        template = _(
+            "The best tenth brings {top} of the margin; what it costs to serve {customers} is not in the data."
+        )
+    elif shape.total <= 0:
+        template = _("**Over the last twelve months {customers} cost more than they brought: {loss}.**")
+    elif shape.taken >= CONCENTRATED:
+        template = _("**{below} of {customers} cost more than they bring and take away {taken} of the profit.**")
+    elif shape.below_cost.share >= MANY_BELOW:
+        template = _(
+            "{below} of {customers} cost more than they bring, but that takes away only {taken} of the profit: **the "
+            "money is at the top, where a tenth brings {top}**."
+        )
+    elif shape.below_cost.share >= FEW_BELOW:
+        template = _("Few {customers} cost more than they bring ({below}); the best tenth brings {top} of the profit.")
+    else:
+        template = _(
+            "Hardly any of the {customers} costs more than they bring; the best tenth brings {top} of the profit."
+        )
+    return _say(
+        state,
+        template,
+        below=style.percent(shape.below_cost.share),
+        taken=style.percent(shape.taken),
+        top=style.percent(shape.top_share, 0),
+        loss=_money(state, shape.total),
+    )
+
+
+def _verdict_on_future(state: CustomerValue) -> str:
+    outlook = state.outlook
+    if outlook.value <= 0:
+        return ""
+    template = {
+        "": _(
+            "Today's {customers} should bring {value} over the next twelve months; the forecast beats rules of thumb."
+        ),
+        "lost": _(
+            "Today's {customers} should bring {value} over the next twelve months; the model of {orders} does not "
+            "beat a rule of thumb here, so the rule is used."
+        ),
+        "few": _(
+            "Today's {customers} should bring {value} over the next twelve months; too few come back to fit a model "
+            "of {orders}."
+        ),
+        "one_time": _(
+            "Today's {customers} should bring {value} over the next twelve months; models of repeat {orders} add "
+            "nothing here."
+        ),
+        "young": _(
+            "Today's {customers} should bring some {value} over the next twelve months, a first guess: the history "
+            "is too short to check it."
+        ),
+        "diagnosis": _(
+            "Today's {customers} should bring {value} over the next twelve months, by a rule of thumb: the model of "
+            "{orders} could not be fitted reliably."
+        ),
+    }[outlook.why]
+    return _say(state, template, value=_money(state, outlook.value))
+
+
+def _retention(state: CustomerValue) -> Finding | None:
+    if not state.retention.n:
+        return None
+    change = state.retention_change
+    template = {
+        "up": _("**{share} of the {customers} active a year earlier stayed**, {points} points more than in {period}."),
+        "down": _(
+            "**{share} of the {customers} active a year earlier stayed**, {points} points fewer than in {period}."
+        ),
+        "noise": _(
+            "**{share} of the {customers} active a year earlier stayed**, {points} points from {period}: within noise."
+        ),
+        "alone": _("**{share} of the {customers} active a year earlier stayed.**"),
+    }[_direction(state)]
+    direction = _direction(state)
+    signed = change is not None and direction == "noise"
+    sentence = _say(
+        state,
+        template,
+        share=style.percent(state.kept.share),
+        points=style.points(change.difference, sign=signed) if change else "",
+    )
+    why = _why_gone(state)
+    return Finding(
+        key="customer_value.retention",
+        sentence=f"{sentence} {why}".strip(),
+        value=state.kept.share,
+        low=state.kept.low,
+        high=state.kept.high,
+        unit="share",
+        basis=_("Wilson 95 %"),
+        n=state.retention.n,
+        stake=_stake_of_staying(state),
+        tone={"up": "good", "down": "bad"}.get(direction, "neutral"),
+        label=_("12-month retention"),
+        compare=True,
+        change=_change(change),
+        definition=_say(
+            state,
+            _(
+                "Of the {customers} who were neither dormant nor lost twelve months before the last covered day of "
+                "their branch, the share who are neither on that day. With a commitment, dormant means six months of "
+                "unpaid dues; without one, silent for longer than the own rhythm and the profile's limit."
+            ),
+        ),
+        filters=(_("accepted transactions of known customers, up to the last covered day of the branch"),),
+        query=_summary_query(state),
+    )
+
+
+def _why_gone(state: CustomerValue) -> str:
+    """How those who left did so, where regular commitments tell it apart."""
+    base = state.retention.customers
+    gone = base[~base["kept"]]
+    held = gone[gone["committed"]]
+    smallest = state.scope.profile.privacy.min_cell
+    if len(held) < max(MIN_GROUP, smallest):
+        return ""
+    now = state.status.set_index("customer_id").reindex(held["customer_id"])
+    unpaid = int((now["status"] == "dormant").sum())
+    if min(unpaid, len(held) - unpaid) < smallest:
+        return ""
+    return _say(
+        state,
+        _(
+            "Of those who left, {held} held a regular commitment: {cancelled} of them ended it, **{unpaid} simply "
+            "stopped being paid** and can still be repaired."
+        ),
+        held=style.percent(len(held) / len(gone), 0),
+        cancelled=style.number(len(held) - unpaid),
+        unpaid=style.number(unpaid),
+    )
+
+
+def _stake_of_staying(state: CustomerValue) -> float:
+    """A year's margin of one point of retention... of all who left, at the mean margin of those here."""
+    mean = state.outlook.value / max(state.n, 1)
+    return float(max(state.retention.n - state.retention.kept, 0) * mean)
+
+
+def _summary_query(state: CustomerValue) -> str:
+    summary = customers.summarize(
+        state.scope.table("transactions"), as_of=state.scope.as_of, coverage=state.scope.coverage
+    )
+    return str(ibis.to_sql(summary))
+
+
+def _saving(state: CustomerValue) -> tuple[float, float, int]:
+    """What contacting customers below cost is spent in vain, with its standard error, and how many they are."""
+    frame = state.profits.customers
+    below = frame[frame["profit"] < 0]
+    vain = np.minimum(below["contact_cost"], -below["profit"])
+    return float(vain.sum()), float(math.sqrt((vain**2).sum())), len(below)
+
+
+def _below_cost(state: CustomerValue) -> Finding | None:
+    shape = state.concentration
+    if not state.profits.costs_known or not shape.n:
+        return None
+    saving, _error, _n = _saving(state)
+    if shape.total <= 0:
+        template = _(
+            "**{below} of {customers} cost more than they bring**, and all together they do: {loss} in a year."
+        )
+    elif shape.taken >= CONCENTRATED:
+        template = _(
+            "**{below} of {customers} cost more than they bring** and take away {taken} of the profit (the curve "
+            "peaks at {peak}). Contacting them costs {saving} a year that does not come back: use the cheapest channel."
+        )
+    elif saving > 0:
+        template = _(
+            "**{below} of {customers} cost more than they bring**, though it takes away only {taken} of the profit. "
+            "Contacting them costs {saving} a year that does not come back: use the cheapest channel, and do not "
+            "expect more than that."
+        )
+    else:
+        template = _("**{below} of {customers} cost more than they bring**; it takes away {taken} of the profit.")
+    change = state.below_cost_change
+    bad = shape.total <= 0 or shape.taken >= CONCENTRATED
+    return Finding(
+        key="customer_value.below_cost_share",
+        sentence=_say(
+            state,
+            template,
+            below=style.percent(shape.below_cost.share),
+            taken=style.percent(shape.taken),
+            peak=style.percent(shape.peak, 0),
+            saving=_money(state, saving),
+            loss=_money(state, shape.total),
+        ),
+        value=shape.below_cost.share,
+        low=shape.below_cost.low,
+        high=shape.below_cost.high,
+        unit="share",
+        basis=_("Wilson 95 %"),
+        n=shape.n,
+        stake=saving,
+        tone="bad" if bad else "neutral",
+        label=_("Below cost"),
+        compare=True,
+        change=_change(change),
+        definition=_say(
+            state,
+            _(
+                "{customers}: those who bought, were contacted at a cost or were not lost in the twelve months. "
+                "Profit is margin after refunds, less the cost of contacts and the cost to serve as the method page "
+                "allocates it; below cost is a profit under zero."
+            ),
+        ),
+        filters=(_("transactions and contacts of the twelve months up to the last covered day of the branch"),),
+        query=_summary_query(state),
+    )
+
+
+def _next_year(state: CustomerValue) -> Finding | None:
+    outlook = state.outlook
+    if outlook.value <= 0:
+        return None
+    sentence = (
+        _say(
+            state,
+            _(
+                "**Today's {customers} should bring {value} of margin over the next twelve months**, {regular} of it "
+                "from running commitments."
+            ),
+            value=_money(state, outlook.value),
+            regular=style.percent(outlook.regular / outlook.value, 0),
+        )
+        if outlook.regular > 0
+        else _say(
+            state,
+            _("**Today's {customers} should bring {value} of margin over the next twelve months.**"),
+            value=_money(state, outlook.value),
+        )
+    )
+    return Finding(
+        key="customer_value.value_next_12m",
+        sentence=f"{sentence} {_how_sure(state)}".strip(),
+        value=outlook.value,
+        low=outlook.low,
+        high=outlook.high,
+        unit="money",
+        basis=_basis_of_outlook(state),
+        n=len(outlook.customers),
+        stake=0.0,
+        tone="good" if outlook.why == "" and outlook.way == "model" else "wait",
+        label=_("Value, next 12 months"),
+        compare=True,
+        definition=_say(
+            state,
+            _(
+                "Margin expected from {customers} known today, not discounted, without new ones. Commitments: the "
+                "amount promised times what was collected per promise over the last year. Others: expected {orders} "
+                "times expected worth."
+            ),
+        ),
+        filters=(_("customers with an order or a commitment up to the last covered day of the branch"),),
+        query=_summary_query(state),
+    )
+
+
+def _basis_of_outlook(state: CustomerValue) -> str:
+    if state.outlook.way == "model":
+        return _("95 %: parameters (delta method), chance, and the error in the holdout")
+    if state.outlook.way == "class":
+        return _("95 %, spread between customers of last year")
+    return _("not checked: no interval")
+
+
+def _how_sure(state: CustomerValue) -> str:
+    outlook = state.outlook
+    check = outlook.holdout
+    model = check.rule("model") if check else None
+    if outlook.why == "one_time":
+        return _say(
+            state,
+            _(
+                "Only {n} of them ever came back, so a model of repeat {orders} has nothing to work with: spend on the "
+                "second {order}, not on forecasts."
+            ),
+            n=style.number(outlook.repeat_customers),
+        )
+    if outlook.why == "few":
+        return _say(
+            state,
+            _(
+                "{n} came back at least once, fewer than the {needed} a model needs here: see the fit for all "
+                "branches. The figure is what similar {customers} brought last year."
+            ),
+            n=style.number(outlook.repeat_customers),
+            needed=style.number(outlook.min_repeat_customers),
+        )
+    if check is None or model is None:
+        return _("The history is too short to hold any of it out: treat this as a first guess.")
+    best = min((rule for rule in check.rules if rule.key != "model"), key=lambda rule: rule.root_mean_squared_error)
+    template = (
+        _(
+            "Tried on the last {months} months, the model foresaw {model} {orders} and {actual} took place; its "
+            "error per {customer} is {error}, that of the best rule of thumb {other}: **the model beats it**, plan "
+            "with it."
+        )
+        if check.model_wins
+        else _(
+            "Tried on the last {months} months, the model foresaw {model} {orders} and {actual} took place; its error "
+            "per {customer} is {error}, that of the best rule of thumb {other}: **the model does not beat it**, so "
+            "last year's experience is used instead."
+        )
+    )
+    return _say(
+        state,
+        template,
+        months=check.months,
+        model=style.number(model.total),
+        actual=style.number(check.actual),
+        error=style.number(model.root_mean_squared_error, 2),
+        other=style.number(best.root_mean_squared_error, 2),
+    )
+
+
+def _slipping(state: CustomerValue) -> Finding | None:
+    late = state.slipping
+    smallest = state.scope.profile.privacy.min_cell
+    if len(late.customers) < smallest or _dominated(state, late.customers["worth"]):
+        return None
+    known = not math.isnan(late.lost_margin)
+    template = (
+        _(
+            "**{n} {customers} of high value are overdue**, worth {worth} a year. Of those overdue a year ago only "
+            "{recovers} stayed, against {stays} of the others: contact them this month."
+        )
+        if known
+        else _("**{n} {customers} of high value are overdue**, worth {worth} a year: contact them this month.")
+    )
+    return Finding(
+        key="customer_value.slipping_away",
+        sentence=_say(
+            state,
+            template,
+            n=style.number(len(late.customers)),
+            worth=_money(state, late.worth),
+            recovers=style.percent(late.recovers.share, 0),
+            stays=style.percent(late.stays.share, 0),
+        ),
+        value=float(len(late.customers)),
+        unit="count",
+        basis=_("counted; the difference to the others is an association"),
+        n=state.n,
+        stake=late.lost_margin if known else late.worth,
+        tone="bad",
+        label=_("High value and overdue"),
+        definition=_say(
+            state,
+            _(
+                "{customers} among the best fifth by margin of the last twelve months (or by the amount promised, "
+                "where that is more) whose next {order} is overdue by their own rhythm or whose dues are unpaid."
+            ),
+        ),
+        query=_summary_query(state),
+    )
+
+
+def _dominated(state: CustomerValue, amounts: pd.Series) -> bool:
+    total = float(amounts.abs().sum())
+    return total > 0 and float(amounts.abs().max()) > state.scope.profile.privacy.dominance_share * total
+
+
+def _concentration(state: CustomerValue) -> Finding | None:
+    shape = state.concentration
+    if style.undefined(shape.top_share) or shape.n < 10 * state.scope.profile.privacy.min_cell:
+        return None
+    worth = shape.top_share * shape.total
+    return Finding(
+        key="customer_value.top_tenth_share",
+        sentence=_say(
+            state,
+            _(
+                "**The best tenth of {customers} brings {top} of the profit.** Losing one in ten of them would cost "
+                "about {loss} a year: give each of the {n} a person who knows them."
+            ),
+            top=style.percent(shape.top_share, 0),
+            loss=_money(state, worth / 10),
+            n=style.number(math.ceil(shape.n / 10)),
+        ),
+        value=shape.top_share,
+        low=shape.top_low,
+        high=shape.top_high,
+        unit="share",
+        basis=_("bootstrap 95 %"),
+        n=shape.n,
+        stake=worth / 10,
+        label=_("Profit from the best tenth"),
+        definition=_say(
+            state,
+            _("Share of the profit of the last twelve months that the most profitable tenth of {customers} brought."),
+        ),
+        query=_summary_query(state),
+    )
+
+
+def _actions(state: CustomerValue) -> list[Action | None]:
+    return [_repair(state), _call(state), _cheaper(state)]
+
+
+def _owner(state: CustomerValue, programme: str) -> str:
+    profile = state.scope.profile
+    return profile.owner(programme, language.active()) or profile.owner("customer_value", language.active())
+
+
+def _at_most(state: CustomerValue, worth: float, late: Proportion, others: Proportion) -> float | None:
+    """What would be kept a year if those overdue stayed as often as the others; None where that is unknown."""
+    if min(late.n, others.n) < MIN_GROUP or worth <= 0:
+        return None
+    return worth * max(others.share - late.share, 0.0)
+
+
+def _repair(state: CustomerValue) -> Action | None:
+    """Overdue commitments: repair the payment."""
+    late = state.status[state.status["committed"] & (state.status["status"] == "overdue")]
+    if len(late) < state.scope.profile.privacy.min_cell or _dominated(state, late["amount_a_year"]):
+        return None
+    ratios = {each.standing: each for each in state.outlook.yields if each.n >= MIN_GROUP}
+    gap = ratios["up to date"].ratio - ratios["overdue"].ratio if {"up to date", "overdue"} <= ratios.keys() else None
+    most = float(late["amount_a_year"].sum()) * gap if gap is not None and gap > 0 else None
+    return Action(
+        key="customer_value.repair",
+        text=_say(state, _("Repair the failed payments of {n} {customers} within a week"), n=style.number(len(late))),
+        owner=_owner(state, "retention"),
+        value=most / 2 if most is not None else None,
+        low=0.0 if most is not None else None,
+        high=most,
+        resting_on=_("middle between nothing and collecting as from the others; not tested: hold out half first"),
+    )
+
+
+def _call(state: CustomerValue) -> Action | None:
+    """Overdue without a commitment, of high value: a personal contact."""
+    late = state.slipping.customers
+    late = late[~late["committed"]]
+    if len(late) < state.scope.profile.privacy.min_cell or _dominated(state, late["worth"]):
+        return None
+    most = _at_most(state, float(late["worth"].sum()), state.slipping.recovers, state.slipping.stays)
+    return Action(
+        key="customer_value.call",
+        text=_say(state, _("Call the {n} {customers} of high value who are overdue"), n=style.number(len(late))),
+        owner=_owner(state, "vip"),
+        value=most / 2 if most is not None else None,
+        low=0.0 if most is not None else None,
+        high=most,
+        resting_on=_("middle between nothing and staying as often as the others; not tested: hold out half first"),
+    )
+
+
+def _cheaper(state: CustomerValue) -> Action | None:
+    """Contact below-cost customers by the cheapest channel."""
+    saving, error, n = _saving(state)
+    if n < state.scope.profile.privacy.min_cell or saving <= 0:
+        return None
+    return Action(
+        key="customer_value.cheapest_channel",
+        text=_say(state, _("Reach the {n} {customers} below cost by the cheapest channel only"), n=style.number(n)),
+        owner=_owner(state, "customer_value"),
+        value=saving,
+        low=max(saving - 1.96 * error, 0.0),
+        high=saving + 1.96 * error,
+        resting_on=_("what contacting them cost last year; assumes that they give no less without it"),
+    )
+
+
+def _unknowns(state: CustomerValue) -> list[str]:
+    outlook = state.outlook
+    found = []
+    if not state.profits.costs_known:
+        found.append(
+            _say(
+                state,
+                _(
+                    "What it costs to contact and serve {customers}: profit is margin here. A cost on `contacts`, or "
+                    "`cost_to_serve` in the profile, would say it."
+                ),
+            )
+        )
+    spend = outlook.spend
+    if (
+        outlook.way == "model"
+        and spend is not None
+        and abs(spend.correlation) > CORRELATED
+        and spend.correlation_p < 0.01
+    ):
+        template = (
+            _(
+                "The spend model takes it that how often and how much are unrelated; here those who come more often "
+                "give more each time (rank correlation {r}), so their value is rather too low."
+            )
+            if spend.correlation > 0
+            else _(
+                "The spend model takes it that how often and how much are unrelated; here those who come more often "
+                "give less each time (rank correlation {r}), so their value is rather too high."
+            )
+        )
+        found.append(_say(state, template, r=style.number(spend.correlation, 2)))
+    if outlook.fit is not None and outlook.fit.notes:
+        found.append(
+            _("The purchase model is at the edge of what the data can tell; its parameters are on the annex page.")
+        )
+    if state.slipping.customers.shape[0] >= state.scope.profile.privacy.min_cell:
+        found.append(
+            _say(
+                state,
+                _(
+                    "Whether a call keeps {customers} who are overdue: nobody was held out. Hold out half of the "
+                    "list and the next edition will say."
+                ),
+            )
+        )
+    return found
+
+
+def _measures(state: CustomerValue) -> list[Finding]:
+    """Numbers for comparison and the front page that need no sentence."""
+    found = [
+        Finding(
+            key="customer_value.customers",
+            sentence="",
+            value=float(state.n),
+            unit="count",
+            basis=_("counted"),
+            n=len(state.status),
+            label=_say(state, _("Active {customers}")),
+            compare=True,
+            definition=_say(state, _("{customers} who are new, active, overdue or reactivated.")),
+            query=_summary_query(state),
+        )
+    ]
+    check = state.outlook.holdout
+    model = check.rule("model") if check else None
+    if check is not None and model is not None and check.actual > 0:
+        found.append(
+            Finding(
+                key="customer_value.holdout_bias",
+                sentence="",
+                value=model.total / check.actual - 1,
+                unit="points",
+                basis=_("holdout"),
+                n=check.n,
+                label=_("Forecast error in the holdout"),
+            )
+        )
+    return found

@@ -1,0 +1,71 @@
+"""Names of segments, statuses and rules as readers see them, and the organisation's own words."""
+
+from __future__ import annotations
+
+from crm_analysis import language
+from crm_analysis.language import _
+from crm_analysis.profile import Profile
+from crm_analysis.profile.settings import Words
+
+
+def words(profile: Profile) -> Words:
+    """What the organisation calls its customers and their orders, in the active language."""
+    return profile.vocabulary(language.active())
+
+
+def segment_name(key: str) -> str:
+    """The name of a segment."""
+    return {
+        "best": _("Best"),
+        "slipping": _("Once frequent, now slipping"),
+        "large": _("Large amounts"),
+        "loyal": _("Loyal"),
+        "newcomers": _("Newcomers"),
+        "growing": _("Growing"),
+        "cooling": _("Cooling"),
+        "large_gone": _("Large amounts, long silent"),
+        "sleeping": _("Sleeping"),
+        "gone": _("Gone"),
+    }[key]
+
+
+def segment_treatment(key: str) -> str:
+    """What to do with a segment."""
+    return {
+        "best": _("keep: a person who knows them"),
+        "slipping": _("win back before it is too late"),
+        "large": _("ask for a second and third time"),
+        "loyal": _("thank, then ask for a little more"),
+        "newcomers": _("welcome: two contacts in three months"),
+        "growing": _("invite to a regular commitment"),
+        "cooling": _("one reminder at low cost"),
+        "large_gone": _("a personal call, once"),
+        "sleeping": _("cheapest channel only"),
+        "gone": _("no cost"),
+    }[key]
+
+
+def status_name(key: str) -> str:
+    """The name of a status."""
+    return {
+        "new": _("New"),
+        "active": _("Active"),
+        "overdue": _("Overdue"),
+        "reactivated": _("Reactivated"),
+        "dormant": _("Dormant"),
+        "lost": _("Lost"),
+    }[key]
+
+
+def rule_name(key: str) -> str:
+    """The name of a way of foreseeing purchases."""
+    return {
+        "model": _("BG/NBD model"),
+        "mean_rate": _("Own mean rate so far"),
+        "last_period": _("Same as the last period"),
+    }[key]
+
+
+def standing_name(key: str) -> str:
+    """How a commitment stands."""
+    return {"up to date": _("up to date"), "overdue": _("overdue"), "dormant": _("dormant")}[key]
