@@ -26,7 +26,7 @@ def link_curve(study: Study, profile: Profile) -> dict[str, str]:
         "alt": _("Share that came back within {days} days by level of satisfaction: {levels}.").format(
             days=follow.window_days,
             levels=", ".join(
-                f"{style.plain(name)} {style.percent(rate, 0)}"
+                f"{style.plain(name)} {style.percent(rate)}"
                 for name, rate in zip(curve["name"], curve["rate"], strict=True)
             ),
         ),

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter
 from crm_analysis import style
 from crm_analysis.language import _
 
-_PERCENT = FuncFormatter(lambda value, _position: f"{value * 100:.0f}{style.SPACE}%")
+_PERCENT = FuncFormatter(lambda value, _position: f"{value * 100:.3g}{style.SPACE}%")
 
 
 def _wrapped(name: str, width: int = 14) -> str:
@@ -34,7 +34,12 @@ def link_curve(curve: pd.DataFrame, *, window_days: int, note: str = "") -> Figu
     axes.plot(at, curve["rate"], color=style.ACCENT, linewidth=1.2, marker="o", markersize=6)
     for x, high, rate in zip(at, curve["high"], curve["rate"], strict=True):
         axes.annotate(
-            style.percent(rate, 0), (x, high), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=9
+            style.percent(rate, 0 if rate >= 0.1 else 1),
+            (x, high),
+            xytext=(0, 4),
+            textcoords="offset points",
+            ha="center",
+            fontsize=9,
         )
     names = [f"n {style.number(n)}\n{_wrapped(name)}" for n, name in zip(curve["n"], curve["name"], strict=True)]
     axes.set_xticks(at, names)

@@ -21,7 +21,7 @@ def level_name(profile: Profile, label: str) -> str:
     for part in label.split("+"):
         score = int(part) if part.lstrip("-").isdigit() else None
         known = names.get(score) if score is not None else None
-        found.append(profile.text(known, language.active()) if known else part)
+        found.append(profile.text(known, language.active()) if known else _("score {score}").format(score=part))
     return " / ".join(found)
 
 
@@ -327,31 +327,36 @@ def footing_line(study: Study) -> str:
 
 
 def silence_table(study: Study, profile: Profile) -> pd.DataFrame:
-    """Loyalty of respondents beside that of customers who did not answer, and of answers without a score."""
-    rows = []
-    fewest = profile.privacy.min_cell
+    """Loyalty of respondents beside that of customers who did not answer."""
     silence = study.follow.silence if study.follow else None
-    if silence is not None:
-        for name, share in ((_("answered"), silence.answered), (_("did not answer"), silence.silent)):
-            rows.append((name, share.n, share.share, share.low, share.high))
-    names = {"scored": _("answers with a score"), "without score": _("answers without a score")}
-    for row in study.unscored.itertuples():
-        rows.append((names[row.group], row.n, row.rate, row.low, row.high))
-    shown = [
-        (name, n, rate, low, high) if n >= fewest else (name, n, None, None, None) for name, n, rate, low, high in rows
+    if silence is None:
+        return pd.DataFrame()
+    groups = ((_("answered"), silence.answered), (_("did not answer"), silence.silent))
+    rows = [_share_row(name, g.n, g.share, g.low, g.high, profile) for name, g in groups]
+    return pd.DataFrame(rows, columns=[_("Group"), _("Number"), _("Came back"), _("95 % interval")])
+
+
+def _share_row(name: str, n: int, share: float, low: float, high: float, profile: Profile) -> tuple[str, ...]:
+    if 0 < n < profile.privacy.min_cell:
+        return name, f"< {profile.privacy.min_cell}", style.DASH, style.DASH
+    return name, style.number(n), style.percent(share), style.interval(low, high, "share")
+
+
+def unscored_table(study: Study, profile: Profile) -> pd.DataFrame:
+    """How often the score is missing, by what the customer did."""
+    names = {
+        "came_back": _("came back within the window"),
+        "did_not": _("did not come back"),
+        "repeat": _("had come more than once before the answer"),
+        "once": _("had come once"),
+    }
+    if not study.unscored["missing"].sum():
+        return pd.DataFrame()
+    rows = [
+        _share_row(names[row.group], row.n, row.share, row.low, row.high, profile)
+        for row in study.unscored.itertuples()
     ]
-    return pd.DataFrame(
-        [
-            (
-                name,
-                style.number(n) if n >= fewest or n == 0 else f"< {fewest}",
-                style.percent(rate),
-                style.interval(low, high, "share"),
-            )
-            for name, n, rate, low, high in shown
-        ],
-        columns=[_("Group"), _("Number"), _("Came back"), _("95 % interval")],
-    )
+    return pd.DataFrame(rows, columns=[_("Group"), _("Answers"), _("Without a score"), _("95 % interval")])
 
 
 def stated_table(study: Study, profile: Profile) -> pd.DataFrame:

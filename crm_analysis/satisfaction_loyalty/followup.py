@@ -37,7 +37,8 @@ class Silence:
     """Customers active on one day: the loyalty of those who answered beside that of those who did not.
 
     Both groups bought or gave within `ACTIVE_BEFORE_DAYS` up to `anchor`, and are followed from there for the same
-    window in branches whose data reach that far.
+    window in branches whose data reach that far. Who answered only later counts as silent: whoever stays is asked
+    again, so a later answer would sort people by what they did.
     """
 
     anchor: date
@@ -200,7 +201,11 @@ def _silence(
     )
     active = people.filter(people.active).to_pandas()
     spoke = answers.frame
-    spoke = spoke[spoke["customer_id"].notna() & (spoke["answered_on"] > pd.Timestamp(earliest))]
+    spoke = spoke[
+        spoke["customer_id"].notna()
+        & (spoke["answered_on"] > pd.Timestamp(earliest))
+        & (spoke["answered_on"] <= pd.Timestamp(anchor))
+    ]
     answered = active["customer_id"].isin(set(spoke["customer_id"]))
     groups = [active.loc[flag, "loyal"].astype(bool) for flag in (answered, ~answered)]
     shares = [wilson(int(group.sum()), len(group)) for group in groups]
@@ -221,10 +226,11 @@ def paid_within(transactions: ibis.Table, as_of: date, days: int = ACTIVE_BEFORE
 def missing_by_outcome(
     raw: pd.DataFrame, transactions: ibis.Table, coverage: pd.DataFrame, *, as_of: date, rule: Loyalty
 ) -> pd.DataFrame:
-    """Answers without a score beside those with one, by what their customers did next.
+    """How often the score is missing, by what the customer did: a gap that goes with the outcome can bend the link.
 
-    `raw` has response_id, customer_id, branch, answered_on, satisfaction (missing where nothing was said). Returns one
-    row per group (scored, without score): group, n, loyal, rate, low, high.
+    `raw` has response_id, customer_id, branch, answered_on, satisfaction (missing where nothing was said). Answers
+    whose follow-up is complete and covered are tabulated twice: by coming back within the window (came_back, did_not),
+    and by payment days up to the answer (repeat, once). Columns: group, n, missing, share, low, high.
     """
     rows = raw[raw["customer_id"].notna()].copy()
     rows["answered_on"] = pd.to_datetime(rows["answered_on"]).dt.normalize()
@@ -233,14 +239,13 @@ def missing_by_outcome(
     rows = rows[rows["answered_on"] + pd.Timedelta(days=rule.window_days) <= until]
     rows = rows.assign(asked=np.arange(len(rows)))
     rows = rows.merge(_after(rows, transactions, rule, 1.0), on="asked", how="left")
-    if rule.first_orders_only:
-        rows = rows[rows["days_before"].fillna(0) <= 1]
-    loyal = rows["paid"].fillna(0).gt(0)
+    loyal, repeat = rows["paid"].fillna(0).gt(0), rows["days_before"].fillna(0).gt(1)
+    absent = rows["satisfaction"].isna()
     found = []
-    for group, here in (("scored", rows["satisfaction"].notna()), ("without score", rows["satisfaction"].isna())):
-        share = wilson(int(loyal[here].sum()), int(here.sum()))
-        found.append((group, share.n, int(loyal[here].sum()), share.share, share.low, share.high))
-    return pd.DataFrame(found, columns=["group", "n", "loyal", "rate", "low", "high"])
+    for group, here in (("came_back", loyal), ("did_not", ~loyal), ("repeat", repeat), ("once", ~repeat)):
+        share = wilson(int(absent[here].sum()), int(here.sum()))
+        found.append((group, share.n, int(absent[here].sum()), share.share, share.low, share.high))
+    return pd.DataFrame(found, columns=["group", "n", "missing", "share", "low", "high"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

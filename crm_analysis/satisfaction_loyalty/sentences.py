@@ -101,6 +101,11 @@ def _rise(step: float) -> str:
     return style.points(step, 0 if abs(step) >= 0.015 else 1, sign=step < 0)
 
 
+def _rate(share: float) -> str:
+    """A share in whole per cent, in tenths where it is small."""
+    return style.percent(share, 0 if share >= 0.1 else 1)
+
+
 def _accelerating(told: _Told) -> str:
     return _(
         "Loyalty accelerates at the top: **“{top}” {customers} came back {last} points more often than “{below}” "
@@ -190,14 +195,17 @@ def _flat(told: _Told) -> str:
     rates = told.link.levels["rate"]
     return _(
         "The link is nearly flat: **between {low} and {high} of {customers} came back, whatever they had answered**. "
-        "No "
-        "level lies more than {margin} points from the overall {rate}."
+        "From the lowest level to the highest the difference is {span} points ({from_} to {to}); below {margin} it "
+        "would "
+        "not matter."
     ).format(
-        low=style.percent(rates.min()),
-        high=style.percent(rates.max()),
+        low=_rate(rates.min()),
+        high=_rate(rates.max()),
         customers=told.words.customers,
-        margin=style.points(told.link.margin, 0, sign=False),
-        rate=style.percent(told.link.rate),
+        margin=style.points(told.link.margin, sign=False),
+        span=style.points(told.link.span),
+        from_=style.points(told.link.span_low),
+        to=style.points(told.link.span_high),
     )
 
 
@@ -209,9 +217,9 @@ def _no_link(told: _Told) -> str:
         top=told.name(-1),
         bottom=told.name(0),
         customers=told.words.customers,
-        span=style.points(told.link.span, 0),
-        low=style.points(told.link.span_low, 0),
-        high=style.points(told.link.span_high, 0),
+        span=style.points(told.link.span),
+        low=style.points(told.link.span_low),
+        high=style.points(told.link.span_high),
     )
 
 
@@ -221,8 +229,8 @@ def _falling(told: _Told) -> str:
         "“{name_bottom}”. Look for contracts or habits that hold the dissatisfied before reading this as an effect."
     ).format(
         customers=told.words.customers,
-        top=style.percent(told.rate(-1), 0),
-        bottom=style.percent(told.rate(0), 0),
+        top=_rate(told.rate(-1)),
+        bottom=_rate(told.rate(0)),
         name_top=told.name(-1),
         name_bottom=told.name(0),
     )
@@ -279,10 +287,10 @@ def _link_finding(told: _Told) -> Finding | None:
         first=style.day(follow.first),
         last=style.day(follow.last),
         window=follow.window_days,
-        rate=style.percent(link.rate, 0),
-        bottom=style.percent(told.rate(0), 0),
-        below=style.percent(told.rate(-2), 0),
-        top=style.percent(told.rate(-1), 0),
+        rate=_rate(link.rate),
+        bottom=_rate(told.rate(0)),
+        below=_rate(told.rate(-2)),
+        top=_rate(told.rate(-1)),
         name_bottom=told.name(0),
         name_below=told.name(-2),
         name_top=told.name(-1),
@@ -484,8 +492,8 @@ def _silence_finding(study: Study, words: Words) -> Finding | None:
         key=f"{CHAPTER}.silence",
         sentence=sentence.format(
             customers=words.customers,
-            answered=style.percent(silence.answered.share, 0),
-            silent=style.percent(silence.silent.share, 0),
+            answered=_rate(silence.answered.share),
+            silent=_rate(silence.silent.share),
             anchor=style.day(silence.anchor),
         ),
         value=gap.value,

@@ -340,13 +340,16 @@ def examine(
 ) -> Shape:
     """Test the link that a table of levels (see `tabulate`) shows, and name its shape.
 
-    `margin` is the difference in loyalty that does not matter (a share): the link is nearly flat where every level's
-    interval lies within it of the overall rate. The rules, in order of precedence: too few answers; one level; nearly
-    flat; no link (saturated against constant, likelihood ratio); falling; top kink (accelerating, saturating); bottom
-    kink (takes off, saturating); equal steps rejected without either kink (saturating where the last step is smaller
-    than the mean of those before it, else uneven); straight where a top kink of `STRAIGHT_WITHIN` would have been seen
-    with a chance of `POWER`; otherwise not established. Kinks are contrasts of rates, (p5 - p4) - (p4 - p3) at the top
-    and (p3 - p2) - (p2 - p1) at the bottom, adjusted together by Holm.
+    `margin` is the difference in loyalty that does not matter (a share), held to at most half of the overall rate or of
+    its complement: a doubling is never flat. The link is nearly flat where no level lies further from the overall rate,
+    and the intervals of top less bottom and of the straight line's whole rise lie within it.
+
+    The rules, in order of precedence: too few answers; one level; nearly flat; no link (saturated against constant,
+    likelihood ratio); falling; top kink (accelerating, saturating); bottom kink (takes off, saturating); equal steps
+    rejected without either kink (saturating where the last step is smaller than the mean of those before it, else
+    uneven); straight where a top kink of `STRAIGHT_WITHIN` would have been seen with a chance of `POWER`; otherwise not
+    established. Kinks are contrasts of rates, (p5 - p4) - (p4 - p3) at the top and (p3 - p2) - (p2 - p1) at the bottom,
+    adjusted together by Holm.
     """
     used = merge_levels(levels, fewest=fewest, level=level)
     n = int(used["n"].sum())
@@ -356,6 +359,7 @@ def examine(
     k = len(used)
     rate = float(x.sum() / m.sum()) if k else math.nan
     merged = tuple(label for label in used["label"] if "+" in label)
+    margin = min(margin, min(rate, 1 - rate) / 2) if k else margin
     base = {"levels": used, "n": n, "rate": rate, "margin": margin, "level": level, "seed": seed, "merged": merged}
     if n < FEWEST_ANSWERS or k < 2:
         return _undecided("too_few" if n < FEWEST_ANSWERS else "one_level", base)
@@ -374,7 +378,9 @@ def examine(
     ends = np.zeros(k)
     ends[0], ends[-1] = -1.0, 1.0
     span_low, span_high = _contrast(ends, x, m, level)
-    flat = bool((used["low"] >= rate - margin).all() and (used["high"] <= rate + margin).all())
+    reach = (score[-1] - score[0]) * np.array([slope, slope - _half(slope_se, level), slope + _half(slope_se, level)])
+    apart = np.abs(x / m - rate).max()
+    flat = bool(max(apart, np.abs(reach).max(), abs(span_low), abs(span_high)) < margin)
     kind = _kind(flat, any_link, straight_probability, slope, slope_se, (top, bottom, levelling), level)
     return Shape(
         kind=kind,
@@ -392,6 +398,10 @@ def examine(
         span_high=span_high,
         **base,  # type: ignore[arg-type]
     )
+
+
+def _half(se: float, level: float) -> float:
+    return normal_quantile(level) * se
 
 
 def _lr_logit_any(x: Array, m: Array, score: Array) -> Array:

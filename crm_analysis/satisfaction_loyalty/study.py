@@ -59,7 +59,7 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
     wave = measure.measure(rows, answers, survey)
     follow = link = None
     steps: list[followup.StepWorth] = []
-    unscored = pd.DataFrame(columns=["group", "n", "loyal", "rate", "low", "high"])
+    unscored = pd.DataFrame(columns=["group", "n", "missing", "share", "low", "high"])
     margin = float("nan")
     if scope.has("survey_responses") and scope.has("transactions"):
         payments = scope.table("transactions")

@@ -159,8 +159,9 @@ def test_answers_without_a_score_are_tabulated_by_outcome() -> None:
     raw.loc[raw["customer_id"] == "y", "satisfaction"] = np.nan
     money = paid(("x", "2025-01-01", 10, "sale"), ("y", "2025-01-01", 10, "sale"), ("y", "2026-03-01", 10, "sale"))
     found = missing_by_outcome(raw, money, COVERAGE, as_of=AS_OF, rule=RULE).set_index("group")
-    assert found.loc["scored", ["n", "loyal"]].tolist() == [1, 0]
-    assert found.loc["without score", ["n", "loyal"]].tolist() == [1, 1]
+    assert found.loc["came_back", ["n", "missing"]].tolist() == [1, 1]
+    assert found.loc["did_not", ["n", "missing"]].tolist() == [1, 0]
+    assert found["n"].sum() == 4 and found["missing"].sum() == 2
 
 
 def test_steps_are_worth_the_margin_of_those_who_stay() -> None:
