@@ -22,6 +22,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     CHAPTERS,
     ("runs",),
     ("book",),
+    ("pipeline", "lookup"),
     ("cli",),
 )
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}
