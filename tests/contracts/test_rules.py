@@ -316,12 +316,27 @@ def test_a_period_not_yet_over_is_not_compared(data_set: Any) -> None:
 
 
 def test_a_month_without_rows_is_noticed_where_chance_cannot_explain_it(data_set: Any) -> None:
+    year = [f"2026-{month:02d}" for month in range(1, 10)] + ["2025-12", "2025-11"]
     rows = [
-        *data_set.monthly("large", {"2026-01": 30, "2026-02": 30, "2026-04": 30}),
-        *data_set.monthly("small", {"2026-01": 1, "2026-04": 1}, 1000),
+        *data_set.monthly("large", {month: 30 for month in year if month != "2026-03"}),
+        *data_set.monthly("small", {month: 2 for month in year if month != "2026-03"}, 1000),
+        *data_set.monthly("seldom", {"2026-01": 50, "2026-05": 50, "2026-09": 50}, 2000),
     ]
     report = data_set(transactions=rows).check()
-    assert detail(report, "transactions_month_missing") == (4, 1, ({"branch": "large", "month": "2026-03"},))
+    assert detail(report, "transactions_month_missing") == (11, 1, ({"branch": "large", "month": "2026-03"},))
+
+
+def test_lines_of_one_order_are_one_observation(data_set: Any) -> None:
+    def lines(start: int, month: str, orders: int) -> list[dict[str, Any]]:
+        return [
+            data_set.payment(start + 30 * order + line, occurred_at=f"{month}-05", order_id=f"{start}-{order}")
+            for order in range(orders)
+            for line in range(30)
+        ]
+
+    given = data_set(transactions=[*lines(0, "2026-04", 2), *lines(1000, "2026-07", 4)])
+    report = given.check(coverage=data_set.coverage(("seoul", "2026-01-01", "2026-09-30", False)))
+    assert detail(report, "transactions_row_count_change")[:2] == (1, 0)  # two orders more, sixty lines
 
 
 def test_a_branch_that_stopped_reporting(data_set: Any) -> None:
