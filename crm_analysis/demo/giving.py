@@ -90,6 +90,7 @@ def commitments(rng: np.random.Generator, truth: Truth, donors: pd.DataFrame) ->
     branches = list(truth.branches.values())
     cycle = np.where(major, 12, rng.choice([1, 3, 12], n, p=[0.90, 0.03, 0.07]))
     started = donors["joined"].to_numpy("M8[D]")[who] + rng.integers(0, 8, n) * _DAY
+    started = np.minimum(started, donors["last"].to_numpy("M8[D]")[who])
     due_day = rng.choice([5, 10, 15, 25], n)
     month = started.astype("M8[M]")
     in_month = (started - month.astype("M8[D]")).astype(int) + 1

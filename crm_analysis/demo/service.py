@@ -96,12 +96,12 @@ def simulate_cases(rng: np.random.Generator, truth: Truth, donors: pd.DataFrame,
     donor = rng.integers(0, len(donors), pool_size)
     joined, last = donors["joined"].to_numpy("M8[D]")[donor], donors["last"].to_numpy("M8[D]")[donor]
     first = np.maximum(joined, day(START)) + 20 * _DAY
-    when = first + np.floor(rng.random(pool_size) * ((last - first).astype(int) + 1)).astype(int) * _DAY
+    when = day(START) + rng.integers(0, int((day(END) - day(START)).astype(int)) + 1, pool_size) * _DAY
     fresh = history.days_since_last(donor, when) <= 200
     usable = (when >= first) & (when <= last) & fresh
-    _, unique = np.unique(donor, return_index=True)
-    keep = np.intersect1d(np.flatnonzero(usable), unique)
-    donor, when = donor[keep], when[keep]
+    donor, when = donor[usable], when[usable]
+    _, once = np.unique(donor, return_index=True)
+    donor, when = donor[once], when[once]
     again = history.pays_again(donor, when, FOLLOW_UP_DAYS)
     rates = (truth.repeat_if_recovered, truth.repeat_if_not_recovered)
     shares = (truth.recovered_share, 1 - truth.recovered_share)
@@ -113,7 +113,8 @@ def simulate_cases(rng: np.random.Generator, truth: Truth, donors: pd.DataFrame,
     others = _case_rows(rng, donor[rest], when[rest], False)
     others["recovered"] = False
     frame = pd.concat([complaints, others], ignore_index=True)
-    return _known(_with_resolution(rng, frame), donors)
+    last = donors["last"].to_numpy("M8[D]")[frame["donor"]]
+    return _known(_with_resolution(rng, frame, last), donors)
 
 
 def _case_rows(rng: np.random.Generator, donor: np.ndarray, when: np.ndarray, complaint: bool) -> pd.DataFrame:
@@ -133,7 +134,8 @@ def _case_rows(rng: np.random.Generator, donor: np.ndarray, when: np.ndarray, co
     )
 
 
-def _with_resolution(rng: np.random.Generator, frame: pd.DataFrame) -> pd.DataFrame:
+def _with_resolution(rng: np.random.Generator, frame: pd.DataFrame, last: np.ndarray) -> pd.DataFrame:
+    """Adds when and how a case was resolved, as far as anybody knows on the branch's last day."""
     n = len(frame)
     complaint = frame["kind"].isin(["complaint", "claim"]).to_numpy()
     recovered = frame["recovered"].to_numpy()
@@ -141,9 +143,12 @@ def _with_resolution(rng: np.random.Generator, frame: pd.DataFrame) -> pd.DataFr
     resolved = recovered | ~complaint | (rng.random(n) < 0.6)
     received = frame["day"].to_numpy("M8[D]").astype("M8[m]") + frame["minute"].to_numpy() * np.timedelta64(1, "m")
     missing = np.datetime64("NaT")
+    done = received + hours * np.timedelta64(60, "m")
+    confirmed = frame["day"].to_numpy("M8[D]") + rng.integers(3, 9, n) * _DAY
+    resolved &= done < (last + _DAY).astype("M8[m]")
     frame["received_at"] = received
-    frame["resolved_at"] = np.where(resolved, received + hours * np.timedelta64(60, "m"), missing)
-    frame["confirmed"] = np.where(recovered, frame["day"].to_numpy("M8[D]") + rng.integers(3, 9, n) * _DAY, missing)
+    frame["resolved_at"] = np.where(resolved, done, missing)
+    frame["confirmed"] = np.where(recovered & (confirmed <= last), confirmed, missing)
     frame["remedy"] = known(
         resolved & complaint, pick(rng, ("사과", "환불", "정정", "설명"), n, (0.35, 0.12, 0.33, 0.2))
     )
