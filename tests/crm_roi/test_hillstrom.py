@@ -1,0 +1,135 @@
+"""Hillstrom's e-mail test as a user would bring it: files and a profile that declares list prices.
+
+MineThatData challenge (Hillstrom 2008): 64,000 customers, men's e-mail, women's e-mail or none, spend in two weeks.
+"""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from crm_analysis import profile, tables
+from crm_analysis.crm_roi import charts, frames
+from crm_analysis.crm_roi.evaluation import evaluate
+from crm_analysis.crm_roi.sentences import claims
+
+DATA = Path(os.environ.get("CRM_ANALYSIS_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
+ASSIGNED = pd.Timestamp("2008-07-07")
+PROFILE = """
+id: hillstrom
+name: A shop with two e-mails
+currency: USD
+data: .
+margin: {rate: 0.4, list_prices: true}
+coverage: {data_ends_on: 2008-09-30, last_covered_day: {us: 2008-09-30}}
+roi: {planned_control_share: {MENS: 0.5, WOMENS: 0.5}}
+tables:
+  transactions: {files: [transactions.csv]}
+  customers: {files: [customers.csv]}
+  campaigns: {files: [campaigns.csv]}
+  campaign_members: {files: [members.csv]}
+  costs: {files: [costs.csv]}
+"""
+
+pytestmark = [
+    pytest.mark.realdata,
+    pytest.mark.skipif(not (DATA / "hillstrom.parquet").exists(), reason="no folder of published data"),
+    pytest.mark.filterwarnings("ignore:fetch_arrow_table"),
+]
+
+
+@pytest.fixture(scope="module")
+def evaluation(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hillstrom")
+    write_files(pd.read_parquet(DATA / "hillstrom.parquet"), folder)
+    (folder / "profile.yaml").write_text(PROFILE, encoding="utf-8")
+    settings = profile.load(folder / "profile.yaml").model_copy(
+        update={"data_root": folder, "build_dir": folder / "build"}
+    )
+    tables.ingest(settings)
+    found = evaluate(tables.open(settings).scope("all", "2008Q3"))
+    return found, claims(found, profile=settings)
+
+
+def write_files(frame: pd.DataFrame, folder: Path) -> None:
+    """The challenge's one table as the five tables of a shop; spend is at list price, a tenth of it discount."""
+    frame = frame.assign(customer_id=[f"H{i:05d}" for i in frame.index])
+    mailed = frame["segment"] != "No E-Mail"
+    spent = frame[frame["spend"] > 0]
+    now = pd.DataFrame(
+        {
+            "customer_id": spent["customer_id"],
+            "occurred_at": ASSIGNED + pd.Timedelta(days=3),
+            "amount": spent["spend"],
+            "discount": (0.1 * spent["spend"]).where(mailed[spent.index], 0.0),
+        }
+    )
+    past = pd.DataFrame(
+        {
+            "customer_id": frame["customer_id"],
+            "occurred_at": ASSIGNED - pd.Timedelta(days=60),
+            "amount": frame["history"],
+            "discount": 0.0,
+        }
+    )
+    sales = pd.concat([past, now], ignore_index=True).assign(branch="us", kind="sale")
+    sales.insert(0, "transaction_id", [f"T{i}" for i in sales.index])
+    sales.to_csv(folder / "transactions.csv", index=False)
+    frame[["customer_id"]].assign(branch="us", joined_on="2007-07-01").to_csv(folder / "customers.csv", index=False)
+    campaigns = pd.DataFrame({"campaign_id": ["MENS", "WOMENS"], "name": ["Men's e-mail", "Women's e-mail"]})
+    campaigns.assign(
+        programme="upsell", starts_on=ASSIGNED, ends_on=ASSIGNED, window_days=14, contact_cost=0.05
+    ).to_csv(folder / "campaigns.csv", index=False)
+    members, costs = [], []
+    for campaign, segment in (("MENS", "Mens E-Mail"), ("WOMENS", "Womens E-Mail")):
+        chosen = frame[frame["segment"].isin([segment, "No E-Mail"])]
+        arm = chosen["segment"].map({segment: "treated", "No E-Mail": "control"})
+        members.append(
+            pd.DataFrame(
+                {"campaign_id": campaign, "customer_id": chosen["customer_id"], "arm": arm, "assigned_on": ASSIGNED}
+            )
+        )
+        sent = 0.05 * (frame["segment"] == segment).sum()
+        costs += [(campaign, "campaign", sent, "contact"), (campaign, "staff", 1000.0, "fixed")]
+    pd.concat(members).to_csv(folder / "members.csv", index=False)
+    ledger = pd.DataFrame(costs, columns=["campaign_id", "category", "amount", "driver"])
+    ledger.assign(
+        cost_id=[f"C{i}" for i in ledger.index], incurred_on=ASSIGNED, planned_amount=ledger["amount"]
+    ).to_csv(folder / "costs.csv", index=False)
+
+
+def result(evaluation, campaign):
+    return next(r for r in evaluation[0].closed if r.campaign_id == campaign)
+
+
+def test_mens_email_from_files_has_the_published_money(evaluation):
+    roi = result(evaluation, "MENS").roi
+    assert (roi.n_treated, roi.n_control) == (21307, 21306)
+    assert roi.margin_per_treated == pytest.approx(0.307931, abs=5e-7)
+    assert roi.cost_per_treated == pytest.approx(0.239195, abs=5e-7)
+    assert roi.net == pytest.approx(1464.56, abs=5e-3)
+    assert roi.roi == pytest.approx(0.287366, abs=5e-7)
+    assert (roi.roi_low, roi.roi_high) == pytest.approx((-0.117938, 0.638240), abs=5e-7)
+    assert roi.break_even_contact_cost == pytest.approx(0.118736, abs=5e-7)
+
+
+def test_mens_email_adjusted_for_history(evaluation):
+    """CUPED on `history`: .76743850 (.48281285 to 1.05206415) of spend, forty per cent of it margin."""
+    adjusted = result(evaluation, "MENS").effect("margin").adjusted
+    assert adjusted.difference / 0.4 == pytest.approx(0.76743850, abs=5e-8)
+    assert (adjusted.low / 0.4, adjusted.high / 0.4) == pytest.approx((0.48281285, 1.05206415), abs=5e-8)
+
+
+def test_both_emails_stand_on_one_page_with_their_intervals(evaluation):
+    found, said = evaluation
+    assert [r.campaign_id for r in found.measured] == ["MENS", "WOMENS"]
+    men, women = (result(evaluation, name) for name in ("MENS", "WOMENS"))
+    assert men.effect("margin").plain.low > 0 and men.verdict == "unknown"
+    assert women.verdict == "unknown"
+    assert found.portfolio.n_overlapping == 21306
+    assert "is not settled" in said.verdict
+    assert {"crm_roi.mens.roi", "crm_roi.womens.roi"} <= {f.key for f in said.findings}
+    steps = frames.waterfall(found)
+    assert steps.loc[steps["kind"] == "step", "value"].sum() == pytest.approx(found.portfolio.net)
+    assert charts.portfolio(frames.portfolio_dots(found)) is not None
