@@ -485,7 +485,7 @@ def _export_set_aside(run: _Run, folder: Path) -> None:
         table = setting.tables[name]
         wanted = ibis.memtable(pd.DataFrame({"_row": rows}))
         frame = table.semi_join(wanted, "_row").execute().sort_values("_row")
-        supplied = setting.supplied.get(name, frozenset())
+        supplied = setting.supplied.get(name, frozenset()) - {"_row"}
         kept = [
             c
             for c in frame.columns
