@@ -1,7 +1,8 @@
 """Answers to the satisfaction survey.
 
 Behaviour comes first; the level that a donor answers is then drawn given what the donor does in the 180 days after,
-so that P(pays again | level) is the branch's planted curve. Loyal donors answer more often than others.
+so that P(pays again | level) is the branch's planted curve. Occasional donors are asked more often than regular ones,
+so that who answers is less loyal than who does not.
 """
 
 from __future__ import annotations
@@ -43,15 +44,18 @@ def simulate_surveys(rng: np.random.Generator, truth: Truth, donors: pd.DataFram
     answered = []
     scale = len(donors) / sum(b.donors for b in truth.branches.values())
     for code, branch in enumerate(truth.branches.values()):
-        pool = asked[asked["branch"] == code]
-        pool = pool[pool["day"] <= pd.Timestamp(branch.last_day)].reset_index(drop=True)
-        n = round(branch.answers * scale)
-        chosen = pool.iloc[choose_at_rate(rng, pool["again"].to_numpy(), n, branch.repeat_rate)].copy()
-        chosen["level"] = 1 + draw_given_outcome(
-            rng, chosen["again"].to_numpy(), branch.level_shares, branch.repeat_by_level
-        )
-        answered.append(chosen)
-    answers = pd.concat([*answered, _staff(rng, truth, scale)], ignore_index=True)
+        pool = asked[(asked["branch"] == code) & (asked["day"] <= pd.Timestamp(branch.last_day))]
+        share = min(branch.answers * scale / len(pool), 1.0)
+        for _, wave in pool.groupby("wave"):  # so that no wave differs from the others in more than chance
+            chosen = choose_at_rate(rng, wave["again"].to_numpy(), round(share * len(wave)), branch.repeat_rate)
+            answered.append(wave.iloc[chosen])
+    taken = pd.concat(answered, ignore_index=True)
+    taken["level"] = 0
+    for code, branch in enumerate(truth.branches.values()):
+        mine = (taken["branch"] == code).to_numpy()
+        drawn = draw_given_outcome(rng, taken["again"].to_numpy()[mine], branch.level_shares, branch.repeat_by_level)
+        taken.loc[mine, "level"] = 1 + drawn
+    answers = pd.concat([taken, _staff(rng, truth, scale)], ignore_index=True)
     return _with_items(rng, answers).sort_values(["day", "donor"], kind="stable", ignore_index=True)
 
 
