@@ -430,6 +430,12 @@ def _found(item: Check, evaluation: Evaluation) -> str:
                 share=style.percent(numbers["planned"], 0),
                 p=style.p_value(numbers["p"]),
             )
+        case "strata":
+            return _("treated from {low} to {high} of a stratum, {p}").format(
+                low=style.percent(numbers["low"], 0),
+                high=style.percent(numbers["high"], 0),
+                p=style.p_value(numbers["p"]),
+            )
         case "follow_up":
             return _("left out as not measurable: {treated} treated, {control} held out").format(
                 treated=style.number(numbers["treated"]), control=style.number(numbers["control"])

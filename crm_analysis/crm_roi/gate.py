@@ -82,6 +82,8 @@ def pass_gate(
             state = "not_measurable"
         return Gate(state, tuple(checks), seen, n_assigned, n_lost)
     checks.append(_sample_ratio(n_treated, n_control, planned_treated_share, sample_ratio_alpha))
+    if units["stratum"].nunique() > 1:
+        checks.append(_strata(units, sample_ratio_alpha))
     checks.append(_follow_up(units, seen, sample_ratio_alpha))
     seen_treated, seen_control = _counts(seen)
     enough = seen_control >= min_control and seen_treated >= min_control
@@ -150,6 +152,15 @@ def _sample_ratio(n_treated: int, n_control: int, planned: float | None, alpha: 
 def _nearest_usual(share: float) -> float:
     usual = USUAL_TREATED_SHARES + tuple(1 - s for s in USUAL_TREATED_SHARES)
     return min(usual, key=lambda candidate: abs(candidate - share))
+
+
+def _strata(units: pd.DataFrame, alpha: float) -> Check:
+    """Whether every stratum was split in the same way; otherwise the plain difference would mix strata."""
+    counts = pd.crosstab(units["stratum"], units["arm"])
+    share = counts["treated"] / counts.sum(axis=1)
+    p_value = float(stats.chi2_contingency(counts.to_numpy(), correction=False).pvalue)
+    numbers = {"low": float(share.min()), "high": float(share.max()), "p": p_value}
+    return Check("strata", _status(p_value < alpha), numbers)
 
 
 def _follow_up(units: pd.DataFrame, seen: pd.DataFrame, alpha: float) -> Check:

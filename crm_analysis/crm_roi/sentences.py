@@ -582,6 +582,16 @@ def _blocked(result: CampaignResult) -> str:
             share=style.percent(numbers["planned"], 0),
             p=style.p_value(numbers["p"]),
         )
+    if "strata" in failed:
+        return _(
+            "What {name} earned: the treated are {low} of one stratum and {high} of another, so the plain difference "
+            "would "
+            "mix strata. No return is stated; split every stratum alike next time."
+        ).format(
+            name=name,
+            low=style.percent(failed["strata"]["low"], 0),
+            high=style.percent(failed["strata"]["high"], 0),
+        )
     if "both_arms" in failed:
         return _("What {name} earned: {n} members are in both arms, so no return is stated.").format(
             name=name, n=style.number(failed["both_arms"]["n"])

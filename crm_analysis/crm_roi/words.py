@@ -74,6 +74,7 @@ def check(code: str) -> str:
         "both_arms": _("Nobody in both arms"),
         "early_response": _("No response before the assignment"),
         "sample_ratio": _("Counts fit the planned split"),
+        "strata": _("Same split in every stratum"),
         "follow_up": _("Both arms followed equally"),
         "size": _("Both arms large enough"),
         "balance_value": _("Same value before"),

@@ -217,6 +217,16 @@ def test_sample_ratio_mismatch_blocks_the_return():
     assert any("Find out how the list of Thank&#45;you call was split" in action.text for action in page.actions)
 
 
+def test_strata_split_differently_block_the_return():
+    def uneven(members):
+        treated = (members["arm"] == "treated").to_numpy()
+        return members.assign(stratum=np.where(treated & (np.arange(len(members)) % 4 < 3), "new", "old"))
+
+    evaluation = found({"campaign_members": uneven})
+    assert call(evaluation).state == "blocked"
+    assert any("split every stratum alike next time" in line for line in said(evaluation).unknowns)
+
+
 def test_an_unplanned_split_near_one_half_is_held_against_one_half():
     """9,463 against 7,681 must not pass for a planned 55:45."""
     from crm_analysis.crm_roi.gate import _sample_ratio
