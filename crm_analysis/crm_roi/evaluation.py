@@ -20,6 +20,7 @@ from crm_analysis.crm_roi.ledger import CampaignCost, Ledger, build_ledger, camp
 from crm_analysis.crm_roi.money import RoiEstimate, estimate_roi, net_influence
 from crm_analysis.estimators.designs import smallest_detectable_difference
 from crm_analysis.estimators.means import MeanDifference, cuped, lin_adjusted, welch
+from crm_analysis.language import active
 
 if TYPE_CHECKING:
     from crm_analysis.profile import Profile
@@ -162,6 +163,11 @@ class Evaluation:
     query: str = ""
 
     @property
+    def without_tables(self) -> bool:
+        """Whether nothing can be evaluated because campaigns or their members are not supplied."""
+        return not {"campaigns", "campaign_members"}.isdisjoint(self.missing)
+
+    @property
     def measured(self) -> tuple[CampaignResult, ...]:
         """Campaigns of the period with a stated return."""
         return tuple(result for result in self.closed if result.roi is not None)
@@ -185,8 +191,9 @@ def evaluate(scope: Scope) -> Evaluation:
         "min_cell": profile.privacy.min_cell,
         "missing": missing,
     }
-    if {"campaigns", "campaign_members"} & set(missing):
-        return Evaluation(**common)
+    nothing = Evaluation(**common)
+    if nothing.without_tables:
+        return nothing
     listing = outcomes.campaigns(scope)
     listing = listing[listing["starts_on"] <= scope.period.end].reset_index(drop=True)
     listing["key"] = _keys(listing["campaign_id"])
@@ -269,7 +276,7 @@ def _evaluate_campaign(
     return CampaignResult(
         campaign_id=row.campaign_id,
         key=row.key,
-        name=str(row.name) if isinstance(row.name, str) and row.name else row.campaign_id,
+        name=profile.campaign_name(row.campaign_id, row.name if isinstance(row.name, str) else None, active()),
         programme=str(row.programme or ""),
         owner=row.owner if isinstance(row.owner, str) else "",
         starts_on=row.starts_on,

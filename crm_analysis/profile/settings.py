@@ -204,6 +204,7 @@ class Roi(Settings):
     sample_ratio_alpha: Share = 0.001
     min_control: int = Field(30, ge=2)
     cap_quantile: Share | None = Field(None, description="outcomes above this quantile are capped, beside the uncapped")
+    campaign_names: dict[str, Text] = Field({}, description="how readers know a campaign, where its table says less")
     planned_control_share: dict[str, Share] = Field(
         {}, description="share held out by plan, by campaign; where absent the usual share nearest to the counts"
     )
@@ -265,6 +266,10 @@ class Profile(Settings):
     def branch_name(self, branch: str, language: str | None = None) -> str:
         """The name under which readers know a branch."""
         return self.text(self.branches.names.get(branch, branch), language)
+
+    def campaign_name(self, campaign_id: str, name: str | None, language: str | None = None) -> str:
+        """The name under which readers know a campaign: the profile's, else the table's, else its code."""
+        return self.text(self.roi.campaign_names.get(campaign_id, name or campaign_id), language)
 
     def vocabulary(self, language: str | None = None) -> Words:
         """The organisation's words in a language."""
