@@ -12,8 +12,8 @@ from crm_analysis.language import _
 def profit_curve(state: CustomerValue) -> dict[str, str]:
     """Words of the profit curve, as keyword arguments of `report.figure`."""
     shape = state.concentration
-    if style.undefined(shape.peak):
-        alt = _("There is no profit curve: the profit of the last twelve months is not positive.")
+    if style.undefined(shape.peak) or listing.curve(state).empty:
+        alt = _("There is no profit curve: the profit of the last twelve months is not positive, or of too few people.")
         return {"title": "", "alt": alt, "how_to_read": ""}
     return {
         "title": _("Who brings the profit"),

@@ -39,11 +39,12 @@ def profit_curve(curve: pd.DataFrame, *, who: str) -> Figure | None:
             share=style.percent(top["share_of_customers"], 0),
         ),
         (top["share_of_customers"], top["share_of_profit"]),
-        xytext=(-8, -16),
+        xytext=(-8, -44),
         textcoords="offset points",
         ha="right",
         va="top",
         fontsize=9,
+        arrowprops={"arrowstyle": "-", "color": style.GREY, "shrinkB": 5},
     )
     tail = curve[curve["share_of_customers"] >= top["share_of_customers"]]
     axes.fill_between(tail["share_of_customers"], 1, tail["share_of_profit"], color=style.BAD, alpha=0.2, linewidth=0)
@@ -84,7 +85,7 @@ def segment_map(segments: pd.DataFrame) -> Figure | None:
     axes.xaxis.set_major_formatter(lambda value, _position: f"{value * 100:.0f} %")
     axes.set_xlabel(_("share of all"))
     axes.set_ylabel("")
-    axes.legend(title=None, loc="lower right", fontsize=9)
+    axes.legend(title=None, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize=9)
     axes.grid(axis="x")
     axes.tick_params(length=0)
     return sheet

@@ -187,7 +187,7 @@ def _holdout_months(scope: Scope, settings: Value) -> int:
     if scope.coverage.empty:
         return 0
     span = pd.Timestamp(scope.as_of) - pd.to_datetime(scope.coverage["first_day"]).min()
-    months = min(int(settings.holdout_months), int(span.days / DAYS_PER_MONTH / 2))
+    months = min(int(settings.holdout_months), round(span.days / DAYS_PER_MONTH / 2))
     return months if months >= MIN_HOLDOUT_MONTHS else 0
 
 

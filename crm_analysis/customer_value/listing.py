@@ -18,13 +18,18 @@ from crm_analysis.customer_value.wording import (
 )
 from crm_analysis.language import _
 
+TELLING = 10  # times the smallest cell: the fewest customers that a curve is drawn of
 TOPS = (0.01, 0.05, 0.10, 0.20, 0.50)
+
+
+def who_lower(state: CustomerValue) -> str:
+    """The organisation's word for customers."""
+    return words(state.scope.profile).customers
 
 
 def who(state: CustomerValue) -> str:
     """The organisation's word for customers, as a table head."""
-    word = words(state.scope.profile).customers
-    return word[:1].upper() + word[1:]
+    return who_lower(state)[:1].upper() + who_lower(state)[1:]
 
 
 def _money(state: CustomerValue, amount: float) -> str:
@@ -57,8 +62,9 @@ def counts(state: CustomerValue, sizes: pd.Series) -> pd.Series:
 
 
 def curve(state: CustomerValue) -> pd.DataFrame:
-    """The cumulative profit curve."""
-    return state.concentration.curve
+    """The cumulative profit curve; empty where so few customers make it up that single ones could be read off."""
+    shown = state.concentration.n >= TELLING * state.scope.profile.privacy.min_cell
+    return state.concentration.curve if shown else state.concentration.curve.iloc[:0]
 
 
 def curve_table(state: CustomerValue) -> pd.DataFrame:
@@ -72,7 +78,7 @@ def curve_table(state: CustomerValue) -> pd.DataFrame:
         share = profit[:size].sum() / profit.sum() if profit.sum() > 0 else np.nan
         rows.append((style.percent(top, 0), style.number(size), style.percent(share)))
     concentration = state.concentration
-    if concentration.n:
+    if len(curve(state)):
         above = concentration.n - round(concentration.below_cost.share * concentration.n)
         rows.append((_("all who pay for themselves"), style.number(above), style.percent(concentration.peak)))
         rows.append((_("everybody"), style.number(concentration.n), style.percent(1.0 if profit.sum() > 0 else None)))
@@ -126,8 +132,10 @@ def segment_table(state: CustomerValue) -> pd.DataFrame:
 
 
 def cut_table(state: CustomerValue) -> pd.DataFrame:
-    """The cut points of the scores."""
+    """The cut points of the scores; empty where they could tell a single customer's amounts."""
     cuts = state.cuts
+    if len(state.scores) < TELLING * state.scope.profile.privacy.min_cell:
+        return pd.DataFrame()
     rows = [
         (_("Days since the last purchase (5 is the fewest)"), *map(style.number, cuts.recency_days)),
         (_("Number of purchases"), *map(style.number, cuts.frequency)),
@@ -225,7 +233,7 @@ def class_table(state: CustomerValue) -> pd.DataFrame:
 def rule_table(state: CustomerValue) -> pd.DataFrame:
     """How well each way foresaw the holdout."""
     check = state.outlook.holdout
-    if check is None:
+    if check is None or check.n < TELLING * state.scope.profile.privacy.min_cell:
         return pd.DataFrame()
     rows = [
         (
@@ -246,8 +254,13 @@ def rule_table(state: CustomerValue) -> pd.DataFrame:
 def outlook_table(state: CustomerValue) -> pd.DataFrame:
     """What the next twelve months consist of."""
     outlook = state.outlook
+    smallest = state.scope.profile.privacy.min_cell
     rows = [
-        (part, style.number(int((expected > 0).sum())), amount_of(state, expected))
+        (
+            part,
+            style.number(n) if (n := int((expected > 0).sum())) >= smallest or not n else f"< {smallest}",
+            amount_of(state, expected),
+        )
         for part, expected in (
             (_("Running commitments"), outlook.customers.loc[outlook.customers["part"] == "regular", "expected_value"]),
             (_("Everybody else"), outlook.customers.loc[outlook.customers["part"] == "one_off", "expected_value"]),

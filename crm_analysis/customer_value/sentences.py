@@ -19,14 +19,19 @@ CONCENTRATED = 0.05  # share of profit taken away that makes customers below cos
 MANY_BELOW = 0.10
 FEW_BELOW = 0.02
 ALPHA = 0.05
+MOST_PERSONAL = 300  # customers that can be looked after by name
 CORRELATED = 0.1
 
 
 def claims(state: CustomerValue) -> Claims:
     """Verdict, findings, actions and unknowns for a branch and period."""
     if not len(state.status):
-        text = _("There are no {customers} to value in this branch and period.")
-        return Claims(verdict=text.format(customers=words(state.scope.profile).customers))
+        return Claims(verdict=_say(state, _("There are no {customers} to value in this branch and period.")))
+    if len(state.status) < state.scope.profile.privacy.min_cell:
+        said = _(
+            "There are fewer than {n} {customers} in this branch: their figures are in those of all branches only."
+        )
+        return Claims(verdict=_say(state, said, n=state.scope.profile.privacy.min_cell))
     found = [_retention(state), _below_cost(state), _next_year(state), _slipping(state), _concentration(state)]
     findings = tuple(finding for finding in found if finding is not None)
     return Claims(
@@ -119,7 +124,11 @@ def _verdict_on_staying(state: CustomerValue) -> str:
 
 def _verdict_on_profit(state: CustomerValue) -> str:
     shape = state.concentration
-    if not state.profits.costs_known:
+    if not _top_shown(state):
+        if not state.profits.costs_known or shape.total <= 0:
+            return ""
+        template = _("{below} of {customers} cost more than they bring.")
+    elif not state.profits.costs_known:
         template = _(
             "The best tenth brings {top} of the margin; what it costs to serve {customers} is not in the data."
         )
@@ -148,9 +157,21 @@ def _verdict_on_profit(state: CustomerValue) -> str:
     )
 
 
+def _top_shown(state: CustomerValue) -> bool:
+    """Whether the best tenth are enough customers to speak of."""
+    return math.ceil(state.concentration.n / 10) >= state.scope.profile.privacy.min_cell
+
+
+def _withheld(state: CustomerValue) -> bool:
+    """Whether the value to come cannot be shown: nothing expected, or too few or too dominant customers behind it."""
+    expected = state.outlook.customers["expected_value"]
+    paying = expected[expected > 0]
+    return len(paying) < state.scope.profile.privacy.min_cell or _dominated(state, paying)
+
+
 def _verdict_on_future(state: CustomerValue) -> str:
     outlook = state.outlook
-    if outlook.value <= 0:
+    if _withheld(state):
         return ""
     template = {
         "": _(
@@ -336,7 +357,7 @@ def _below_cost(state: CustomerValue) -> Finding | None:
 
 def _next_year(state: CustomerValue) -> Finding | None:
     outlook = state.outlook
-    if outlook.value <= 0:
+    if _withheld(state):
         return None
     sentence = (
         _say(
@@ -384,8 +405,9 @@ def _next_year(state: CustomerValue) -> Finding | None:
 def _basis_of_outlook(state: CustomerValue) -> str:
     if state.outlook.way == "model":
         return _("95 %: parameters (delta method), chance, and the error in the holdout")
-    if state.outlook.way == "class":
-        return _("95 %, spread between customers of last year")
+    if state.outlook.way == "class" and state.outlook.holdout is not None:
+        text = _("95 %: spread between customers over the last {months} months, scaled to a year")
+        return text.format(months=state.outlook.holdout.months)
     return _("not checked: no interval")
 
 
@@ -407,7 +429,7 @@ def _how_sure(state: CustomerValue) -> str:
             state,
             _(
                 "{n} came back at least once, fewer than the {needed} a model needs here: see the fit for all "
-                "branches. The figure is what similar {customers} brought last year."
+                "branches. The figure is what similar {customers} brought lately."
             ),
             n=style.number(outlook.repeat_customers),
             needed=style.number(outlook.min_repeat_customers),
@@ -425,7 +447,7 @@ def _how_sure(state: CustomerValue) -> str:
         else _(
             "Tried on the last {months} months, the model foresaw {model} {orders} and {actual} took place; its error "
             "per {customer} is {error}, that of the best rule of thumb {other}: **the model does not beat it**, so "
-            "last year's experience is used instead."
+            "recent experience is used instead."
         )
     )
     return _say(
@@ -444,7 +466,7 @@ def _slipping(state: CustomerValue) -> Finding | None:
     smallest = state.scope.profile.privacy.min_cell
     if len(late.customers) < smallest or _dominated(state, late.customers["worth"]):
         return None
-    known = not math.isnan(late.lost_margin)
+    known = late.lost_margin > 0
     template = (
         _(
             "**{n} {customers} of high value are overdue**, worth {worth} a year. Of those overdue a year ago only "
@@ -465,7 +487,7 @@ def _slipping(state: CustomerValue) -> Finding | None:
         ),
         value=float(len(late.customers)),
         unit="count",
-        basis=_("counted; the difference to the others is an association"),
+        basis=_("counted; the difference to the others is an association") if known else _("counted"),
         n=state.n,
         stake=late.lost_margin if known else late.worth,
         tone="bad",
@@ -488,20 +510,34 @@ def _dominated(state: CustomerValue, amounts: pd.Series) -> bool:
 
 def _concentration(state: CustomerValue) -> Finding | None:
     shape = state.concentration
-    if style.undefined(shape.top_share) or shape.n < 10 * state.scope.profile.privacy.min_cell:
+    if style.undefined(shape.top_share) or not _top_shown(state):
         return None
     worth = shape.top_share * shape.total
+    size = math.ceil(shape.n / 10)
+    if state.outlook.why == "one_time":
+        template = _(
+            "**The best tenth of {customers} brings {top} of the profit**, {each} each: too little for personal care; "
+            "spend on a second {order} instead."
+        )
+    elif size <= MOST_PERSONAL:
+        template = _(
+            "**The best tenth of {customers} brings {top} of the profit.** Losing one in ten of them would cost about "
+            "{loss} a year: give each of the {n} a person who knows them."
+        )
+    else:
+        template = _(
+            "**The best tenth of {customers} brings {top} of the profit.** Losing one in ten of them would cost about "
+            "{loss} a year: a programme of their own for the {n} may cost up to that."
+        )
     return Finding(
         key="customer_value.top_tenth_share",
         sentence=_say(
             state,
-            _(
-                "**The best tenth of {customers} brings {top} of the profit.** Losing one in ten of them would cost "
-                "about {loss} a year: give each of the {n} a person who knows them."
-            ),
+            template,
             top=style.percent(shape.top_share, 0),
             loss=_money(state, worth / 10),
-            n=style.number(math.ceil(shape.n / 10)),
+            each=_money(state, worth / size),
+            n=style.number(size),
         ),
         value=shape.top_share,
         low=shape.top_low,
@@ -532,7 +568,7 @@ def _at_most(state: CustomerValue, worth: float, late: Proportion, others: Propo
     """What would be kept a year if those overdue stayed as often as the others; None where that is unknown."""
     if min(late.n, others.n) < MIN_GROUP or worth <= 0:
         return None
-    return worth * max(others.share - late.share, 0.0)
+    return worth * (others.share - late.share) if others.share > late.share else None
 
 
 def _repair(state: CustomerValue) -> Action | None:
@@ -563,7 +599,9 @@ def _call(state: CustomerValue) -> Action | None:
     most = _at_most(state, float(late["worth"].sum()), state.slipping.recovers, state.slipping.stays)
     return Action(
         key="customer_value.call",
-        text=_say(state, _("Call the {n} {customers} of high value who are overdue"), n=style.number(len(late))),
+        text=_say(
+            state, _("Contact the {n} {customers} of high value who are overdue, in person"), n=style.number(len(late))
+        ),
         owner=_owner(state, "vip"),
         value=most / 2 if most is not None else None,
         low=0.0 if most is not None else None,
@@ -629,7 +667,7 @@ def _unknowns(state: CustomerValue) -> list[str]:
             _say(
                 state,
                 _(
-                    "Whether a call keeps {customers} who are overdue: nobody was held out. Hold out half of the "
+                    "Whether a contact keeps {customers} who are overdue: nobody was held out. Hold out half of the "
                     "list and the next edition will say."
                 ),
             )
@@ -643,7 +681,7 @@ def _measures(state: CustomerValue) -> list[Finding]:
         Finding(
             key="customer_value.customers",
             sentence="",
-            value=float(state.n),
+            value=float(state.n) if state.n >= state.scope.profile.privacy.min_cell else None,
             unit="count",
             basis=_("counted"),
             n=len(state.status),
