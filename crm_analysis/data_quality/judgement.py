@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from crm_analysis.data_quality.assessment import ALL, Assessment
 from crm_analysis.data_quality.completeness import EVERY
 
-KINDS = ("silent", "totals", "set_aside", "anonymous", "duplicates", "attitude", "stale", "drift")
+KINDS = ("silent", "totals", "anonymous", "set_aside", "duplicates", "attitude", "stale", "drift")
 
 
 @dataclass(frozen=True, slots=True)

@@ -266,7 +266,7 @@ def _duplicates(assessment: Assessment) -> Finding | None:
         )
     return _finding(
         assessment,
-        "surplus_customers",
+        "same_person",
         sentence,
         value=None if 0 < persons.n_surplus < cell else assessment.state.rate("surplus"),
         unit="share",

@@ -153,7 +153,7 @@ def brute_force(customers: pd.DataFrame) -> dict[tuple[str, str], str]:
     return known
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(records)
 def test_blocking_finds_exactly_the_pairs_that_brute_force_finds(rows: list[tuple[str | None, ...]]) -> None:
     customers = frame_of(rows)
@@ -162,7 +162,7 @@ def test_blocking_finds_exactly_the_pairs_that_brute_force_finds(rows: list[tupl
     assert found == brute_force(customers)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(records, st.randoms(use_true_random=False))
 def test_order_of_rows_is_irrelevant_and_counts_hold(rows: list[tuple[str | None, ...]], random: object) -> None:
     customers = frame_of(rows)
@@ -176,7 +176,7 @@ def test_order_of_rows_is_irrelevant_and_counts_hold(rows: list[tuple[str | None
     assert (born <= 1).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=20))
 def test_union_find_equals_repeated_merging_of_sets(links: list[tuple[int, int]]) -> None:
     sets = UnionFind(range(13))
