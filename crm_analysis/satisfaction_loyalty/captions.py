@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from crm_analysis import language, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
@@ -77,3 +79,27 @@ def drivers(study: Study) -> dict[str, str]:
         ),
         "how_to_read": displays.drivers_note(study),
     }
+
+
+def below(frame: pd.DataFrame, note: str, otherwise: str = "") -> str:
+    """The note below a table that has rows; `otherwise` where there are none."""
+    return note if len(frame) else otherwise
+
+
+def fix_first(study: Study, table: pd.DataFrame) -> str:
+    """The note below the table of what to fix first, or why there is none."""
+    met = _("Every item stands at its target or above.")
+    return below(
+        table,
+        _("Ranked by the share explained times the room left to the target."),
+        displays.drivers_note(study) if study.drivers.reason else met,
+    )
+
+
+def stated(table: pd.DataFrame) -> str:
+    """The note below stated loyalty, or why there is none."""
+    return below(
+        table,
+        _("Kept apart from behaviour: promoters, or the two highest levels of an intention."),
+        _("The survey asks neither for intent nor for recommendation."),
+    )

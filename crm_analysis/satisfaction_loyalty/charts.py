@@ -104,7 +104,7 @@ def drivers(table: pd.DataFrame) -> Figure | None:
     axes.set_ylim(-0.6, len(rows) - 0.1)
     limit = float(rows["high"].max()) * 1.05
     axes.set_xlim(0, limit * 1.42)
-    for y, score, target in zip(at, rows["score"], rows["target"], strict=True):
+    for y, score, target in zip(map(float, at), rows["score"], rows["target"], strict=True):
         axes.text(limit * 1.20, y, score, ha="right", va="center", fontsize=9)
         axes.text(limit * 1.40, y, target, ha="right", va="center", fontsize=9, color=style.MUTE)
     axes.text(limit * 1.20, len(rows) - 0.4, _("score"), ha="right", fontsize=9, color=style.MUTE)

@@ -22,7 +22,8 @@ from crm_analysis.satisfaction_loyalty.answers import Answers
 MOST_FOR_ALL_SUBSETS = 10
 MOST_ITEMS = 30
 ANSWERS_PER_ITEM = 10
-DRAWS = 300
+DRAWS = 499
+MOST_BLOCKS = 4000
 MOST_MISSING = 0.5
 
 Array = NDArray[np.float64]
@@ -54,7 +55,7 @@ def lmg(correlation: Array) -> Array:
     Grömping 2006, eq. 6. Collinear items share what they explain.
     """
     p = correlation.shape[-1] - 1
-    explained = {frozenset[int](): np.zeros(correlation.shape[:-2])}
+    explained: dict[frozenset[int], Array] = {frozenset(): np.zeros(correlation.shape[:-2])}
     for size in range(1, p + 1):
         subsets = [list(s) for s in itertools.combinations(range(p), size)]
         index = np.array(subsets)
@@ -65,12 +66,12 @@ def lmg(correlation: Array) -> Array:
         for k, subset in enumerate(subsets):
             explained[frozenset(subset)] = r2[..., k]
     shares = np.zeros((*correlation.shape[:-2], p))
-    for subset, r2 in explained.items():
-        size = len(subset)
+    for entered, before in explained.items():
+        size = len(entered)
         for item in range(p):
-            if item not in subset:
+            if item not in entered:
                 weight = math.factorial(size) * math.factorial(p - size - 1) / math.factorial(p)
-                shares[..., item] += weight * (explained[subset | {item}] - r2)
+                shares[..., item] += weight * (explained[entered | {item}] - before)
     return shares
 
 
@@ -88,20 +89,35 @@ def johnson(correlation: Array) -> Array:
     return ((half**2) @ beta**2)[..., 0]
 
 
-def _correlations(data: Array, weights: Array) -> Array:
-    """Weighted correlation matrix, one per row of `weights`."""
-    total = weights.sum(axis=1)
-    mean = weights @ data / total[:, None]
-    centred = data - data.mean(axis=0)
-    shift = mean - data.mean(axis=0)
-    cross = np.stack([(centred * w[:, None]).T @ centred / w.sum() for w in weights])
-    covariance = cross - shift[:, :, None] * shift[:, None, :]
-    spread = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 1e-12))
-    return covariance / (spread[:, :, None] * spread[:, None, :])
+def _moments(data: Array, weight: Array, rng: np.random.Generator) -> Array:
+    """Weighted cross-products of (1, data), summed within random blocks of answers: (blocks, q, q), q = columns + 1.
+
+    Up to `MOST_BLOCKS` answers each is a block of its own; beyond that, answers share blocks of equal size.
+    """
+    n = len(data)
+    size = -(-n // MOST_BLOCKS)
+    blocks = -(-n // size)
+    order = rng.permutation(n)
+    z = np.zeros((blocks * size, data.shape[1] + 1))
+    w = np.zeros(blocks * size)
+    z[:n, 0], z[:n, 1:], w[:n] = 1.0, (data - data.mean(axis=0))[order], weight[order]
+    z = z.reshape(blocks, size, -1)
+    return np.swapaxes(z * w.reshape(blocks, size, 1), 1, 2) @ z
+
+
+def _correlation(moments: Array) -> Array:
+    """Correlation matrices (..., q - 1, q - 1) from summed cross-products (..., q, q) of (1, data)."""
+    scaled = moments / moments[..., :1, :1]
+    mean = scaled[..., 0, 1:]
+    covariance = scaled[..., 1:, 1:] - mean[..., :, None] * mean[..., None, :]
+    spread = np.sqrt(np.maximum(np.diagonal(covariance, axis1=-2, axis2=-1), 1e-12))
+    return covariance / (spread[..., :, None] * spread[..., None, :])
 
 
 def importance(rows: pd.DataFrame, answers: Answers, *, seed: int = 1, draws: int = DRAWS) -> Drivers:
     """Driver table for complete answers in `rows`, with percentile bootstrap intervals over answers.
+
+    Beyond `MOST_BLOCKS` answers whole random blocks of answers are drawn.
 
     Items of role driver or perception are used; those that more than half left out, that never vary, or that come
     after the first `MOST_ITEMS` are left out and named. Up to ten items are shared out by LMG, more by Johnson's
@@ -127,10 +143,13 @@ def importance(rows: pd.DataFrame, answers: Answers, *, seed: int = 1, draws: in
     data = whole[[*names, "satisfaction"]].to_numpy(float)
     weight = whole["weight"].to_numpy(float)
     share_out = lmg if method == "LMG" else johnson
-    parts = share_out(_correlations(data, weight[None, :]))[0]
     rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(float) * weight
-    again = np.maximum(share_out(_correlations(data, drawn)), 0)
+    moments = _moments(data, weight, rng)
+    parts = share_out(_correlation(moments.sum(axis=0)))
+    blocks, q = moments.shape[:2]
+    counts = rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=draws).astype(float)
+    drawn = (counts @ moments.reshape(blocks, -1)).reshape(draws, q, q)
+    again = np.maximum(share_out(_correlation(drawn)), 0)
     again /= np.maximum(again.sum(axis=1, keepdims=True), 1e-12)
     parts = np.maximum(parts, 0)
     r2 = float(parts.sum())

@@ -396,7 +396,7 @@ def examine(
         span=float(ends @ (x / m)),
         span_low=span_low,
         span_high=span_high,
-        **base,  # type: ignore[arg-type]
+        **base,
     )
 
 
