@@ -13,6 +13,7 @@ from crm_analysis.profile import Profile
 
 USUAL = 0.95
 STRAY_SHARE = 0.05
+TAIL_DAYS = 5
 SILENT_FACTOR = 3.0
 COLUMNS = ["branch", "first_day", "last_covered_day", "silent", "source"]
 
@@ -27,10 +28,11 @@ def data_end(days: pd.DataFrame, profile: Profile) -> date:
     """The last day that the data set covers: everything dated later is in the future.
 
     `days`: branch, day, rows of the transactions. The profile's `coverage.data_ends_on` decides where it is given.
-    Otherwise it is found from all branches together: beginning at the last active day, days are dropped that stand
-    apart, farther behind the day before than the usual gap, and hold less than a twentieth of the rows of a usual day
-    (a few misdated rows, never an end of reporting). If the days left to the month's end are no more than the usual
-    gap, as over a weekend, the month counts as covered to its end.
+    Otherwise it is found from all branches together. Beginning at the last active day, misdated rows are cut off: a
+    tail that begins after a silence (longer than `coverage.silent_after_days` and three usual gaps) and holds less
+    than five usual days' rows, or a day that stands farther behind the day before than the usual gap and holds less
+    than a twentieth of a usual day's rows. If the days left to the month's end are no more than the usual gap, as over
+    a weekend, the month counts as covered to its end.
 
     Raises DataError when no row has a date.
     """
@@ -41,12 +43,15 @@ def data_end(days: pd.DataFrame, profile: Profile) -> date:
         raise DataError("transactions.occurred_at: no row has a date. Map `occurred_at` to the column that holds it.")
     active = pd.Series(pd.to_datetime(daily.index))
     usual, typical = usual_gap(active), float(daily.median())
+    silence = max(profile.coverage.silent_after_days, SILENT_FACTOR * usual)
     last = len(daily) - 1
-    while last > 0 and usual == usual:
-        apart = (active[last] - active[last - 1]).days
-        if apart <= max(usual, 1.0) or daily.iloc[last] >= max(STRAY_SHARE * typical, 1.0):
+    for place in range(len(daily) - 1, 0, -1):
+        apart = (active[place] - active[place - 1]).days
+        tail, day = daily.iloc[place : last + 1].sum(), daily.iloc[place]
+        if tail >= TAIL_DAYS * typical:
             break
-        last -= 1
+        if apart > silence or (place == last and apart > usual and day < STRAY_SHARE * typical):
+            last = place - 1
     end = active[last]
     month_end = end + pd.offsets.MonthEnd(0)
     return (month_end if (month_end - end).days <= usual else end).date()

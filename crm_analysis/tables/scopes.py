@@ -370,7 +370,8 @@ class Scope:
     def _earlier(self, period: Period) -> Scope | None:
         first, last = self.tables._reach(self.branch)
         grace = timedelta(days=self.profile.coverage.silent_after_days)
-        if not self.complete or period.start + grace < self.tables.data_start_on or period.end < first or period.start > last:
+        too_early = period.start + grace < self.tables.data_start_on or period.end < first
+        if not self.complete or too_early or period.start > last:
             return None
         return Scope(self.tables, self.branch, period)
 

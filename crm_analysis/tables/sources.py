@@ -69,9 +69,7 @@ def find(source: Source, data_root: Path, *, place: str) -> list[File]:
 def _there(data_root: Path, pattern: str) -> str:
     if not data_root.is_dir():
         return " The folder does not exist: set `data` in the profile, or give --data."
-    files = sorted(
-        itertools.islice((p.relative_to(data_root).as_posix() for p in data_root.rglob("*") if p.is_file()), 500)
-    )
+    files = sorted(p.name for p in itertools.islice(data_root.iterdir(), 500) if p.is_file())
     if not files:
         return " The folder is empty: set `data` in the profile, or give --data."
     return nearest(pattern, files) or f" Files there: {listed(files)}."

@@ -52,9 +52,9 @@ class Workplace:
         )
 
     def gifts(self, *lines: str) -> Profile:
-        """Write gifts.csv, and a profile over it."""
+        """Write gifts.csv, and a profile over it whose data end with March 2026."""
         self.write("gifts.csv", "\n".join([HEADER, *lines]) + "\n")
-        return self.profile()
+        return self.profile(coverage={"data_ends_on": "2026-03-31"})
 
 
 @pytest.fixture

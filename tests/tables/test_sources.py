@@ -1,4 +1,4 @@
-"""Files as they come: encodings, headers, line numbers, total rows, workbooks, and the message for each that cannot be read."""
+"""Files as they come: encodings, headers, lines, total rows, workbooks, and the message where one cannot be read."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def test_wrong_encoding_names_line_byte_and_the_right_one(workplace: Workplace) 
     workplace.write("gifts.csv", f"번호\n{LINE}\n", "cp949")
     source = {"files": ["gifts.csv"], "columns": GIFTS, "encoding": "utf-8"}
     assert refused(workplace.profile({"transactions": source})) == (
-        "transactions: gifts.csv is not utf-8: line 1 holds the byte 0xB9 at position 0 of the file. It reads as cp949: write "
-        "`encoding: cp949` (or auto) for this source in the profile."
+        "transactions: gifts.csv is not utf-8: line 1 holds the byte 0xB9 at position 0 of the file. It reads as "
+        "cp949: write `encoding: cp949` (or auto) for this source in the profile."
     )
 
 
@@ -71,8 +71,8 @@ def test_utf8_declared_as_cp949_is_not_read_as_nonsense(workplace: Workplace) ->
 def test_neither_encoding(workplace: Workplace) -> None:
     (workplace.data / "gifts.csv").write_bytes(b"a,b\n1,2\n3,\xff\xff\n")
     assert refused(workplace.profile()) == (
-        "transactions: gifts.csv is neither UTF-8 (line 3, byte 0xFF) nor cp949 (line 3, byte 0xFF). Say which it is under "
-        "`encoding:` in the profile, or save the file as UTF-8."
+        "transactions: gifts.csv is neither UTF-8 (line 3, byte 0xFF) nor cp949 (line 3, byte 0xFF). Say which it is "
+        "under `encoding:` in the profile, or save the file as UTF-8."
     )
 
 
@@ -80,7 +80,8 @@ def test_unknown_encoding(workplace: Workplace) -> None:
     workplace.write("gifts.csv", f"{HEADER}\n{LINE}\n")
     source = {"files": ["gifts.csv"], "columns": GIFTS, "encoding": "utf-nine"}
     assert refused(workplace.profile({"transactions": source})) == (
-        'transactions: "utf-nine" is not an encoding. Use auto, utf-8, cp949 or euc-kr under `encoding:` in the profile.'
+        'transactions: "utf-nine" is not an encoding. Use auto, utf-8, cp949 or euc-kr under `encoding:` in the '
+        'profile.'
     )
 
 
@@ -93,7 +94,12 @@ def test_delimiters_are_found(workplace: Workplace) -> None:
 
 def test_lines_count_the_header_and_empty_lines_and_line_breaks_in_cells(workplace: Workplace) -> None:
     profile = workplace.gifts(
-        "1,C1,서울,2026-03-01,1", "", '2,"C\n2",서울,2026-03-01,2', "3,C3,서울,2026-03-01", ",,,,", "4,C4,서울,2026-03-01,4"
+        "1,C1,서울,2026-03-01,1",
+        "",
+        '2,"C\n2",서울,2026-03-01,2',
+        "3,C3,서울,2026-03-01",
+        ",,,,",
+        "4,C4,서울,2026-03-01,4",
     )
     assert rows(profile, "_line", "transaction_id", "_source") == [
         (2, "1", "gifts.csv"), (4, "2", "gifts.csv"), (6, "3", "gifts.csv"), (8, "4", "gifts.csv")
@@ -103,8 +109,8 @@ def test_lines_count_the_header_and_empty_lines_and_line_breaks_in_cells(workpla
 
 def test_a_cell_too_many(workplace: Workplace) -> None:
     assert refused(workplace.gifts(LINE, "2,C1,서울,2026-03-01,1,000")) == (
-        "transactions: line 3 of gifts.csv has 6 cells, the header has 5. A cell that holds the separator must stand in "
-        "double quotes."
+        "transactions: line 3 of gifts.csv has 6 cells, the header has 5. A cell that holds the separator must stand "
+        "in double quotes."
     )
 
 
@@ -158,7 +164,7 @@ def test_one_file_per_branch_by_glob(workplace: Workplace) -> None:
 
 
 def test_several_layouts_constants_values_and_expressions(workplace: Workplace) -> None:
-    workplace.write("a.csv", "id,who,day,gross,fee,type\n1,C1,20260301,\"1,100\",100,S\n2,C1,20260302,50,0,R\n")
+    workplace.write("a.csv", 'id,who,day,gross,fee,type\n1,C1,20260301,"1,100",100,S\n2,C1,20260302,50,0,R\n')
     workplace.write("b.csv", f"{HEADER}\n{LINE}\n")
     first = {
         "files": ["a.csv"],
@@ -176,18 +182,29 @@ def test_several_layouts_constants_values_and_expressions(workplace: Workplace) 
 
 def test_canonical_headers_need_no_mapping_and_other_rows_can_be_left_out(workplace: Workplace) -> None:
     workplace.write(
-        "t.csv", "transaction_id,customer_id,branch,occurred_at,amount,kind,note\n1,C1,a,2026-03-01,5,gift,x\n2,,a,2026-03-01,5,pledge,\n"
+        "t.csv",
+        "transaction_id,customer_id,branch,occurred_at,amount,kind,note\n"
+        "1,C1,a,2026-03-01,5,gift,x\n2,,a,2026-03-01,5,pledge,\n"
     )
     profile = workplace.profile({"transactions": {"files": ["t.csv"], "where": "kind <> 'pledge'"}})
     assert rows(profile, "transaction_id", "product") == [("1", None)]
     opened = tables.open(profile)
-    assert opened.columns("transactions") == {"transaction_id", "customer_id", "branch", "occurred_at", "amount", "kind"}
+    assert opened.columns("transactions") == {
+        "transaction_id",
+        "customer_id",
+        "branch",
+        "occurred_at",
+        "amount",
+        "kind",
+    }
     assert opened.raw("transactions").schema()["margin"].is_floating()
 
 
 def test_codes_that_mean_no_value(workplace: Workplace) -> None:
     workplace.write("gifts.csv", f"{HEADER}\n1,없음,서울,2026-03-01,1000\n")
-    profile = workplace.profile({"transactions": {"files": ["gifts.csv"], "columns": GIFTS, "missing": ["없음", "9999"]}})
+    profile = workplace.profile(
+        {"transactions": {"files": ["gifts.csv"], "columns": GIFTS, "missing": ["없음", "9999"]}}
+    )
     assert rows(profile, "customer_id") == [(None,)]
 
 
@@ -252,7 +269,8 @@ def test_a_key_is_made_where_the_source_has_none(workplace: Workplace) -> None:
 def test_list_prices_are_converted_once(workplace: Workplace) -> None:
     workplace.write("gifts.csv", f"{HEADER},할인\n{LINE},200\n2,C1,서울,2026-03-01,50,\n")
     profile = workplace.profile(
-        {"transactions": {"files": ["gifts.csv"], "columns": {**GIFTS, "discount": "할인"}}}, margin={"list_prices": True}
+        {"transactions": {"files": ["gifts.csv"], "columns": {**GIFTS, "discount": "할인"}}},
+        margin={"list_prices": True},
     )
     assert rows(profile, "amount", "discount")[0] == (800.0, 200.0)
     assert rows(profile, "amount")[1] == (50.0,)
@@ -265,7 +283,8 @@ def test_missing_file_names_the_nearest(workplace: Workplace) -> None:
     )
     profile = workplace.profile(data_root=workplace.data / "elsewhere")
     assert refused(profile) == (
-        f'transactions: no file matches "gifts.csv" in {workplace.data}/elsewhere. The folder does not exist: set `data` in '
+        f'transactions: no file matches "gifts.csv" in {workplace.data}/elsewhere. The folder does not exist: set '
+        '`data` in '
         "the profile, or give --data."
     )
 
@@ -274,8 +293,8 @@ def test_missing_required_column(workplace: Workplace) -> None:
     workplace.write("gifts.csv", f"{HEADER}\n{LINE}\n")
     columns = {name: column for name, column in GIFTS.items() if name != "amount"}
     assert refused(workplace.profile({"transactions": {"files": ["gifts.csv"], "columns": columns}})) == (
-        "transactions.amount: the required column is missing in gifts.csv. Its headers: 번호, 고객번호, 지점, 거래일자, 금액. "
-        "Map one to `amount` under tables.transactions.columns in the profile."
+        "transactions.amount: the required column is missing in gifts.csv. Its headers: 번호, 고객번호, 지점, "
+        "거래일자, 금액. Map one to `amount` under tables.transactions.columns in the profile."
     )
 
 
@@ -283,7 +302,8 @@ def test_mapped_header_that_is_not_there(workplace: Workplace) -> None:
     workplace.write("gifts.csv", f"{HEADER}\n{LINE}\n")
     columns = {**GIFTS, "occurred_at": "거래일"}
     assert refused(workplace.profile({"transactions": {"files": ["gifts.csv"], "columns": columns}})) == (
-        'transactions.occurred_at: gifts.csv has no column "거래일". Did you mean "거래일자"? Its headers: 번호, 고객번호, '
+        'transactions.occurred_at: gifts.csv has no column "거래일". Did you mean "거래일자"? Its headers: 번호, '
+        '고객번호, '
         "지점, 거래일자, 금액."
     )
 
@@ -304,16 +324,19 @@ def test_expression_that_cannot_be_used(workplace: Workplace) -> None:
     workplace.write("gifts.csv", f"{HEADER}\n{LINE}\n")
     source = {"files": ["gifts.csv"], "columns": {**GIFTS, "amount": {"expression": "as_amount(없는열)"}}}
     message = refused(workplace.profile({"transactions": source}))
-    assert message.startswith("tables.transactions.columns.amount: the expression (as_amount(없는열)) cannot be used on gifts.csv:")
+    assert message.startswith(
+        "tables.transactions.columns.amount: the expression (as_amount(없는열)) cannot be used on gifts.csv:"
+    )
 
 
 def test_unreadable_dates_and_amounts_are_all_named_at_once(workplace: Workplace) -> None:
     profile = workplace.gifts(LINE, "2,C1,서울,2026-13-01,일천원", "3,C1,서울,31/12/2026,5")
     assert refused(profile) == (
-        'transactions.occurred_at: 2 of 3 cells are not readable as dates (first: "2026-13-01" in line 3 of gifts.csv). '
-        'Correct the file, or list codes that mean "no value" under `missing:` of tables.transactions in the profile.\n'
-        'transactions.amount: 1 of 3 cells is not readable as amounts (first: "일천원" in line 3 of gifts.csv). '
-        'Correct the file, or list codes that mean "no value" under `missing:` of tables.transactions in the profile.'
+        'transactions.occurred_at: 2 of 3 cells are not readable as dates (first: "2026-13-01" in line 3 of '
+        'gifts.csv). Correct the file, or list codes that mean "no value" under `missing:` of tables.transactions in '
+        'the profile.\ntransactions.amount: 1 of 3 cells is not readable as amounts (first: "일천원" in line 3 of '
+        'gifts.csv). Correct the file, or list codes that mean "no value" under `missing:` of tables.transactions in '
+        'the profile.'
     )
 
 
@@ -329,8 +352,8 @@ def test_empty_table(workplace: Workplace, text: str) -> None:
 def test_two_currencies(workplace: Workplace) -> None:
     profile = workplace.gifts('1,C1,서울,2026-03-01,"1,000원"', "2,C1,서울,2026-03-02,$5")
     assert refused(profile) == (
-        "transactions: the profile's currency is KRW, but 1 of 2 rows carry $ (first: line 3 of gifts.csv). One profile has one "
-        "currency: convert the amounts, or keep the other currency in a profile of its own."
+        "transactions: the profile's currency is KRW, but 1 of 2 rows carry $ (first: line 3 of gifts.csv). One "
+        "profile has one currency: convert the amounts, or keep the other currency in a profile of its own."
     )
 
 
