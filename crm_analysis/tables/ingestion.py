@@ -206,7 +206,6 @@ def connect(work: Path) -> duckdb.DuckDBPyConnection:
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET enable_progress_bar = false")
     cells.install(con)
-    con.execute("CREATE TEMP MACRO nullif_in(value, known) AS CASE WHEN NOT list_contains(known, value) THEN value END")
     return con
 
 
@@ -238,7 +237,7 @@ def _stage(
                 con.execute(f"INSERT INTO staged BY NAME {select}", {"source": relation.label})
             except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
                 raise DataError(f"{layout.table}: {relation.label}: {str(error).splitlines()[0]}") from error
-            supplied |= set(mapping.supplied(layout, source, list(relation.types)))
+            supplied |= set(mapping.supplied(layout, source, list(relation.types))) & set(layout.types)
             report.append({"source": relation.label, "file": file.label, "encoding": relation.encoding})
     con.execute(
         f"UPDATE staged SET _state = CASE WHEN _line > last THEN {mapping.TOTAL} ELSE {mapping.DATA} END "

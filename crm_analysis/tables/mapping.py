@@ -22,6 +22,7 @@ MADE_KEYS = {
     "contacts": "contact_id",
     "cases": "case_id",
 }
+CURRENCY = "currency"
 DATA, BLANK, TOTAL, PERHAPS_TOTAL = 0, 1, 2, 3
 
 
@@ -63,7 +64,7 @@ def check_names(layout: Layout, source: Source, relation: Relation) -> dict[str,
     headers = list(relation.types)
     mapping = supplied(layout, source, headers)
     for name in mapping:
-        if name not in layout.types:
+        if name not in layout.types and name != CURRENCY:
             raise ProfileError(
                 f"tables.{layout.table}.columns: `{name}` is not a column of {layout.table}."
                 f"{nearest(name, layout.types)} See data_contracts/{layout.table}.yaml."
@@ -100,8 +101,9 @@ def select(
 ) -> str:
     """SQL that yields the canonical rows of a relation; the parameter `$source` is the name of the file.
 
-    Beside the canonical columns: `_row`, `_source`, `_line`, `_state` (data, blank, total row, perhaps a total row),
-    `_bad_<column>` (the text of an unreadable cell) and `_mark` (a currency other than the profile's).
+    A mapped `currency` is compared with the profile's and not kept. Beside the canonical columns: `_row`, `_source`,
+    `_line`, `_state` (data, blank, total row, perhaps a total row), `_bad_<column>` (the text of an unreadable cell)
+    and `_mark` (a currency other than the profile's).
     """
     mapping = check_names(layout, source, relation)
     inner = _source_view(relation, source)
@@ -125,11 +127,16 @@ def select(
             problems.append((name, cells.name(cell)))
             if kind == "number" and types[name] == "VARCHAR":
                 marks.append(f"currency_of({cells.name(cell)})")
+    if CURRENCY in mapping:
+        marks.append(f"upper(CAST({cells.name(CURRENCY)} AS VARCHAR))")
+        made[CURRENCY] = f"{made[CURRENCY]} AS {cells.name(CURRENCY)}"
     wanted = ", ".join(made.values())
     state, first = _state(layout, source, relation, list(made))
     where = f"WHERE ({source.where})" if source.where else ""
-    mark = f"coalesce({', '.join(marks)})" if marks else "CAST(NULL AS VARCHAR)"
     same = [currency, *(sign for sign, group in cells.SAME_CURRENCY.items() if currency in group)]
+    known = ", ".join(cells.text(sign) for sign in same)
+    others = [f"CASE WHEN {mark} NOT IN ({known}) THEN {mark} END" for mark in marks]
+    mark = f"coalesce({', '.join(others)})" if others else "CAST(NULL AS VARCHAR)"
     amount = ""
     if layout.table == "transactions" and list_prices:
         amount = "REPLACE (amount - coalesce(discount, 0) AS amount)"
@@ -146,7 +153,7 @@ def select(
         ]
     parsed = (
         f"SELECT {', '.join(columns)}, {file_number} + _line AS _row, $source AS _source, _line, _first, "
-        f"nullif_in({mark}, [{', '.join(cells.text(s) for s in same)}]) AS _mark{flags} "
+        f"{mark} AS _mark{flags} "
         f"FROM (SELECT {wanted}, {first} AS _first, _line FROM ({inner}) AS cells {where})"
     )
     return f"SELECT * EXCLUDE (_first) {amount}, {state} AS _state FROM ({parsed}) AS parsed"

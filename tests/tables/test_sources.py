@@ -357,6 +357,16 @@ def test_two_currencies(workplace: Workplace) -> None:
     )
 
 
+def test_a_currency_column_is_compared_and_not_kept(workplace: Workplace) -> None:
+    workplace.write("gifts.csv", f"{HEADER},통화\n{LINE},krw\n2,C2,서울,2026-03-01,5,KRW\n")
+    settings = {"transactions": {"files": ["gifts.csv"], "columns": {**GIFTS, "currency": "통화"}}}
+    assert rows(workplace.profile(settings), "amount") == [(1000.0,), (5.0,)]
+    workplace.write("more.csv", f"{HEADER},통화\n{LINE},KRW\n2,C2,서울,2026-03-01,5,USD\n")
+    settings["transactions"]["files"] = ["more.csv"]
+    with pytest.raises(DataError, match="the profile's currency is KRW, but 1 of 2 rows carry USD"):
+        tables.ingest(workplace.profile(settings))
+
+
 def test_a_dollar_is_any_dollar(workplace: Workplace) -> None:
     workplace.write("gifts.csv", f"{HEADER}\n1,C1,a,2026-03-01,$5\n")
     assert rows(workplace.profile(currency="CAD"), "amount") == [(5.0,)]
