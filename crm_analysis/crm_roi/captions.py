@@ -8,13 +8,26 @@ from crm_analysis import style
 from crm_analysis.crm_roi.evaluation import Evaluation
 from crm_analysis.language import _
 
-__all__ = ["plan", "portfolio", "recovery", "regression", "waterfall"]
+__all__ = ["note", "plan", "portfolio", "recovery", "regression", "waterfall"]
+
+
+SILENT = " "
+"""Stands for a figure or table on a page whose opening has already said that the chapter's tables are missing."""
+
+
+def note(frame: pd.DataFrame, evaluation: Evaluation, text: str = "") -> str:
+    """A table's note: nothing about a table that is not there."""
+    if evaluation.without_tables:
+        return SILENT
+    return "" if frame.empty else text
 
 
 def portfolio(evaluation: Evaluation) -> dict[str, str]:
     """The dots of return by programme."""
     measured = evaluation.measured
-    if not measured:
+    if evaluation.without_tables:
+        alt = SILENT
+    elif not measured:
         alt = _("No programme of this period has a return that can be stated.")
     else:
         alt = _(
@@ -38,7 +51,9 @@ def portfolio(evaluation: Evaluation) -> dict[str, str]:
 def waterfall(evaluation: Evaluation) -> dict[str, str]:
     """From incremental amount to net."""
     portfolio_ = evaluation.portfolio
-    if portfolio_ is None:
+    if evaluation.without_tables:
+        alt = SILENT
+    elif portfolio_ is None:
         alt = _("There is no measured programme whose money could be followed from gain to net.")
     else:
         alt = _("From {revenue} paid more because of the programmes, through their costs, to {net} net.").format(
@@ -58,7 +73,9 @@ def waterfall(evaluation: Evaluation) -> dict[str, str]:
 
 def plan(costs: pd.DataFrame, evaluation: Evaluation) -> dict[str, str]:
     """Actual cost beside the plan."""
-    if costs.empty:
+    if evaluation.without_tables:
+        alt = SILENT
+    elif costs.empty:
         alt = _("No programme of this period has both a planned and an actual cost.")
     else:
         over = float((costs["actual"] - costs["planned"]).sum())
@@ -76,9 +93,11 @@ def plan(costs: pd.DataFrame, evaluation: Evaluation) -> dict[str, str]:
     }
 
 
-def regression(falls: pd.DataFrame) -> dict[str, str]:
+def regression(falls: pd.DataFrame, evaluation: Evaluation) -> dict[str, str]:
     """Why a list chosen by past value falls by itself."""
-    if falls.empty:
+    if evaluation.without_tables:
+        alt = SILENT
+    elif falls.empty:
         alt = _("No programme without control in this period, so there is no list to look at.")
     else:
         alt = _("Margin per member before and after, for the programme's list and for a list without any programme.")

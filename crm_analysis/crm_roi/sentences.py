@@ -7,7 +7,7 @@ from typing import Any
 
 from crm_analysis import style
 from crm_analysis.crm_roi import words
-from crm_analysis.crm_roi.evaluation import REQUIRED, CampaignResult, Evaluation
+from crm_analysis.crm_roi.evaluation import CampaignResult, Evaluation
 from crm_analysis.findings import MOST_FINDINGS, Action, Claims, Finding
 from crm_analysis.language import _, active
 from crm_analysis.profile import Profile
@@ -21,8 +21,8 @@ WORTH_SETTLING = 10
 
 def claims(evaluation: Evaluation, *, profile: Profile) -> Claims:
     """What the page says about the campaigns of one branch and period."""
-    if {"campaigns", "campaign_members"} & set(evaluation.missing):
-        return _without_tables(evaluation)
+    if evaluation.without_tables:
+        return _without_tables()
     found = _findings(evaluation)
     return Claims(
         verdict=_verdict(evaluation),
@@ -33,17 +33,16 @@ def claims(evaluation: Evaluation, *, profile: Profile) -> Claims:
     )
 
 
-def _without_tables(evaluation: Evaluation) -> Claims:
-    names = ", ".join(f"`{name}`" for name in REQUIRED if name in evaluation.missing)
+def _without_tables() -> Claims:
     return Claims(
-        verdict=_("**What the programmes earn is not known here**: the tables {names} are missing.").format(
-            names=names
+        verdict=_(
+            "**What the programmes earn is not known here**: nobody recorded who was treated and who was held out."
         ),
         unknowns=(
             _(
-                "Whether any programme earns its cost. Map `campaigns`, `campaign_members` and `costs` in the "
-                "profile, and hold "
-                "out a random share of the next list: the chapter then states margin gained, cost and return."
+                "Whether any programme earns its cost. Hold out a random share of the next list and record it: this "
+                "chapter "
+                "then states margin gained, cost and return."
             ),
         ),
     )
@@ -585,8 +584,7 @@ def _blocked(result: CampaignResult) -> str:
     if "strata" in failed:
         return _(
             "What {name} earned: the treated are {low} of one stratum and {high} of another, so the plain difference "
-            "would "
-            "mix strata. No return is stated; split every stratum alike next time."
+            "would mix strata. No return is stated; split every stratum alike next time."
         ).format(
             name=name,
             low=style.percent(failed["strata"]["low"], 0),
