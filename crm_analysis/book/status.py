@@ -38,7 +38,7 @@ def page(statuses: Sequence[CellStatus], report: Mapping[str, Any]) -> str:
             _("Table"): [rule["table"] for rule in aside],
             _("Rule"): [rule["id"] for rule in aside],
             _("Rows"): [style.number(rule["rows_failed"]) for rule in aside],
-            _("What is wrong"): [rule["what"] for rule in aside],
+            _("What is wrong"): [_(rule["what"]) for rule in aside],
         }
     )
     return "\n\n".join(

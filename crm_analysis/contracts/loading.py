@@ -29,7 +29,7 @@ from crm_analysis.contracts.model import (
 from crm_analysis.errors import ContractError, listed, nearest
 from crm_analysis.profile.loading import BUILD_VARIABLE
 
-FOLDER = Path(__file__).resolve().parents[2] / "data_contracts"
+FOLDER = files.project_folder("data_contracts")
 _YAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STANDARD_DIMENSION = {"conformity": "validity", "accuracy": "validity", "coverage": "completeness"}
 _CUSTOM = {

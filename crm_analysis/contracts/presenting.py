@@ -65,6 +65,11 @@ def closing(report: Report) -> str:
         return _("{rules} rules checked, none broken; {others} do not apply. No row of {rows} is set aside.").format(
             **facts
         )
+    if not away:
+        return _(
+            "{rules} rules checked, {breaches} broken, none critical; {others} do not apply. "
+            "No row of {rows} is set aside."
+        ).format(**facts)
     return _(
         "{breaches} of {rules} rules broken, {critical} of them critical; {others} do not apply. {away} of {rows} rows "
         "are set aside; a report can be made of the others."
