@@ -22,6 +22,13 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _RESERVED = {"all", "con", "prn", "aux", "nul", *(f"com{i}" for i in range(1, 10)), *(f"lpt{i}" for i in range(1, 10))}
 _UMASK = os.umask(0)
 os.umask(_UMASK)
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+def project_folder(name: str) -> Path:
+    """`analyses`, `book` or `data_contracts`: the working directory's own where it has one, else the checkout's."""
+    own = Path.cwd() / name
+    return own if own.is_dir() else CHECKOUT / name
 
 
 def safe_name(text: str) -> str:

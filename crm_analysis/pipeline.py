@@ -87,7 +87,7 @@ class Steps:
         package = Path(__file__).parent
         made_of = [
             self.profile.build_dir / "tables" / "ingest.json",
-            *sorted((package.parent / "data_contracts").glob("*.yaml")),
+            *sorted(files.project_folder("data_contracts").glob("*.yaml")),
             *sorted((package / "contracts").glob("*.py")),
         ]
         settings = self.profile.model_dump_json(include={"calendar", "coverage", "branches", "quality", "survey"})

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import yaml
 
+from crm_analysis import files
 from crm_analysis.errors import UserError
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-SOURCES = CHECKOUT / "book"
+SOURCES = files.project_folder("book")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crm_analysis import __version__, files
-from crm_analysis.book.contents import CHECKOUT, SOURCES
+from crm_analysis.book.contents import SOURCES
 from crm_analysis.profile import Profile
 
 
@@ -25,14 +25,14 @@ def key(profile: Profile, cells: Iterable[Any]) -> str:
     """
     digest = hashlib.sha256(__version__.encode())
     digest.update(json.dumps([repr(cell) for cell in cells]).encode())
-    package = CHECKOUT / "crm_analysis"
+    package = files.CHECKOUT / "crm_analysis"
     made_of = [
         profile.path,
         *sorted(path for path in SOURCES.rglob("*") if path.is_file()),
         *sorted((package / "book").glob("*.py")),
         *sorted((package / "locale" / profile.language).glob("*.po")),
         *(package / name for name in ("report.py", "style.py", "findings.py")),
-        *sorted((CHECKOUT / "data_contracts").glob("*.yaml")),
+        *sorted(files.project_folder("data_contracts").glob("*.yaml")),
     ]
     digest.update(files.sha256_of(made_of).encode())
     return digest.hexdigest()

@@ -22,8 +22,8 @@ from crm_analysis.errors import UserError, nearest
 from crm_analysis.profile import Profile
 
 PACKAGE = Path(crm_analysis.__file__).parent
-CONTRACTS = PACKAGE.parent / "data_contracts"
-ANALYSES = Path("analyses")
+CONTRACTS = files.project_folder("data_contracts")
+ANALYSES = files.project_folder("analyses")
 LIBRARIES = (
     "duckdb", "ibis-framework", "ipykernel", "matplotlib", "numpy", "pandas", "papermill", "pyarrow", "scikit-learn",
     "scipy", "seaborn", "statsmodels",

@@ -111,7 +111,7 @@ def _writing(path: Path) -> Iterator[None]:
     except OSError as error:
         raise files.cannot_write(Path(error.filename or path), error) from error
     except duckdb.IOException as error:
-        if "No space left" in str(error) or "disk" in str(error).lower():
+        if any(sign in str(error) for sign in ("No space left", "File too large", "Disk quota exceeded")):
             raise files.cannot_write(path, OSError(errno.ENOSPC, "No space left on device")) from error
         raise
 

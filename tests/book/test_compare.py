@@ -19,7 +19,10 @@ def outcome(branch: str, value: float, spread: float, *, p: float | None = None)
 
 
 def test_a_gap_is_the_branch_less_the_precision_weighted_mean_of_the_others():
-    gaps = {g.branch: g for g in branch_gaps([outcome("a", 0.5, 0.01), outcome("b", 0.6, 0.01), outcome("c", 0.8, 0.02)], "x.rate")}
+    gaps = {
+        g.branch: g
+        for g in branch_gaps([outcome("a", 0.5, 0.01), outcome("b", 0.6, 0.01), outcome("c", 0.8, 0.02)], "x.rate")
+    }
     others = (0.6 / 0.01**2 + 0.8 / 0.02**2) / (1 / 0.01**2 + 1 / 0.02**2)
     assert gaps["a"].others == pytest.approx(others)
     assert gaps["a"].difference == pytest.approx(0.5 - others)
@@ -42,7 +45,9 @@ def test_equal_branches_stand_out_no_more_often_than_the_false_discovery_rate():
 
 
 def test_only_changes_that_pass_the_false_discovery_rate_are_reported():
-    passed, examined = moved([outcome("a", 0.5, 0.1, p=0.001), *(outcome(str(i), 0.5, 0.1, p=0.04 + i / 40) for i in range(9))])
+    passed, examined = moved(
+        [outcome("a", 0.5, 0.1, p=0.001), *(outcome(str(i), 0.5, 0.1, p=0.04 + i / 40) for i in range(9))]
+    )
     assert [change.branch for change in passed] == ["a"]
     assert examined == 10
     assert moved([outcome("a", 0.5, 0.1)]) == ([], 0)

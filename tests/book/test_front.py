@@ -21,8 +21,21 @@ def writer():
 
 
 def whole(chapter: str, key: str, value: float | None, low=None, high=None, change=None) -> dict[str, Outcome]:
-    finding = {"key": key, "value": value, "low": low, "high": high, "change": change, "n": 9, "unit": "share", "label": ""}
-    return {chapter: Outcome(chapter, "all", "2026Q3", bundle={"claims": {"verdict": "v", "findings": [finding], "measures": []}})}
+    finding = {
+        "key": key,
+        "value": value,
+        "low": low,
+        "high": high,
+        "change": change,
+        "n": 9,
+        "unit": "share",
+        "label": "",
+    }
+    return {
+        chapter: Outcome(
+            chapter, "all", "2026Q3", bundle={"claims": {"verdict": "v", "findings": [finding], "measures": []}}
+        )
+    }
 
 
 def kept(p: float | None, difference: float = 0.02) -> dict[str, Outcome]:

@@ -13,7 +13,9 @@ from crm_analysis.language import activate
 
 
 def finding(**changes) -> Finding:
-    return Finding(**({"key": "x.a", "sentence": "s", "value": 0.5, "unit": "share", "basis": "Wilson 95 %", "n": 10} | changes))
+    return Finding(
+        **({"key": "x.a", "sentence": "s", "value": 0.5, "unit": "share", "basis": "Wilson 95 %", "n": 10} | changes)
+    )
 
 
 @given(st.text())
@@ -29,7 +31,14 @@ def test_table_cells_and_heads_are_escaped():
 
 
 def test_columns_of_numbers_align_right_and_of_words_left():
-    frame = pd.DataFrame({"Measure": ["12-month retention"], "Share": ["77.1\xa0% (75.0 to 79.2\xa0%)"], "Net": ["−£1.20\xa0m"], "n": ["–"]})
+    frame = pd.DataFrame(
+        {
+            "Measure": ["12-month retention"],
+            "Share": ["77.1\xa0% (75.0 to 79.2\xa0%)"],
+            "Net": ["−£1.20\xa0m"],
+            "n": ["–"],
+        }
+    )
     markup = report.table_html(frame)
     assert "<th>Measure</th>" in markup
     assert markup.count('<th class="n">') == 3

@@ -1,0 +1,206 @@
+"""Bad input through the installed command: exit code, the whole message, and nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the command is tried on POSIX systems")
+
+
+def test_a_missing_file(shop, refused):
+    shop.write()
+    (shop.folder / "sales.csv").unlink()
+    assert refused(shop.check()) == ('transactions: no file matches "sales.csv" in .. Files there: shop.yaml.')
+
+
+def test_an_encoding_that_was_declared_wrongly(shop, refused):
+    shop.profile["tables"]["transactions"]["encoding"] = "utf-8"
+    shop.rows[3][2] = "서울"
+    shop.write()
+    text = (shop.folder / "sales.csv").read_text(encoding="utf-8")
+    (shop.folder / "sales.csv").write_bytes(text.encode("cp949"))
+    assert refused(shop.check()) == (
+        "transactions: sales.csv is not utf-8: line 5 holds the byte 0xBC at position 173 of the file. "
+        "It reads as cp949: write `encoding: cp949` (or auto) for this source in the profile."
+    )
+
+
+def test_a_missing_column_names_the_nearest(shop, refused):
+    shop.header[4] = "payed"
+    shop.write()
+    assert refused(shop.check()) == (
+        'transactions.amount: sales.csv has no column "paid". Did you mean "payed"? Its headers: '
+        "receipt, customer, store, day, payed, kind."
+    )
+
+
+def test_a_date_that_is_none(shop, refused):
+    shop.rows[10][3] = "2025-13-45"
+    shop.rows[20][3] = "soon"
+    shop.write()
+    assert refused(shop.check()) == (
+        'transactions.occurred_at: 2 of 944 cells are not readable as dates (first: "2025-13-45" in '
+        'line 12 of sales.csv). Correct the file, or list codes that mean "no value" under `missing:` '
+        "of tables.transactions in the profile."
+    )
+
+
+def test_an_amount_that_is_none(shop, refused):
+    shop.rows[5][4] = "twelve"
+    shop.write()
+    assert refused(shop.check()) == (
+        'transactions.amount: 1 of 944 cells is not readable as amounts (first: "twelve" in line 7 of '
+        'sales.csv). Correct the file, or list codes that mean "no value" under `missing:` of '
+        "tables.transactions in the profile."
+    )
+
+
+def test_an_empty_table(shop, refused):
+    shop.rows = []
+    shop.write()
+    assert refused(shop.check()) == (
+        "transactions: sales.csv holds no rows. Export it again, or take the table out of the profile."
+    )
+
+
+def test_two_currencies(shop, refused):
+    shop.rows[4][4] = "$12.00"
+    shop.rows[9][4] = "€8.00"
+    shop.write()
+    assert refused(shop.check()) == (
+        "transactions: the profile's currency is EUR, but 1 of 944 rows carry $ (first: line 6 of "
+        "sales.csv). One profile has one currency: convert the amounts, or keep the other currency in a "
+        "profile of its own."
+    )
+
+
+def test_an_unknown_branch(shop, refused):
+    shop.write()
+    assert refused(shop.run("run", "--profile", "shop.yaml", "--branch", "nroth")) == (
+        'There is no branch "nroth" in shop. Did you mean "north"? Branches: all, north, south.'
+    )
+
+
+def test_a_period_without_rows(shop, refused):
+    shop.write()
+    assert refused(shop.run("run", "--profile", "shop.yaml", "--period", "2019Q1")) == (
+        "2019Q1 holds no rows: the data of shop run from 2025-01-01 to 2025-12-31. The last complete quarter is 2025Q4."
+    )
+
+
+def test_a_period_in_the_future(shop, refused):
+    shop.write()
+    assert refused(shop.run("run", "--profile", "shop.yaml", "--period", "2026Q2")) == (
+        "2026Q2 lies after the end of the data: the data of shop end on 2025-12-31. The last complete "
+        "quarter is 2025Q4; take that one."
+    )
+
+
+def test_a_period_that_is_not_over(shop, refused):
+    shop.profile["coverage"] = {"data_ends_on": "2025-11-20"}
+    shop.write()
+    assert refused(shop.run("run", "--profile", "shop.yaml", "--period", "2025Q4")) == (
+        "2025Q4 is not over: the data of shop end on 2025-11-20. The last complete quarter is 2025Q3; "
+        "take that one, or ask for it as it stands with --incomplete."
+    )
+
+
+def test_an_unknown_chapter(shop, refused):
+    shop.write()
+    assert refused(shop.run("run", "--profile", "shop.yaml", "--chapter", "customer_valu")) == (
+        'There is no chapter "customer_valu". Did you mean "customer_value"? Chapters: data_quality, '
+        "customer_value, satisfaction_loyalty, crm_roi."
+    )
+
+
+def test_an_unknown_parameter(shop, refused):
+    shop.write()
+    message = refused(shop.run("run", "--profile", "shop.yaml", "--set", "customer_value.brnch=north"))
+    assert message.endswith(
+        'customer_value.ipynb has no parameter "brnch". Did you mean "branch"? '
+        "Its parameters: profile, branch, period, language."
+    )
+
+
+def test_a_typo_in_the_profile(shop, refused):
+    shop.profile["privcy"] = {"min_cell": 5}
+    shop.write()
+    assert refused(shop.check()) == ('shop.yaml: `privcy` is not a setting. Did you mean "privacy"?')
+
+
+def test_no_profile(shop, refused):
+    assert refused(shop.check()) == ("There is no profile shop.yaml. `crm-analysis init FOLDER` writes one to fill in.")
+
+
+def _contract(shop, change) -> None:
+    """A copy of the contracts in the shop's own folder, with `transactions.yaml` changed."""
+    folder = shop.folder / "data_contracts"
+    shutil.copytree(Path(__file__).parents[2] / "data_contracts", folder)
+    path = folder / "transactions.yaml"
+    contract = yaml.safe_load(path.read_text(encoding="utf-8"))
+    change(contract)
+    path.write_text(yaml.safe_dump(contract, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def test_a_contract_with_a_misspelt_key(shop, refused):
+    shop.write()
+
+    def change(contract):
+        contract["schema"][0]["propertees"] = contract["schema"][0].pop("properties")
+
+    _contract(shop, change)
+    assert refused(shop.check()) == (
+        'transactions.yaml, line 295: transactions has no key "propertees". Did you mean "properties"? '
+        "Keys are those of the Open Data Contract Standard 3.1."
+    )
+
+
+def test_a_contract_rule_that_cannot_be_compiled(shop, refused):
+    shop.write()
+
+    def change(contract):
+        contract["schema"][0].setdefault("quality", []).append(
+            {
+                "id": "magic",
+                "type": "custom",
+                "engine": "greatExpectations",
+                "severity": "warning",
+                "dimension": "conformity",
+                "description": "x",
+                "implementation": {"type": "expect_magic"},
+            }
+        )
+
+    _contract(shop, change)
+    assert refused(shop.check()) == "?"
+
+
+def test_no_write_permission(shop, refused):
+    shop.write()
+    build = shop.folder / "build"
+    build.mkdir()
+    build.chmod(0o555)
+    prefix = (
+        ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    )
+    try:
+        assert refused(shop.check(prefix=prefix)) == (
+            "No permission to write build/shop. Give yourself write access to build or run from another folder."
+        )
+        assert shop.tree() == {}
+    finally:
+        build.chmod(0o755)
+
+
+def test_a_full_disk(shop, refused):
+    shop.write()
+    before = shop.tree()
+    done = shop.check(prefix=["bash", "-c", 'ulimit -f 2; exec "$0" "$@"'])
+    assert "disk is full" in refused(done)
+    assert shop.tree() == before
