@@ -13,6 +13,7 @@ from crm_analysis.customer_value import future, profits, scores
 from crm_analysis.estimators.multiplicity import holm
 from crm_analysis.estimators.proportions import Proportion, two_proportions, wilson
 from crm_analysis.tables import Scope
+from crm_analysis.units import DAYS_PER_YEAR
 
 WORTHY = 0.8  # slipping away matters among the best fifth
 MIN_GROUP = 30  # customers that a rate of its own needs
@@ -112,13 +113,17 @@ def _below(earned: profits.Profits) -> pd.Series:
 
 
 def _base(scope: Scope, year_ago: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Whose quintiles cut the scores: the profile's base period, else the customers of a year ago, else today's."""
+    """Whose quintiles cut the scores: those of the profile's base period, else of a year ago, else today's.
+
+    A year ago serves only where there was a year of history before it: days since the last order would be too few.
+    """
     wanted = scope.profile.value.base_period
     if wanted is not None:
         base = scope.tables.scope(scope.branch, wanted)
         return customers.status_at(base, base.as_of), wanted
     before = scope.year_before()
-    if before is not None and len(year_ago):
+    first_day = pd.to_datetime(scope.coverage["first_day"]).min()
+    if before is not None and len(year_ago) and (pd.Timestamp(before.as_of) - first_day).days >= DAYS_PER_YEAR:
         return year_ago, str(before.period)
     return customers.status_at(scope, scope.as_of), str(scope.period)
 

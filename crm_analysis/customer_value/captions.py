@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pandas as pd
+
 from crm_analysis import style
 from crm_analysis.customer_value import listing
 from crm_analysis.customer_value.assessment import CustomerValue
@@ -57,3 +61,65 @@ def holdout(state: CustomerValue) -> dict[str, str]:
             n=style.number(check.n), customers=words(state.scope.profile).customers, day=style.day(check.calibrated_to)
         ),
     }
+
+
+def statuses(state: CustomerValue) -> dict[str, Any]:
+    """Customers by status, as keyword arguments of `report.table`."""
+    return _annexed(
+        listing.status_table(state),
+        _("One rule for every chapter: by commitment where there is one, else by the own rhythm of buying."),
+    )
+
+
+def branches(state: CustomerValue) -> dict[str, Any]:
+    """Retention by branch, as keyword arguments of `report.table`."""
+    return _annexed(
+        listing.branch_table(state),
+        _("Each branch against all others together; neighbours in the order may have swapped by chance."),
+    )
+
+
+def money(state: CustomerValue) -> dict[str, Any]:
+    """From money paid to profit, as keyword arguments of `report.table`."""
+    return _annexed(
+        listing.money_table(state),
+        _("Last twelve months, up to each branch's last covered day. Fixed costs are not shared out."),
+    )
+
+
+def outlook(state: CustomerValue) -> dict[str, Any]:
+    """The next twelve months, as keyword arguments of `report.table`."""
+    return _annexed(listing.outlook_table(state), _("Not discounted; nobody who is not known today is in it."))
+
+
+def yields(state: CustomerValue) -> dict[str, Any]:
+    """What commitments are worth, as keyword arguments of `report.table`."""
+    return _annexed(
+        listing.yield_table(state),
+        _("The year that has just passed: a commitment that lapsed then is in the lower rows."),
+    )
+
+
+def rules(state: CustomerValue) -> dict[str, Any]:
+    """The model against rules of thumb, as keyword arguments of `report.table`."""
+    return _annexed(listing.rule_table(state), _("Errors are per head, in purchases over the holdout."))
+
+
+def parameters(state: CustomerValue) -> dict[str, Any]:
+    """Parameters of the models, as keyword arguments of `report.table`."""
+    return _annexed(
+        listing.parameter_table(state), _("Time in weeks; standard errors from the curvature of the likelihood.")
+    )
+
+
+def cuts(state: CustomerValue) -> dict[str, Any]:
+    """Cut points of the scores, as keyword arguments of `report.table`."""
+    return _annexed(
+        listing.cut_table(state),
+        _("A value equal to a cut point belongs to the lower score; in days, to the higher one."),
+    )
+
+
+def _annexed(frame: pd.DataFrame, note: str) -> dict[str, Any]:
+    """The note only where there is something to note."""
+    return {"frame": frame, "note": note if len(frame) else ""}

@@ -586,7 +586,9 @@ def _repair(state: CustomerValue) -> Action | None:
         value=most / 2 if most is not None else None,
         low=0.0 if most is not None else None,
         high=most,
-        resting_on=_("middle between nothing and collecting as from the others; not tested: hold out half first"),
+        resting_on=_("middle between nothing and collecting as from the others; not tested: hold out half first")
+        if most is not None
+        else _("not known: hold out half and measure"),
     )
 
 
@@ -606,7 +608,9 @@ def _call(state: CustomerValue) -> Action | None:
         value=most / 2 if most is not None else None,
         low=0.0 if most is not None else None,
         high=most,
-        resting_on=_("middle between nothing and staying as often as the others; not tested: hold out half first"),
+        resting_on=_("middle between nothing and staying as often as the others; not tested: hold out half first")
+        if most is not None
+        else _("not known: hold out half and measure"),
     )
 
 
