@@ -11,8 +11,13 @@ from crm_analysis.satisfaction_loyalty import displays, shape
 from crm_analysis.satisfaction_loyalty.study import Study
 
 
+_NOTHING = {"title": "", "alt": "", "how_to_read": ""}
+
+
 def link_curve(study: Study, profile: Profile) -> dict[str, str]:
     """Words of the loyalty curve."""
+    if study.missing:
+        return _NOTHING
     curve, follow = displays.curve_frame(study, profile), study.follow
     if len(curve) < 2 or follow is None:
         n = study.link.n if study.link is not None else 0
@@ -49,6 +54,8 @@ def link_curve(study: Study, profile: Profile) -> dict[str, str]:
 
 def distribution(study: Study, profile: Profile) -> dict[str, str]:
     """Words of the distribution."""
+    if study.missing:
+        return _NOTHING
     if study.wave.n == 0:
         return {"title": "", "alt": _("No answers in this period, so no distribution to draw."), "how_to_read": ""}
     frame = displays.distribution_frame(study.wave.distribution, profile)
@@ -70,6 +77,8 @@ def distribution(study: Study, profile: Profile) -> dict[str, str]:
 
 def drivers(study: Study) -> dict[str, str]:
     """Words of the drivers."""
+    if study.missing:
+        return _NOTHING
     if study.drivers.table.empty:
         return {"title": "", "alt": displays.drivers_note(study), "how_to_read": ""}
     return {

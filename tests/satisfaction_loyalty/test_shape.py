@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,7 +18,6 @@ from crm_analysis.satisfaction_loyalty.shape import (
     tabulate,
 )
 
-DATA = Path(os.environ.get("CRM_ANALYSIS_DATA") or Path(__file__).parents[3] / "shared" / "data")
 SFO = {"n": (5, 31, 436, 1473, 680), "loyal": (0, 2, 60, 718, 605)}
 CONVEX = (0.28, 0.36, 0.44, 0.52, 0.82)
 STRAIGHT = (0.34, 0.44, 0.54, 0.64, 0.74)
