@@ -10,7 +10,6 @@ from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty import displays, shape
 from crm_analysis.satisfaction_loyalty.study import Study
 
-
 _NOTHING = {"title": "", "alt": "", "how_to_read": ""}
 
 
