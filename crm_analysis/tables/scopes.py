@@ -86,7 +86,7 @@ class Tables:
 
     @functools.cached_property
     def _failures(self) -> ibis.Table:
-        return self.con.read_parquet(_escaped(self.failures_path))
+        return self.con.read_parquet(_escaped(self.failures_path), table_name="failing_rows")
 
     @property
     def failures_path(self) -> Path:
@@ -234,7 +234,9 @@ class Tables:
             if branch != ALL and table in _OF_NO_BRANCH:
                 wanted += [part["file"] for part in parts if part["file"] == WHOLE]
             there = [part["file"] for part in parts]
-            view = self.con.read_parquet([_escaped(self._folder / table / file) for file in wanted or there[:1]])
+            name = table if branch == ALL else f"{table}_{files.safe_name(branch)}"
+            paths = [_escaped(self._folder / table / file) for file in wanted or there[:1]]
+            view = self.con.read_parquet(paths, table_name=name)
             self._views[table, branch] = view if wanted else view.filter(ibis.literal(False))
         return self._views[table, branch]
 
