@@ -185,7 +185,7 @@ def failures(scope: Scope) -> ibis.Table | None:
     path = Path(scope.profile.build_dir) / "data_quality" / "failures.parquet"
     if not path.exists():
         return None
-    return scope.raw("transactions").get_backend().read_parquet(str(path))
+    return scope.raw("transactions").get_backend().read_parquet(str(path), table_name="failing_rows")
 
 
 def recent_customers(scope: Scope) -> set[str]:
@@ -238,8 +238,20 @@ def _queries(scope: Scope) -> dict[str, str]:
         found["rules"] = str(
             ibis.to_sql(by_rule.group_by(["rule", "severity", "set_aside"]).agg(rows=lambda t: t.count()))
         )
+    seen = raw.group_by("branch").agg(last_day=raw["occurred_at"].max().date(), rows=raw.count())
+    found["days"] = str(ibis.to_sql(seen.order_by("branch")))
     if scope.has("customers"):
         customers = scope.table("customers")
-        kept = [name for name in _CUSTOMER_COLUMNS if name in customers.columns]
-        found["customers"] = str(ibis.to_sql(customers.select(kept)))
+        found["persons"] = str(ibis.to_sql(customers.select("customer_id", "branch", *IDENTITY)))
+        verified = customers["contact_verified_on"]
+        limit = scope.as_of - timedelta(days=scope.profile.quality.contact_stale_days)
+        ages = customers.aggregate(dated=verified.notnull().sum(), stale=(verified < limit).sum())
+        found["stale"] = str(ibis.to_sql(ages))
+        since = scope.as_of - timedelta(days=RECENT_DAYS - 1)
+        active = used.filter(used["occurred_at"].date().between(since, scope.as_of)).select("customer_id").distinct()
+        known = customers.semi_join(active, "customer_id").aggregate(
+            active=customers["customer_id"].nunique(),
+            **{name: customers[name].notnull().sum() for name in completeness.ATTITUDES},
+        )
+        found["attitudes"] = str(ibis.to_sql(known))
     return found

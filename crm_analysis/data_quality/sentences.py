@@ -90,7 +90,7 @@ def _silent(assessment: Assessment) -> Finding | None:
         basis=_("counted; what is missing is an expectation"),
         stake=amount,
         label=_("Days without delivery"),
-        query="lines",
+        query="days",
         definition="Days between a branch's last covered day and the period's end. Last covered day: from control "
         "totals or the profile, else the last day with a row before a silence unlike the branch's own rhythm.",
         filters=("raw transactions by branch", f"up to {assessment.scope.as_of}"),
@@ -272,9 +272,9 @@ def _duplicates(assessment: Assessment) -> Finding | None:
         unit="share",
         n=persons.n_customers,
         tone="bad" if persons.n_surplus else "good",
-        basis=_("deterministic rules; low: certain and strong evidence only"),
+        basis=_("deterministic rules, certain and strong evidence only"),
         label=_("Numbers too many"),
-        query="customers",
+        query="persons",
         definition="Customer numbers less persons, over customer numbers. Two numbers are one person when normalised "
         "name, telephone and birth date agree (certain), or two of them, or name and e-mail (strong), and the "
         "birth dates do not contradict; clusters by union-find.",
@@ -317,7 +317,7 @@ def _attitude(assessment: Assessment) -> Finding | None:
         tone="bad" if little_known(assessment) else "neutral",
         basis=_("Wilson 95 %"),
         label=_("Motive, reason to stay and interests known"),
-        query="customers",
+        query="attitudes",
         definition="Customers with an accepted payment in the 365 days before the state's day whose motive, "
         "stay_reason and "
         "interests are all filled in, over all such customers.",
@@ -369,7 +369,7 @@ def _stale(assessment: Assessment) -> Finding | None:
         basis=_("Wilson 95 %"),
         label=_("Contact data older than a year"),
         compare=True,
-        query="customers",
+        query="stale",
         change=_stale_change(assessment),
         definition=f"Customers whose contact_verified_on lies more than {contacts.limit_days} days before the state's "
         f"day, "

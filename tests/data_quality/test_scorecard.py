@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crm_analysis.data_quality.scorecard import DIMENSIONS, RULE_COLUMNS, own_checks, rules_frame, score
@@ -48,6 +48,7 @@ def test_rules_that_checked_nothing_are_left_out_not_passed() -> None:
     assert nothing.score is None and nothing.dimensions.empty
 
 
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(
         st.tuples(
