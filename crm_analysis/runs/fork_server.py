@@ -152,11 +152,19 @@ def _signal(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
+def _line(descriptor: int) -> bytes:
+    """One line, and not a byte more: the rest is for whoever waits for the end of the stream."""
+    text = b""
+    while not text.endswith(b"\n") and (byte := os.read(descriptor, 1)):
+        text += byte
+    return text
+
+
 def main() -> int:
     """Import, check, serve."""
     with socket.socket(fileno=int(sys.argv[1])) as listener:
         with warnings.catch_warnings(action="ignore"):
-            preload(json.loads(sys.stdin.buffer.raw.readline()))
+            preload(json.loads(_line(sys.stdin.fileno())))
         if threads() != 1:
             return 3
         gc.collect()

@@ -51,7 +51,7 @@ class RunKernelManager(AsyncKernelManager):
             argv=start, display_name="Python 3", language="python", interrupt_mode="signal", metadata=encrypted
         )
 
-    async def start_kernel(self, **settings: Any) -> None:
+    async def start_kernel(self, **settings: Any) -> None:  # type: ignore[override]  # a wrapper in the base class
         """Start with the run's own environment variables."""
         await self._async_start_kernel(**settings | {"env": environment(Path(self.runtime)) | self.variables})
 

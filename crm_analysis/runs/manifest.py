@@ -107,7 +107,7 @@ class Manifest:
         return self.cells.get(name_of(chapter, branch, period), {})
 
     def good(self, chapter: str, branch: str, period: str) -> dict[str, Any] | None:
-        """The record of the output on disk, None where there is none or files were changed or removed since."""
+        """The record of the output on disk, None where there is none or a file was changed or removed since."""
         good = self.record(chapter, branch, period).get("good")
         if not good:
             return None
@@ -118,6 +118,8 @@ class Manifest:
                     return None
             except OSError:
                 return None
+        if not all((Path(self.profile.build_dir) / name).exists() for name in good["lists"]):
+            return None
         return good
 
     def finished(self, result: CellResult, *, key: str, parts: dict[str, str], made: dict[str, Any] | None) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import papermill
+from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
@@ -52,6 +53,8 @@ def execute(job: Job) -> Attempt:
         error = str(failure)
     except Exception as failure:  # whatever went wrong is this cell's failure, not the run's
         error = f"{type(failure).__name__}: {failure}"
+    finally:
+        ensure_event_loop().close()  # jupyter keeps one per thread, and would leave it open
     if error:
         job.made_notebook.unlink(missing_ok=True)
         job.made_findings.unlink(missing_ok=True)

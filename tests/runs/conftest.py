@@ -85,8 +85,9 @@ class Office:
 class Instant(Executor):
     """Writes what a worker would have written, without a kernel; `failing` cells fail instead."""
 
-    def __init__(self, *failing: str) -> None:
+    def __init__(self, *failing: str, lists: list[str] | None = None) -> None:
         self.failing = failing
+        self.lists = lists or []
         self.jobs: list[Job] = []
 
     def submit(self, fn: object, job: Job) -> Future:  # type: ignore[override]
@@ -99,7 +100,8 @@ class Instant(Executor):
         text = f"{job.chapter} {job.branch} {job.period}"
         files.write_text(job.made_notebook, text)
         files.write_text(job.made_findings, text)
-        future.set_result(Attempt(0.1, made={"bytes": [len(text), len(text)], "sha256": "", "as_of": "", "lists": []}))
+        made = {"bytes": [len(text), len(text)], "sha256": "", "as_of": "", "lists": self.lists}
+        future.set_result(Attempt(0.1, made=made))
         return future
 
 

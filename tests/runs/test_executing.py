@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,25 @@ def test_matrix_leaves_notebooks_findings_and_a_manifest_and_nothing_else(office
     # forked kernels above, ordinary ones here: the same bytes
     runs.execute(office.plan(force=True, branches=["north"]), workers=2)
     assert office.files() == made
+
+
+def test_any_executor_will_do(office) -> None:
+    office.notebook("one", "print(branch)")
+    with ThreadPoolExecutor(2) as threads:
+        results = runs.execute(office.plan(branches=["all", "north"]), executor=threads)
+        assert threads.submit(int).result() == 0  # left open
+    assert [(r.status, r.error) for r in results] == [("done", ""), ("done", "")]
+
+
+def test_customer_lists_belong_to_the_output(office, instant) -> None:
+    office.notebook("one")
+    made = office.folder / "build" / "exports" / "lists" / "one.parquet"
+    made.parent.mkdir(parents=True)
+    made.write_text("list")
+    runs.execute(office.plan(branches=["all"]), executor=instant(lists=["exports/lists/one.parquet"]))
+    assert not office.plan(branches=["all"]).due
+    made.unlink()
+    assert office.plan(branches=["all"]).due
 
 
 def test_failures_are_told_apart_and_do_not_stop_the_others(office) -> None:
