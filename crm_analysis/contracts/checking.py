@@ -443,7 +443,7 @@ def _write(report: Report, run: _Run) -> None:
     folder = setting.profile.build_dir / "data_quality"
     exports = setting.profile.build_dir / "exports" / "set_aside"
     # The report goes last and its old self first: a run cut short in between is checked again.
-    (folder / "report.json").unlink(missing_ok=True)
+    _remove(folder / "report.json")
     with files.replacing(folder / "failures.parquet") as temporary, pq.ParquetWriter(temporary, FAILURES) as writer:
         for name, by_rule in run.failing.items():
             for rule, rows in by_rule.items():
@@ -454,6 +454,13 @@ def _write(report: Report, run: _Run) -> None:
         temporary.write_text(json.dumps(examples, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     loading.remember_valid(setting.contracts, setting.profile.build_dir.parent)
     files.write_json(folder / "report.json", _stored(report))
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise files.cannot_write(path, error) from error
 
 
 def _failure_table(name: str, rule: Rule, rows: np.ndarray) -> pa.Table:
@@ -474,7 +481,7 @@ def _export_set_aside(run: _Run, folder: Path) -> None:
         path = folder / f"{name}.csv"
         rows = setting.set_aside.get(name)
         if rows is None or not len(rows):
-            path.unlink(missing_ok=True)
+            _remove(path)
             continue
         parts = [
             pd.DataFrame({"_row": found, "rule": rule.id, "what": rule.what})

@@ -115,18 +115,18 @@ def _contract(path: Path, text: str, valid: bool) -> Contract:
         _validate(path, text, raw)
     from open_data_contract_standard.model import OpenDataContractStandard
 
-    model = OpenDataContractStandard(**raw)
+    model: Any = OpenDataContractStandard(**raw)
+    owner = getattr(model.team, "name", None) or ""
     if not model.schema_ or len(model.schema_) != 1:
         raise ContractError(f"{path.name}: `schema` must hold exactly one table.")
     body = model.schema_[0]
     table = body.name or ""
     own = _custom(path, "the contract", "contract", model.customProperties)
     chapters = tuple(own.get("chapters", ()))
-    columns = {
-        item.name or "": _column(path, table, item, chapters, model.team.name if model.team else "")
-        for item in body.properties or []
-    }
-    key = sorted((item for item in body.properties or [] if item.primaryKey), key=lambda item: item.primaryKeyPosition)
+    columns = {item.name or "": _column(path, table, item, chapters, owner) for item in body.properties or []}
+    key = sorted(
+        (item for item in body.properties or [] if item.primaryKey), key=lambda item: item.primaryKeyPosition or 0
+    )
     description = model.description
     relationships = tuple(_relationship(path, table, item) for item in body.relationships or [])
     rules = [
@@ -140,7 +140,7 @@ def _contract(path: Path, text: str, valid: bool) -> Contract:
         purpose=description.purpose if description else "",
         usage=description.usage if description else "",
         limitations=description.limitations if description else "",
-        owner=model.team.name if model.team else "",
+        owner=owner,
         grain=body.dataGranularityDescription or "",
         columns=columns,
         primary_key=tuple(item.name for item in key),
