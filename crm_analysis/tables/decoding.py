@@ -182,10 +182,12 @@ def distinct_headers(cells: list[str]) -> list[str]:
     ['날짜', '금액', '금액 (2)', 'column 4']
     """
     names: list[str] = []
+    taken = {"_line", "_source", "_first"}
     for place, cell in enumerate(cells, start=1):
         plain = unicodedata.normalize("NFC", " ".join(str(cell).split())).strip("\ufeff") or f"column {place}"
         name, copy = plain, 2
-        while name in names:
+        while name.lower() in taken:  # the engine does not tell Amount from amount
             name, copy = f"{plain} ({copy})", copy + 1
+        taken.add(name.lower())
         names.append(name)
     return names

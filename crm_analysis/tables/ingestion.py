@@ -62,9 +62,8 @@ def ingest(profile: Profile) -> None:
     try:
         with _writing(there):
             there.mkdir(parents=True, exist_ok=True)
-            for leftover in there.glob(".work-*"):
-                shutil.rmtree(leftover, ignore_errors=True)
-            work = Path(tempfile.mkdtemp(prefix=".work-", dir=there))
+            _remove_leftovers(there)
+            work = Path(tempfile.mkdtemp(prefix=f".work-{os.getpid()}-", dir=there))
             try:
                 _ingest(profile, there, work)
             finally:
@@ -81,12 +80,22 @@ def _ingest(profile: Profile, there: Path, work: Path) -> None:
     keys: dict[str, str] = {}
     records: dict[str, dict[str, Any]] = {}
     fresh: dict[str, Path] = {}
+    common = {
+        "code": code_version(),
+        "contracts": contracts.fingerprint(),
+        "currency": profile.currency,
+        "list_prices": profile.margin.list_prices,
+        "items": sorted(profile.survey.items),
+    }
     for table in sorted(profile.tables, key=lambda name: (name not in _PARENTS_FIRST, name)):
-        record = files.read_json(there / table / RECORD) or {}
-        keys[table], found, prints = _state_of(profile, table, record, keys)
+        record = _record(there / table)
+        depends = {**common, "parent": keys.get(PARENTS[table][0]) if table in PARENTS else None}
+        keys[table], found, prints = _state_of(profile, table, record, depends)
         if record.get("key") != keys[table]:
             record = _read(profile, table, found, work / table, record, fresh)
             fresh[table] = work / table / "table"
+        elif record["prints"] != prints:
+            files.write_json(there / table / RECORD, {**record, "prints": prints})
         records[table] = {**record, "key": keys[table], "prints": prints}
     for table, made in fresh.items():
         files.write_json(made / RECORD, records[table])
@@ -94,13 +103,43 @@ def _ingest(profile: Profile, there: Path, work: Path) -> None:
             os.rename(there / table, work / table / "old")
         os.rename(made, there / table)
     stale = [
-        place for place in there.iterdir() if place.is_dir() and place != work and place.name not in profile.tables
+        place
+        for place in there.iterdir()
+        if place.is_dir() and not place.name.startswith(".") and place.name not in profile.tables
     ]
     for place in stale:
         shutil.rmtree(place)
     gathered = files.read_json(there / REPORT) or {}
     if stale or gathered.get("keys") != keys or not (there / FINGERPRINTS).exists():
         _gather(there, records, keys)
+
+
+def _record(table_folder: Path) -> dict[str, Any]:
+    """What a table's folder says it holds; empty where it does not hold it."""
+    record = files.read_json(table_folder / RECORD)
+    if record is None or not all((table_folder / part["file"]).exists() for part in record["parts"]):
+        return {}
+    return record
+
+
+def _remove_leftovers(there: Path) -> None:
+    """Remove what processes that no longer run left behind."""
+    for leftover in there.glob(".work-*"):
+        if not _runs(int(leftover.name.split("-")[1])):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _runs(process: int) -> bool:
+    """Whether another process of this number is alive."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextlib.contextmanager
@@ -145,9 +184,9 @@ _Found = list[tuple[Source, sources.File]]
 
 
 def _state_of(
-    profile: Profile, table: str, record: dict[str, Any], keys: dict[str, str]
+    profile: Profile, table: str, record: dict[str, Any], depends: dict[str, Any]
 ) -> tuple[str, _Found, dict[str, Any]]:
-    """The key of everything a table depends on, its files, and their sizes, times and digests."""
+    """The key of everything a table depends on (`depends` and its own sources), its files, and their digests."""
     found = [
         (source, file)
         for source in profile.tables[table].sources
@@ -156,14 +195,9 @@ def _state_of(
     known = record.get("prints", {})
     prints = {file.label: sources.fingerprint(file.path, known.get(file.label)) for _, file in found}
     depends = {
-        "code": code_version(),
-        "contracts": contracts.fingerprint(),
+        **depends,
         "sources": [source.model_dump(mode="json", by_alias=True) for source in profile.tables[table].sources],
-        "items": sorted(profile.survey.items) if table == "survey_responses" else None,
         "files": [[label, state["sha256"]] for label, state in prints.items()],
-        "currency": profile.currency,
-        "list_prices": profile.margin.list_prices,
-        "parent": keys.get(PARENTS[table][0]) if table in PARENTS else None,
     }
     return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest(), found, prints
 

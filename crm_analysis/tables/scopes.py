@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -47,7 +48,9 @@ class Tables:
                     f"{table} of {profile.id} was not read yet. `crm-analysis check --profile {profile.path}` reads it."
                 )
             self._records[table] = record
-        self.con = ibis.duckdb.connect(memory_limit=memory_limit(), temp_directory=str(self._folder / ".work-spill"))
+        self.con = ibis.duckdb.connect(
+            memory_limit=memory_limit(), temp_directory=str(self._folder / f".work-{os.getpid()}-spill")
+        )
         with contextlib.suppress(duckdb.InvalidInputException):  # in a notebook without ipywidgets it is off and locked
             self.con.raw_sql("SET enable_progress_bar = false")
         self._views: dict[tuple[str, str], ibis.Table] = {}

@@ -81,8 +81,11 @@ def fingerprint(path: Path, known: dict[str, Any] | None) -> dict[str, Any]:
     quick = {"bytes": state.st_size, "changed_ns": state.st_mtime_ns}
     if known and all(known.get(key) == value for key, value in quick.items()):
         return {**quick, "sha256": known["sha256"]}
-    with open(path, "rb") as stream:
-        return {**quick, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+    try:
+        with open(path, "rb") as stream:
+            return {**quick, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+    except PermissionError as error:
+        raise DataError(f"No permission to read {path}. Ask its owner for read access.") from error
 
 
 def open_file(

@@ -115,7 +115,7 @@ def linked(workplace: Workplace) -> dict[str, Any]:
     workplace.write(
         "commitments.csv",
         "commitment_id,customer_id,branch,started_on,amount,cycle_months\n"
-        "K1,C1,서울,2026-01-01,10,1\nK2,C2,부산,2026-01-01,10,1\n"
+        "K1,C1,서울,2026-01-01,10,1\nK2,C2,부산,2026-01-01,10,1\n",
     )
     workplace.write("dues.csv", "due_id,commitment_id,due_on,amount_due\nD1,K1,2026-02-01,10\nD2,K2,2026-02-01,10\n")
     return {
@@ -132,7 +132,7 @@ def test_dues_are_fingerprinted_under_the_branch_of_their_commitment(workplace: 
     workplace.write(
         "commitments.csv",
         "commitment_id,customer_id,branch,started_on,amount,cycle_months\n"
-        "K1,C1,서울,2026-01-01,10,1\nK2,C2,서울,2026-01-01,10,1\n"
+        "K1,C1,서울,2026-01-01,10,1\nK2,C2,서울,2026-01-01,10,1\n",
     )
     tables.ingest(profile)
     assert {key[1] for key in fingerprints(workplace) if key[0] == "dues"} == {"서울"}

@@ -81,7 +81,7 @@ def test_unknown_encoding(workplace: Workplace) -> None:
     source = {"files": ["gifts.csv"], "columns": GIFTS, "encoding": "utf-nine"}
     assert refused(workplace.profile({"transactions": source})) == (
         'transactions: "utf-nine" is not an encoding. Use auto, utf-8, cp949 or euc-kr under `encoding:` in the '
-        'profile.'
+        "profile."
     )
 
 
@@ -136,10 +136,12 @@ def test_subtotals_inside_a_file_are_dropped(workplace: Workplace) -> None:
 
 
 def test_repeated_and_empty_headers(workplace: Workplace) -> None:
-    workplace.write("gifts.csv", "번호,고객번호,지점,거래일자,금액,금액,\n1,C1,서울,2026-03-01,1000,7,x\n")
-    columns = {**GIFTS, "amount": "금액 (2)", "product": "column 7"}
+    workplace.write(
+        "gifts.csv", "번호,고객번호,지점,거래일자,금액,금액,,Fee,fee,_line\n1,C1,서울,2026-03-01,1000,7,x,3,4,5\n"
+    )
+    columns = {**GIFTS, "amount": "금액 (2)", "product": "column 7", "cost": "fee (2)", "quantity": "_line (2)"}
     profile = workplace.profile({"transactions": {"files": ["gifts.csv"], "columns": columns}})
-    assert rows(profile, "amount", "product") == [(7.0, "x")]
+    assert rows(profile, "amount", "product", "cost", "quantity") == [(7.0, "x", 4.0, 5.0)]
 
 
 def test_titles_above_the_header(workplace: Workplace) -> None:
@@ -184,7 +186,7 @@ def test_canonical_headers_need_no_mapping_and_other_rows_can_be_left_out(workpl
     workplace.write(
         "t.csv",
         "transaction_id,customer_id,branch,occurred_at,amount,kind,note\n"
-        "1,C1,a,2026-03-01,5,gift,x\n2,,a,2026-03-01,5,pledge,\n"
+        "1,C1,a,2026-03-01,5,gift,x\n2,,a,2026-03-01,5,pledge,\n",
     )
     profile = workplace.profile({"transactions": {"files": ["t.csv"], "where": "kind <> 'pledge'"}})
     assert rows(profile, "transaction_id", "product") == [("1", None)]
@@ -284,7 +286,7 @@ def test_missing_file_names_the_nearest(workplace: Workplace) -> None:
     profile = workplace.profile(data_root=workplace.data / "elsewhere")
     assert refused(profile) == (
         f'transactions: no file matches "gifts.csv" in {workplace.data}/elsewhere. The folder does not exist: set '
-        '`data` in '
+        "`data` in "
         "the profile, or give --data."
     )
 
@@ -303,7 +305,7 @@ def test_mapped_header_that_is_not_there(workplace: Workplace) -> None:
     columns = {**GIFTS, "occurred_at": "거래일"}
     assert refused(workplace.profile({"transactions": {"files": ["gifts.csv"], "columns": columns}})) == (
         'transactions.occurred_at: gifts.csv has no column "거래일". Did you mean "거래일자"? Its headers: 번호, '
-        '고객번호, '
+        "고객번호, "
         "지점, 거래일자, 금액."
     )
 
@@ -336,7 +338,7 @@ def test_unreadable_dates_and_amounts_are_all_named_at_once(workplace: Workplace
         'gifts.csv). Correct the file, or list codes that mean "no value" under `missing:` of tables.transactions in '
         'the profile.\ntransactions.amount: 1 of 3 cells is not readable as amounts (first: "일천원" in line 3 of '
         'gifts.csv). Correct the file, or list codes that mean "no value" under `missing:` of tables.transactions in '
-        'the profile.'
+        "the profile."
     )
 
 
