@@ -38,10 +38,8 @@ def link_curve(study: Study, profile: Profile) -> dict[str, str]:
         ),
         "how_to_read": _(
             "Dots: share of {customers} that came back within {days} days; bars: 95 % interval; dashed: where a "
-            "straight "
-            "link would run; n: {customers} on each level, one answer each. Read heights, not areas. Answers from "
-            "{first} "
-            "to {last}."
+            "straight link would run; n: {customers} on each level, one answer each. Read heights, not areas. "
+            "Answers from {first} to {last}."
         ).format(
             customers=profile.vocabulary(language.active()).customers,
             days=follow.window_days,
@@ -68,8 +66,8 @@ def distribution(study: Study, profile: Profile) -> dict[str, str]:
             summary=displays.distribution_summary(study),
         ),
         "how_to_read": _(
-            "Bars: share of the period's answers on each level, with 95 % intervals; diamonds: the period before. Two "
-            "groups with the same index can have different customers: look at the ends."
+            "Bars: share of the period's answers on each level, with 95 % intervals; diamonds: the period before. "
+            "Two groups with the same index can have different customers: look at the ends."
         ),
     }
 

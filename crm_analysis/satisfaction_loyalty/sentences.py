@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -17,35 +16,13 @@ from crm_analysis.satisfaction_loyalty import shape
 from crm_analysis.satisfaction_loyalty.displays import item_name, kind_name, level_name
 from crm_analysis.satisfaction_loyalty.drivers import first_to_fix
 from crm_analysis.satisfaction_loyalty.study import Study, very_dissatisfied_valuable
+from crm_analysis.satisfaction_loyalty.verdicts import Told, largest_step, rate_text, verdict
 
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
 
 CHAPTER = "satisfaction_loyalty"
 WORTH_SEEING = 0.10
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """The numbers of the link as the sentences print them."""
-
-    study: Study
-    profile: Profile
-    link: shape.Shape
-    words: Words
-
-    def name(self, position: int) -> str:
-        """The name of a level, counted from the lowest (0) or the highest (-1)."""
-        label = str(self.link.levels["label"].iloc[position])
-        return style.escape(level_name(self.profile, label))
-
-    def rate(self, position: int) -> float:
-        """Share that came back at a level."""
-        return float(self.link.levels["rate"].iloc[position])
-
-    def step(self, position: int) -> float:
-        """Rise to the level at `position` from the one below."""
-        return self.rate(position) - self.rate(position - 1)
 
 
 def claims(study: Study, scope: Scope) -> Claims:
@@ -56,11 +33,10 @@ def claims(study: Study, scope: Scope) -> Claims:
         return Claims(
             verdict=_(
                 "Satisfaction is not measured in these data. **The table survey_responses would unlock this "
-                "chapter**: a "
-                "date, a branch, a score and, for the link to loyalty, who answered."
+                "chapter**: a date, a branch, a score and, for the link to loyalty, who answered."
             )
         )
-    told = _Told(study, profile, study.link, words) if study.link is not None else None
+    told = Told(study, profile, study.link, words) if study.link is not None else None
     findings = [
         _link_finding(told) if told else None,
         _top_box_finding(study, profile),
@@ -69,7 +45,7 @@ def claims(study: Study, scope: Scope) -> Claims:
         _silence_finding(study, words),
     ]
     return Claims(
-        verdict=_verdict(told, study),
+        verdict=verdict(told, study),
         findings=tuple(finding for finding in findings if finding is not None),
         actions=_actions(told, study, scope),
         unknowns=tuple(_unknowns(study, words)),
@@ -77,220 +53,24 @@ def claims(study: Study, scope: Scope) -> Claims:
     )
 
 
-def _verdict(told: _Told | None, study: Study) -> str:
-    if "scale_mismatch" in study.answers.faults:
-        low, high = study.answers.scale
-        return _(
-            "The answers do not fit the scale that the profile states ({low} to {high}): more than a fifth lie "
-            "outside. "
-            "**Nothing is computed from them until survey.satisfaction.scale is put right.**"
-        ).format(low=style.number(low), high=style.number(high))
-    if told is None or told.link.kind == "too_few":
-        n = told.link.n if told else 0
-        window = study.follow.window_days if study.follow else 0
-        return _(
-            "**Too few answers to say where satisfaction turns into loyalty**: {n} customers have a score and a "
-            "covered "
-            "follow-up of {window} days; {fewest} are the fewest that are tested."
-        ).format(n=style.number(n), window=window, fewest=shape.FEWEST_ANSWERS)
-    return _SHAPES[told.link.kind](told)
-
-
-def _rise(step: float) -> str:
-    """A step in points, in tenths where it is small, with a sign only where it falls."""
-    return style.points(step, 0 if abs(step) >= 0.015 else 1, sign=step < 0)
-
-
-def _rate(share: float) -> str:
-    """A share in whole per cent, in tenths where it is small."""
-    return style.percent(share, 0 if share >= 0.1 else 1)
-
-
-def _accelerating(told: _Told) -> str:
-    return _(
-        "Loyalty accelerates at the top: **“{top}” {customers} came back {last} points more often than “{below}” "
-        "ones**, against {before} points for the step before."
-    ).format(
-        top=told.name(-1),
-        below=told.name(-2),
-        customers=told.words.customers,
-        last=_rise(told.step(-1)),
-        before=_rise(told.step(-2)),
-    )
-
-
-def _takes_off(told: _Told) -> str:
-    return _(
-        "Loyalty takes off above “{low}”: **the step to “{next}” goes with {rise} points more {customers} who came "
-        "back**, against {before} points for the step below it. Whether the last step adds still more is not "
-        "established; "
-        "a kink of {seen} points would have been seen."
-    ).format(
-        low=told.name(1),
-        next=told.name(2),
-        customers=told.words.customers,
-        rise=_rise(told.step(2)),
-        before=_rise(told.step(1)),
-        seen=style.points(told.link.top.detectable if told.link.top else math.nan, 0, sign=False),
-    )
-
-
-def _saturating(told: _Told) -> str:
-    top, bottom = told.link.top, told.link.bottom
-    if top is not None and top.high < 0:
-        return _(
-            "Loyalty saturates at the top: **going from “{below}” to “{top}” adds {last} points, the step before "
-            "added {before}**. The gain lies in lifting {customers} up to “{below}”, not in perfection."
-        ).format(
-            top=told.name(-1),
-            below=told.name(-2),
-            customers=told.words.customers,
-            last=_rise(told.step(-1)),
-            before=_rise(told.step(-2)),
-        )
-    if bottom is not None and bottom.high < 0:
-        return _(
-            "Loyalty rises fast and flattens: **leaving “{lowest}” is worth {first} points, the step after it "
-            "{second}**. The gain lies in ending dissatisfaction."
-        ).format(lowest=told.name(0), first=_rise(told.step(1)), second=_rise(told.step(2)))
-    before = (told.rate(-2) - told.rate(0)) / (len(told.link.levels) - 2)
-    return _(
-        "Loyalty levels off at the top: **the last step, from “{below}” to “{top}”, adds {last} points; the steps "
-        "before it added {before} on average**. The gain lies in lifting {customers} up to “{below}”, not in "
-        "perfection."
-    ).format(
-        top=told.name(-1),
-        below=told.name(-2),
-        customers=told.words.customers,
-        last=_rise(told.step(-1)),
-        before=_rise(before),
-    )
-
-
-def _straight(told: _Told) -> str:
-    return _(
-        "The link is straight: **each level of satisfaction goes with {slope} points more {customers} who came back**, "
-        "at the top as at the bottom. A kink of {seen} points at the top would have been seen."
-    ).format(
-        slope=style.points(told.link.slope, 0, sign=False),
-        customers=told.words.customers,
-        seen=style.points(told.link.top.detectable if told.link.top else math.nan, 0, sign=False),
-    )
-
-
-def _largest(told: _Told) -> int:
-    """Position of the level with the largest step up to it."""
-    return max(range(1, len(told.link.levels)), key=told.step)
-
-
-def _uneven(told: _Told) -> str:
-    at = _largest(told)
-    return _(
-        "Loyalty rises with satisfaction in unequal steps: **the largest, {rise} points, lies between “{below}” and "
-        "“{above}”**. Neither acceleration nor saturation at the ends is established."
-    ).format(rise=_rise(told.step(at)), below=told.name(at - 1), above=told.name(at))
-
-
-def _flat(told: _Told) -> str:
-    rates = told.link.levels["rate"]
-    return _(
-        "The link is nearly flat: **between {low} and {high} of {customers} came back, whatever they had answered**. "
-        "From the lowest level to the highest the difference is {span} points ({from_} to {to}); below {margin} it "
-        "would "
-        "not matter."
-    ).format(
-        low=_rate(rates.min()),
-        high=_rate(rates.max()),
-        customers=told.words.customers,
-        margin=style.points(told.link.margin, sign=False),
-        span=style.points(told.link.span),
-        from_=style.points(told.link.span_low),
-        to=style.points(told.link.span_high),
-    )
-
-
-def _no_link(told: _Told) -> str:
-    return _(
-        "**No link between satisfaction and loyalty is established**: “{top}” and “{bottom}” {customers} differ by "
-        "{span} points, but anything from {low} to {high} fits the data."
-    ).format(
-        top=told.name(-1),
-        bottom=told.name(0),
-        customers=told.words.customers,
-        span=style.points(told.link.span),
-        low=style.points(told.link.span_low),
-        high=style.points(told.link.span_high),
-    )
-
-
-def _falling(told: _Told) -> str:
-    return _(
-        "More satisfied {customers} came back **less** often: {top} of “{name_top}” against {bottom} of "
-        "“{name_bottom}”. Look for contracts or habits that hold the dissatisfied before reading this as an effect."
-    ).format(
-        customers=told.words.customers,
-        top=_rate(told.rate(-1)),
-        bottom=_rate(told.rate(0)),
-        name_top=told.name(-1),
-        name_bottom=told.name(0),
-    )
-
-
-def _not_established(told: _Told) -> str:
-    if told.link.top is None:
-        return _(
-            "Satisfied {customers} come back more often ({slope} points a level), but **two levels cannot show a "
-            "shape**."
-        ).format(customers=told.words.customers, slope=style.points(told.link.slope, 0))
-    return _(
-        "Satisfied {customers} come back more often ({slope} points a level), but **the shape of the link is not "
-        "established**: the smallest kink at the top that we could have seen is {seen} points."
-    ).format(
-        customers=told.words.customers,
-        slope=style.points(told.link.slope, 0),
-        seen=style.points(told.link.top.detectable, 0, sign=False),
-    )
-
-
-def _one_level(told: _Told) -> str:
-    return _(
-        "**All {n} answers with a covered follow-up are on one level**, so nothing can be said about a link; {rate} of "
-        "{customers} came back."
-    ).format(n=style.number(told.link.n), rate=style.percent(told.link.rate), customers=told.words.customers)
-
-
-_SHAPES = {
-    "accelerating": _accelerating,
-    "takes_off": _takes_off,
-    "saturating": _saturating,
-    "straight": _straight,
-    "uneven": _uneven,
-    "flat": _flat,
-    "no_link": _no_link,
-    "falling": _falling,
-    "not_established": _not_established,
-    "one_level": _one_level,
-}
-
-
-def _link_finding(told: _Told) -> Finding | None:
+def _link_finding(told: Told) -> Finding | None:
     link, follow = told.link, told.study.follow
     if link.kind in ("too_few", "one_level") or follow is None or not told.study.steps:
         return None
     step = told.study.steps[-1].difference
     sentence = _(
-        "Of {n} {customers} who answered from {first} to {last} and were followed for {window} days, {rate} came back: "
-        "{bottom} at “{name_bottom}”, {below} at “{name_below}”, **{top} at “{name_top}”**."
+        "Of {n} {customers} who answered from {first} to {last} and were followed for {window} days, {rate} came "
+        "back: {bottom} at “{name_bottom}”, {below} at “{name_below}”, **{top} at “{name_top}”**."
     ).format(
         n=style.number(link.n),
         customers=told.words.customers,
         first=style.day(follow.first),
         last=style.day(follow.last),
         window=follow.window_days,
-        rate=_rate(link.rate),
-        bottom=_rate(told.rate(0)),
-        below=_rate(told.rate(-2)),
-        top=_rate(told.rate(-1)),
+        rate=rate_text(link.rate),
+        bottom=rate_text(told.rate(0)),
+        below=rate_text(told.rate(-2)),
+        top=rate_text(told.rate(-1)),
         name_bottom=told.name(0),
         name_below=told.name(-2),
         name_top=told.name(-1),
@@ -308,14 +88,14 @@ def _link_finding(told: _Told) -> Finding | None:
         tone="wait" if link.kind in ("no_link", "not_established", "uneven") else "neutral",
         label=_("Last step of satisfaction, points of loyalty"),
         definition=_(
-            "Share with a payment at least {gap} and at most {window} days after the answer, top level less the level "
-            "below; one answer per customer, the first whose follow-up is complete and covered."
+            "Share with a payment at least {gap} and at most {window} days after the answer, top level less the "
+            "level below; one answer per customer, the first whose follow-up is complete and covered."
         ).format(gap=told.profile.loyalty.gap_days, window=follow.window_days),
         filters=tuple(f"{row.rule or row.step}: {row.rows}" for row in follow.counts.itertuples()),
     )
 
 
-def _stake(told: _Told) -> float:
+def _stake(told: Told) -> float:
     """Margin a year that goes with lifting the second level by one step: orders the front page, nothing else."""
     if not told.study.steps or told.study.follow is None:
         return 0.0
@@ -391,7 +171,7 @@ def _top_box_finding(study: Study, profile: Profile) -> Finding | None:
     )
 
 
-def _worth_finding(told: _Told) -> Finding | None:
+def _worth_finding(told: Told) -> Finding | None:
     link, margin = told.link, told.study.steps[0].margin_per_loyal if told.study.steps else math.nan
     if link.kind in ("too_few", "one_level", "flat", "no_link", "falling") or not math.isfinite(margin):
         return None
@@ -405,7 +185,7 @@ def _worth_finding(told: _Told) -> Finding | None:
             "cause."
         ).format(customers=told.words.customers, money=style.money(value, told.profile.currency), window=window)
     else:
-        step = told.study.steps[-1 if link.kind == "accelerating" else _largest(told) - 1]
+        step = told.study.steps[-1 if link.kind == "accelerating" else largest_step(told) - 1]
         value, low, high = step.money_per_hundred, step.money_low, step.money_high
         sentence = _(
             "A hundred {customers} at “{upper}” rather than “{lower}” go with **{money} more margin within {window} "
@@ -439,13 +219,13 @@ def _driver_finding(study: Study, profile: Profile) -> Finding | None:
     name = style.escape(item_name(profile, row["item"]))
     if pd.notna(row["target"]):
         sentence = _(
-            "Fix first: **{item}**. It explains {share} of satisfaction ({kind}) and stands at {mean} against a target "
-            "of {target}."
+            "Fix first: **{item}**. It explains {share} of satisfaction ({kind}) and stands at {mean} against a "
+            "target of {target}."
         )
     else:
         sentence = _(
-            "Fix first: **{item}**. It explains {share} of satisfaction ({kind}) and stands at {mean} on a scale up to "
-            "{scale}."
+            "Fix first: **{item}**. It explains {share} of satisfaction ({kind}) and stands at {mean} on a scale up "
+            "to {scale}."
         )
     return Finding(
         key=f"{CHAPTER}.fix_first",
@@ -485,15 +265,14 @@ def _silence_finding(study: Study, words: Words) -> Finding | None:
     else:
         sentence = _(
             "Who answers is not everybody: **{answered} of active {customers} who answered came back, {silent} of "
-            "those "
-            "who did not** (followed from {anchor})."
+            "those who did not** (followed from {anchor})."
         )
     return Finding(
         key=f"{CHAPTER}.silence",
         sentence=sentence.format(
             customers=words.customers,
-            answered=_rate(silence.answered.share),
-            silent=_rate(silence.silent.share),
+            answered=rate_text(silence.answered.share),
+            silent=rate_text(silence.silent.share),
             anchor=style.day(silence.anchor),
         ),
         value=gap.value,
@@ -562,7 +341,7 @@ def _measures(study: Study) -> list[Finding]:
     return found
 
 
-def _actions(told: _Told | None, study: Study, scope: Scope) -> tuple[Action, ...]:
+def _actions(told: Told | None, study: Study, scope: Scope) -> tuple[Action, ...]:
     profile = scope.profile
     owner = profile.owner(CHAPTER, language.active()) or profile.owner("retention", language.active())
     service = profile.owner("service", language.active()) or owner
@@ -578,8 +357,8 @@ def _actions(told: _Told | None, study: Study, scope: Scope) -> tuple[Action, ..
             Action(
                 key=f"{CHAPTER}.call_back",
                 text=_(
-                    "Call back the {number} {customers} on the lowest level who are among the most valuable quarter of "
-                    "those who answered (list: very_dissatisfied_valuable)."
+                    "Call back the {number} {customers} on the lowest level who are among the most valuable quarter "
+                    "of those who answered (list: very_dissatisfied_valuable)."
                 ).format(number=number, customers=profile.vocabulary(language.active()).customers),
                 owner=service,
                 resting_on=_("answers of the period, payments of the last 365 days"),
@@ -598,7 +377,7 @@ def _direction_action(text: str, owner: str) -> Action:
     )
 
 
-def _direction(told: _Told, study: Study) -> str | None:
+def _direction(told: Told, study: Study) -> str | None:
     kind = told.link.kind
     item = _item_for(told, study, "delights" if kind == "accelerating" else "annoys")
     top = told.link.top
@@ -617,41 +396,38 @@ def _direction(told: _Told, study: Study) -> str | None:
         to = told.name(1) if early else told.name(-2)
         if item:
             return _(
-                "Spend on lifting the dissatisfied up to “{to}”, starting with {item}, and nothing on perfection above "
-                "it; try it on a random half first."
+                "Spend on lifting the dissatisfied up to “{to}”, starting with {item}, and nothing on perfection "
+                "above it; try it on a random half first."
             ).format(to=to, item=item)
         return _(
             "Spend on lifting the dissatisfied up to “{to}” and nothing on perfection above it; try it on a random "
             "half first."
         ).format(to=to)
     if kind in ("takes_off", "uneven"):
-        at = 2 if kind == "takes_off" else _largest(told)
+        at = 2 if kind == "takes_off" else largest_step(told)
         return _("Lift “{low}” to “{next}”, where loyalty rises most; try it on a random half first.").format(
             low=told.name(at - 1), next=told.name(at)
         )
     if kind == "straight":
         return _(
             "Spend where a step up is cheapest, at whatever level: no level returns more than another; try it on a "
-            "random "
-            "half first."
+            "random half first."
         )
     if kind == "flat":
         return _(
             "Do not pay for higher scores in the hope of more {orders}: look to occasion, need and offer for what "
-            "brings "
-            "{customers} back."
+            "brings {customers} back."
         ).format(orders=told.words.orders, customers=told.words.customers)
     if kind in ("not_established", "no_link") and top is not None and top.detectable > WORTH_SEEING:
         needed = math.ceil(told.link.n * (top.detectable / WORTH_SEEING) ** 2 / 100) * 100
         return _(
             "Collect more answers before spending on one level rather than another: some {n} followed answers would "
-            "show "
-            "a kink of {seen} points."
+            "show a kink of {seen} points."
         ).format(n=style.number(needed), seen=style.points(WORTH_SEEING, 0, sign=False))
     return None
 
 
-def _item_for(told: _Told, study: Study, kind: str) -> str:
+def _item_for(told: Told, study: Study, kind: str) -> str:
     """The attribute to start with: the first of the fitting kind (delights, annoys), else the first of all."""
     ranked = first_to_fix(study.drivers, most=len(study.drivers.table))
     if ranked.empty:
@@ -689,8 +465,7 @@ def _unknowns(study: Study, words: Words) -> list[str]:
             found.append(
                 _(
                     "What {n} answers led to is not measurable: the branch's data end before their follow-up does. "
-                    "They "
-                    "are not counted as lost."
+                    "They are not counted as lost."
                 ).format(n=style.number(left["not_covered"]))
             )
         if left.get("anonymous"):

@@ -1,0 +1,229 @@
+"""The verdict: one sentence per shape of the link, different in kind and not only in digits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from crm_analysis import style
+from crm_analysis.language import _
+from crm_analysis.profile.settings import Profile, Words
+from crm_analysis.satisfaction_loyalty import shape
+from crm_analysis.satisfaction_loyalty.displays import level_name
+from crm_analysis.satisfaction_loyalty.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The numbers of the link as the sentences print them."""
+
+    study: Study
+    profile: Profile
+    link: shape.Shape
+    words: Words
+
+    def name(self, position: int) -> str:
+        """The name of a level, counted from the lowest (0) or the highest (-1)."""
+        label = str(self.link.levels["label"].iloc[position])
+        return style.escape(level_name(self.profile, label))
+
+    def rate(self, position: int) -> float:
+        """Share that came back at a level."""
+        return float(self.link.levels["rate"].iloc[position])
+
+    def step(self, position: int) -> float:
+        """Rise to the level at `position` from the one below."""
+        return self.rate(position) - self.rate(position - 1)
+
+
+def verdict(told: Told | None, study: Study) -> str:
+    """The leading sentence of the page: what the shape of the link means, or why it cannot be told."""
+    if "scale_mismatch" in study.answers.faults:
+        low, high = study.answers.scale
+        return _(
+            "The answers do not fit the scale that the profile states ({low} to {high}): more than a fifth lie "
+            "outside. **Nothing is computed from them until survey.satisfaction.scale is put right.**"
+        ).format(low=style.number(low), high=style.number(high))
+    if told is None or told.link.kind == "too_few":
+        n = told.link.n if told else 0
+        window = study.follow.window_days if study.follow else 0
+        return _(
+            "**Too few answers to say where satisfaction turns into loyalty**: {n} customers have a score and a "
+            "covered follow-up of {window} days; {fewest} are the fewest that are tested."
+        ).format(n=style.number(n), window=window, fewest=shape.FEWEST_ANSWERS)
+    return _SHAPES[told.link.kind](told)
+
+
+def step_text(step: float) -> str:
+    """A step in points, in tenths where it is small, with a sign only where it falls."""
+    return style.points(step, 0 if abs(step) >= 0.015 else 1, sign=step < 0)
+
+
+def rate_text(share: float) -> str:
+    """A share in whole per cent, in tenths where it is small."""
+    return style.percent(share, 0 if share >= 0.1 else 1)
+
+
+def _accelerating(told: Told) -> str:
+    return _(
+        "Loyalty accelerates at the top: **“{top}” {customers} came back {last} points more often than “{below}” "
+        "ones**, against {before} points for the step before."
+    ).format(
+        top=told.name(-1),
+        below=told.name(-2),
+        customers=told.words.customers,
+        last=step_text(told.step(-1)),
+        before=step_text(told.step(-2)),
+    )
+
+
+def _takes_off(told: Told) -> str:
+    return _(
+        "Loyalty takes off above “{low}”: **the step to “{next}” goes with {rise} points more {customers} who came "
+        "back**, against {before} points for the step below it. Whether the last step adds still more is not "
+        "established; a kink of {seen} points would have been seen."
+    ).format(
+        low=told.name(1),
+        next=told.name(2),
+        customers=told.words.customers,
+        rise=step_text(told.step(2)),
+        before=step_text(told.step(1)),
+        seen=style.points(told.link.top.detectable if told.link.top else math.nan, 0, sign=False),
+    )
+
+
+def _saturating(told: Told) -> str:
+    top, bottom = told.link.top, told.link.bottom
+    if top is not None and top.high < 0:
+        return _(
+            "Loyalty saturates at the top: **going from “{below}” to “{top}” adds {last} points, the step before "
+            "added {before}**. The gain lies in lifting {customers} up to “{below}”, not in perfection."
+        ).format(
+            top=told.name(-1),
+            below=told.name(-2),
+            customers=told.words.customers,
+            last=step_text(told.step(-1)),
+            before=step_text(told.step(-2)),
+        )
+    if bottom is not None and bottom.high < 0:
+        return _(
+            "Loyalty rises fast and flattens: **leaving “{lowest}” is worth {first} points, the step after it "
+            "{second}**. The gain lies in ending dissatisfaction."
+        ).format(lowest=told.name(0), first=step_text(told.step(1)), second=step_text(told.step(2)))
+    before = (told.rate(-2) - told.rate(0)) / (len(told.link.levels) - 2)
+    return _(
+        "Loyalty levels off at the top: **the last step, from “{below}” to “{top}”, adds {last} points; the steps "
+        "before it added {before} on average**. The gain lies in lifting {customers} up to “{below}”, not in "
+        "perfection."
+    ).format(
+        top=told.name(-1),
+        below=told.name(-2),
+        customers=told.words.customers,
+        last=step_text(told.step(-1)),
+        before=step_text(before),
+    )
+
+
+def _straight(told: Told) -> str:
+    return _(
+        "The link is straight: **each level of satisfaction goes with {slope} points more {customers} who came "
+        "back**, at the top as at the bottom. A kink of {seen} points at the top would have been seen."
+    ).format(
+        slope=style.points(told.link.slope, 0, sign=False),
+        customers=told.words.customers,
+        seen=style.points(told.link.top.detectable if told.link.top else math.nan, 0, sign=False),
+    )
+
+
+def largest_step(told: Told) -> int:
+    """Position of the level with the largest step up to it."""
+    return max(range(1, len(told.link.levels)), key=told.step)
+
+
+def _uneven(told: Told) -> str:
+    at = largest_step(told)
+    return _(
+        "Loyalty rises with satisfaction in unequal steps: **the largest, {rise} points, lies between “{below}” and "
+        "“{above}”**. Neither acceleration nor saturation at the ends is established."
+    ).format(rise=step_text(told.step(at)), below=told.name(at - 1), above=told.name(at))
+
+
+def _flat(told: Told) -> str:
+    rates = told.link.levels["rate"]
+    return _(
+        "The link is nearly flat: **between {low} and {high} of {customers} came back, whatever they had answered**. "
+        "From the lowest level to the highest the difference is {span} points ({from_} to {to}); below {margin} it "
+        "would not matter."
+    ).format(
+        low=rate_text(rates.min()),
+        high=rate_text(rates.max()),
+        customers=told.words.customers,
+        margin=style.points(told.link.margin, sign=False),
+        span=style.points(told.link.span),
+        from_=style.points(told.link.span_low),
+        to=style.points(told.link.span_high),
+    )
+
+
+def _no_link(told: Told) -> str:
+    return _(
+        "**No link between satisfaction and loyalty is established**: “{top}” and “{bottom}” {customers} differ by "
+        "{span} points, but anything from {low} to {high} fits the data."
+    ).format(
+        top=told.name(-1),
+        bottom=told.name(0),
+        customers=told.words.customers,
+        span=style.points(told.link.span),
+        low=style.points(told.link.span_low),
+        high=style.points(told.link.span_high),
+    )
+
+
+def _falling(told: Told) -> str:
+    return _(
+        "More satisfied {customers} came back **less** often: {top} of “{name_top}” against {bottom} of "
+        "“{name_bottom}”. Look for contracts or habits that hold the dissatisfied before reading this as an effect."
+    ).format(
+        customers=told.words.customers,
+        top=rate_text(told.rate(-1)),
+        bottom=rate_text(told.rate(0)),
+        name_top=told.name(-1),
+        name_bottom=told.name(0),
+    )
+
+
+def _not_established(told: Told) -> str:
+    if told.link.top is None:
+        return _(
+            "Satisfied {customers} come back more often ({slope} points a level), but **two levels cannot show a "
+            "shape**."
+        ).format(customers=told.words.customers, slope=style.points(told.link.slope, 0))
+    return _(
+        "Satisfied {customers} come back more often ({slope} points a level), but **the shape of the link is not "
+        "established**: the smallest kink at the top that we could have seen is {seen} points."
+    ).format(
+        customers=told.words.customers,
+        slope=style.points(told.link.slope, 0),
+        seen=style.points(told.link.top.detectable, 0, sign=False),
+    )
+
+
+def _one_level(told: Told) -> str:
+    return _(
+        "**All {n} answers with a covered follow-up are on one level**, so nothing can be said about a link; {rate} "
+        "of {customers} came back."
+    ).format(n=style.number(told.link.n), rate=style.percent(told.link.rate), customers=told.words.customers)
+
+
+_SHAPES = {
+    "accelerating": _accelerating,
+    "takes_off": _takes_off,
+    "saturating": _saturating,
+    "straight": _straight,
+    "uneven": _uneven,
+    "flat": _flat,
+    "no_link": _no_link,
+    "falling": _falling,
+    "not_established": _not_established,
+    "one_level": _one_level,
+}
