@@ -73,7 +73,8 @@ def _attributes(rng: np.random.Generator, truth: Truth, frame: pd.DataFrame) -> 
     birth = day("1945-01-01") + rng.integers(0, 21_500, n) * _DAY
     joined, last = frame["joined"].to_numpy("M8[D]"), frame["last"].to_numpy("M8[D]")
     complete = np.array([b.attitude_complete for b in truth.branches.values()])[frame["branch"]]
-    recorded = rng.random((n, 3)) < complete
+    form = np.where(rng.random((n, 3)) < 0.85, rng.random((n, 1)), rng.random((n, 3)))  # mostly one form for all three
+    recorded = form < complete
     days_known = np.maximum(((last - joined) / _DAY).astype(int), 1)
     verified = joined + np.floor(days_known * rng.beta(1.6, 1.0, n)).astype(int) * _DAY
     verified = np.where(frame["joined"] < pd.Timestamp(START), np.maximum(verified, day("2023-03-01")), verified)

@@ -21,15 +21,17 @@ from crm_analysis.demo.world import World, simulate
 _KIND_KO: Final = {"gift": "일시후원", "dues": "정기후원", "sale": "판매", "refund": "환불"}
 _FAULT_STREAM: Final = 99
 _EXCEL_BRANCH: Final = "daegu"
+_RETENTION_TARGETS: Final = {
+    "seoul": 0.79, "busan": 0.68, "incheon": 0.73, "daegu": 0.76, "daejeon": 0.76, "gwangju": 0.70, None: 0.74,
+}  # fmt: skip
 _TARGETS: Final = (
-    ("retention_12m", "2026Q3", 0.80, "seoul", "target"), ("retention_12m", "2026Q3", 0.76, "busan", "target"),
-    ("retention_12m", "2026Q3", 0.77, "incheon", "target"), ("retention_12m", "2026Q3", 0.77, "daegu", "target"),
-    ("retention_12m", "2026Q3", 0.77, "daejeon", "target"), ("retention_12m", "2026Q3", 0.76, "gwangju", "target"),
-    ("retention_12m", "2026Q3", 0.78, None, "target"), ("top_box", "2026Q3", 0.30, None, "target"),
-    ("satisfaction_index", "2026Q3", 72.0, None, "target"), ("satisfaction_index", "2026", 68.0, None, "benchmark"),
-    ("roi", "2026Q3", 0.50, None, "target"), ("below_cost_share", "2026Q3", 0.20, None, "target"),
-    ("set_aside_share", "2026", 0.005, None, "required"),
-)  # fmt: skip
+    ("customer_value.below_cost_share", 0.20, "target"),
+    ("satisfaction_loyalty.top_box", 0.30, "target"),
+    ("satisfaction_loyalty.index", 70.0, "target"),
+    ("satisfaction_loyalty.index", 68.0, "benchmark"),
+    ("data_quality.stale_contacts", 0.25, "target"),
+    ("data_quality.set_aside_share", 0.005, "required"),
+)
 _BRANCH_ROWS: Final = {
     "seoul": ("서울지부", "2008-03-01", "metropolitan"), "busan": ("부산지부", "2011-05-01", "metropolitan"),
     "incheon": ("인천지부", "2012-09-01", "metropolitan"), "daegu": ("대구지부", "2013-02-01", "regional"),
@@ -281,7 +283,12 @@ def _service(con: duckdb.DuckDBPyConnection, world: World, folder: Path) -> None
 def _small_tables(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
     rows = [(branch, *row) for branch, row in _BRANCH_ROWS.items()]
     con.register("branch_rows", pd.DataFrame(rows, columns=["branch", "name", "opened_on", "peer_group"]))
-    con.register("targets", pd.DataFrame(_TARGETS, columns=["measure", "period", "value", "branch", "kind"]))
+    quarters = [f"{END.year}Q{quarter}" for quarter in range(1, 5)]
+    targets = [
+        ("customer_value.retention", q, value, b, "target") for q in quarters for b, value in _RETENTION_TARGETS.items()
+    ]
+    targets += [(measure, q, value, None, kind) for q in quarters for measure, value, kind in _TARGETS]
+    con.register("targets", pd.DataFrame(targets, columns=["measure", "period", "value", "branch", "kind"]))
     _copy(
         con, "SELECT branch, name, opened_on, NULL AS closed_on, peer_group FROM branch_rows", folder / "branches.csv"
     )

@@ -149,7 +149,7 @@ class Truth:
 
 CONVEX = (0.28, 0.36, 0.44, 0.52, 0.82)
 STRAIGHT = (0.34, 0.44, 0.54, 0.64, 0.74)
-SATURATING = (0.18, 0.36, 0.54, 0.74, 0.74)
+SATURATING = (0.14, 0.34, 0.56, 0.80, 0.80)
 
 _BRANCHES = (
     BranchTruth(
@@ -206,8 +206,8 @@ _CAMPAIGNS = (
     CampaignTruth(
         campaign_id="WELCOME26", name="2026년 첫 석 달 감사 전화", programme="retention",
         starts_on=date(2026, 4, 6), ends_on=date(2026, 4, 30), window_days=90, members=2400, holdout=0.40,
-        treated_rate=0.21, treated_mean=52_000.0, control_rate=0.0, control_mean=0.0, contact_cost=1_900.0,
-        planned_cost=3_900_000.0, actual_cost=4_136_000.0, forgotten_cost=0.0, verdict="earns",
+        treated_rate=0.24, treated_mean=56_000.0, control_rate=0.0, control_mean=0.0, contact_cost=2_600.0,
+        planned_cost=4_900_000.0, actual_cost=5_144_000.0, forgotten_cost=0.0, verdict="earns",
     ),
     CampaignTruth(
         campaign_id="SPRING26", name="2026년 봄 바자회 할인권", programme="upsell",

@@ -1,0 +1,93 @@
+"""A fresh seed and one truth reversed: verdict and recommendation turn with it.
+
+Run through the command, as an organisation would: nothing but the files differs between the two associations.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from crm_analysis import demo
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+SEED = 40417
+
+
+def claims(folder: Path, chapter: str, branch: str, flips: tuple[str, ...]) -> dict[str, Any]:
+    """What a chapter claims about a branch of the association with `flips`, made and run below `folder`."""
+    place = folder / ("-".join(flips) or "straight")
+    if not place.exists():
+        demo.generate(place / "data", seed=SEED, flips=flips)
+        settings = yaml.safe_load((ROOT / "analyses" / "profiles" / "demo.yaml").read_text(encoding="utf-8"))
+        del settings["built_in"]
+        settings["data"] = "data"
+        (place / "profile.yaml").write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "crm_analysis", "run", "--profile", str(place / "profile.yaml"), "--workers", "1"]
+        + ["--chapter", chapter, "--branch", branch],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "CRM_ANALYSIS_BUILD": str(place / "build")},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = next((place / "build" / "demo" / "executed").glob(f"2026Q3/{branch}/{chapter}.findings.json"))
+    return json.loads(found.read_text(encoding="utf-8"))["claims"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("flips")
+
+
+def texts(claims: dict[str, Any]) -> str:
+    return " ".join(action["text"] for action in claims["actions"])
+
+
+def test_welcome_call_from_profit_to_loss(folder):
+    before = claims(folder, "crm_roi", "all", ())
+    after = claims(folder, "crm_roi", "all", ("welcome_loses",))
+    assert "Welcome call 2026 earned" in before["verdict"]
+    assert "Repeat Welcome call 2026" in texts(before)
+    assert "Welcome call 2026 lost" in after["verdict"]
+    assert "Repeat Welcome call 2026" not in texts(after)
+
+
+def test_spring_discount_from_loss_to_profit(folder):
+    before = claims(folder, "crm_roi", "all", ())
+    after = claims(folder, "crm_roi", "all", ("spring_earns",))
+    assert "Spring discount 2026 lost" in before["verdict"]
+    assert "Stop Spring discount 2026" in texts(before)
+    assert "Stop Spring discount 2026" not in texts(after)
+    assert next(f for f in after["findings"] if f["key"] == "crm_roi.spring26.roi")["tone"] == "good"
+
+
+def test_link_from_convex_to_straight_and_back(folder):
+    assert "accelerates at the top" in claims(folder, "satisfaction_loyalty", "seoul", ())["verdict"]
+    flipped = claims(folder, "satisfaction_loyalty", "seoul", ("seoul_straight",))
+    assert "accelerates at the top" not in flipped["verdict"]
+    assert "accelerates at the top" not in claims(folder, "satisfaction_loyalty", "daegu", ())["verdict"]
+    flipped = claims(folder, "satisfaction_loyalty", "daegu", ("daegu_convex",))
+    assert "accelerates at the top" in flipped["verdict"]
+
+
+@pytest.mark.parametrize("flips", [("busan_silent",), ("busan_silent", "rhythm_only")])
+def test_a_branch_from_reporting_to_silent(folder, flips):
+    before = claims(folder, "data_quality", "busan", ())
+    after = claims(folder, "data_quality", "busan", flips)
+    assert "31 July 2026" not in before["verdict"]
+    assert "31 July 2026" in after["verdict"]
+
+
+def test_a_branch_from_silent_to_reporting(folder):
+    assert "31 July 2026" in claims(folder, "data_quality", "gwangju", ())["verdict"]
+    assert "31 July 2026" not in claims(folder, "data_quality", "gwangju", ("gwangju_reports",))["verdict"]
