@@ -14,6 +14,7 @@ from crm_analysis.language import _
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.ticker import Locator
 
 _FEW_MONTHS = 3
 
@@ -58,7 +59,7 @@ def scorecard(frame: pd.DataFrame) -> Figure | None:
             color=style.INK,
         )
     lowest = min([*frame["score"], *frame["before"].dropna(), *(s for pairs in frame["branches"] for _n, s in pairs)])
-    axes.set_xlim(max(0.0, np.floor((lowest - 0.02) * 20) / 20), 1.005)
+    axes.set_xlim(max(0.0, np.floor((lowest - 0.01) * 50) / 50), 1.005)
     axes.set_ylim(len(frame) - 0.4, -0.7)
     axes.set_yticks(range(len(frame)), list(frame["dimension"]))
     axes.tick_params(length=0)
@@ -200,7 +201,7 @@ def _wrapped(label: str) -> str:
     return textwrap.fill(style.plain(label.removesuffix("."), 64), 34)
 
 
-def _few_ticks() -> object:
+def _few_ticks() -> Locator:
     from matplotlib.ticker import MaxNLocator
 
     return MaxNLocator(5)

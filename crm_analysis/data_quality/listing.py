@@ -161,18 +161,22 @@ def failing(assessment: Assessment) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                _("Rule"): _(str(row.what)) if row.what else row.id,
-                _("Table"): row.table,
-                _("Dimension"): dimension_name(row.dimension),
-                _("Severity"): severity.get(row.severity, row.severity),
+                _("Rule"): f"{row.table}: {_(str(row.what)) if row.what else row.id}",
+                _("Dimension"): f"{dimension_name(row.dimension)}, {severity.get(row.severity, row.severity)}",
                 _("Rows"): style.number(row.rows_failed),
                 _("Share"): small_percent(row.share_failed),
                 _("What to do"): _(str(row.action)) if row.action else style.DASH,
-                _("Touches"): ", ".join(chapter_name(name) for name in row.chapters) or style.DASH,
+                _("Touches"): _touched(row.chapters),
             }
             for row in assessment.failing.itertuples(index=False)
         ]
     )
+
+
+def _touched(chapters: tuple[str, ...]) -> str:
+    if set(chapters) >= {"customer_value", "satisfaction_loyalty", "crm_roi"}:
+        return _("all chapters")
+    return ", ".join(chapter_name(name) for name in chapters) or style.DASH
 
 
 def attitudes(assessment: Assessment) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -141,9 +141,9 @@ def normalised(customers: pd.DataFrame) -> pd.DataFrame:
     def column(field: str) -> pd.Series:
         return customers.get(field, empty)
 
-    def mapped(field: str, how: object) -> pd.Series:
+    def mapped(field: str, how: Callable[[object], str | None]) -> pd.Series:
         codes, unique = pd.factorize(column(field), use_na_sentinel=True)
-        values = np.array([how(value) for value in unique] + [None], dtype=object)  # type: ignore[operator]
+        values = np.array([*(how(value) for value in unique), None], dtype=object)
         return pd.Series(values[codes], index=customers.index, dtype=object)
 
     return pd.DataFrame(

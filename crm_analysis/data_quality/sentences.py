@@ -1,11 +1,12 @@
-"""The chapter's claims: findings, actions and what is not known, as templates beside their numbers."""
+"""The chapter's claims: every finding a template beside its number, with definition, filters and query."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from crm_analysis import language, style
+from crm_analysis import style
+from crm_analysis.data_quality.actions import actions, unknowns
 from crm_analysis.data_quality.assessment import ALL, Assessment
 from crm_analysis.data_quality.completeness import EVERY
 from crm_analysis.data_quality.judgement import LIMITS, little_known, reservations
@@ -28,7 +29,7 @@ from crm_analysis.data_quality.wording import (
     vocabulary,
 )
 from crm_analysis.estimators.proportions import two_proportions, wilson
-from crm_analysis.findings import MOST_FINDINGS, Action, Change, Claims, Finding
+from crm_analysis.findings import MOST_FINDINGS, Change, Claims, Finding
 from crm_analysis.language import _
 
 CHAPTER = "data_quality"
@@ -50,8 +51,8 @@ def claims(assessment: Assessment) -> Claims:
     return Claims(
         verdict=verdict(assessment, held),
         findings=tuple(built[kind] for kind in shown),
-        actions=_actions(assessment, held),
-        unknowns=_unknowns(assessment),
+        actions=actions(assessment, held),
+        unknowns=unknowns(assessment),
         measures=tuple(built[kind] for kind in order if kind not in shown),
     )
 
@@ -512,146 +513,3 @@ def _stale_change(assessment: Assessment) -> Change | None:
         return None
     apart = two_proportions(wilson(before.n_stale, before.n_dated), wilson(now.n_stale, now.n_dated))
     return Change(previous=before.share, difference=apart.value, low=apart.low, high=apart.high, p=apart.p)
-
-
-def _actions(assessment: Assessment, held: tuple[str, ...]) -> tuple[Action, ...]:
-    found = [_ACTIONS[kind](assessment) for kind in held if kind in _ACTIONS]
-    return tuple(found[:3])
-
-
-def _action(assessment: Assessment, name: str, text: str, role: str, owner_key: str = CHAPTER) -> Action:
-    owner = assessment.scope.profile.owner(owner_key, language.active())
-    return Action(
-        key=f"{CHAPTER}.{name}",
-        text=text,
-        owner=style.escape(owner) if owner else role,
-        resting_on=_("counted in the files"),
-    )
-
-
-def _act_silent(assessment: Assessment) -> Action:
-    found = assessment.state.reporting.silences
-    names = listed([branch_name(assessment, each.branch) for each in found[:3]])
-    return _action(
-        assessment,
-        "fetch_missing",
-        _("Fetch everything from {branch} since {day}, then run the report again.").format(
-            branch=names, day=style.day(min(each.last_covered_day for each in found))
-        ),
-        _("Branch office"),
-        "branches",
-    )
-
-
-def _act_totals(assessment: Assessment) -> Action:
-    worst = assessment.state.footing.mismatches.iloc[0]
-    return _action(
-        assessment,
-        "reconcile",
-        _("Reconcile {month}, {branch}, line by line: {amount} apart.").format(
-            month=month_name(worst["month"]),
-            branch=branch_name(assessment, worst["branch"]),
-            amount=money(assessment, abs(worst["difference"])),
-        ),
-        _("Finance office"),
-        "finance",
-    )
-
-
-def _act_set_aside(assessment: Assessment) -> Action:
-    rules = assessment.failing
-    rules = rules[(rules["severity"] == "critical") & (rules["table"] == "transactions")]
-    what = (
-        style.escape(_(str(rules.iloc[0]["action"])))
-        if len(rules) and rules.iloc[0]["action"]
-        else _("Correct the lines set aside in the source system; they are listed under exports/set_aside.")
-    )
-    return _action(assessment, "correct_lines", what, _("Whoever keeps the source system"))
-
-
-def _act_anonymous(assessment: Assessment) -> Action:
-    return _action(
-        assessment,
-        "name_buyers",
-        _("Find out where lines without a {customer} come from, and ask for the number there.").format(
-            customer=vocabulary(assessment).customer
-        ),
-        _("Sales office"),
-    )
-
-
-def _act_duplicates(assessment: Assessment) -> Action:
-    return _action(
-        assessment,
-        "merge",
-        _("Merge the pairs on the list same_person, certain ones first."),
-        _("Customer service"),
-        "customer_service",
-    )
-
-
-def _act_attitude(assessment: Assessment) -> Action:
-    fields = listed([attitude_name(name) for name in little_known(assessment)])
-    return _action(
-        assessment,
-        "ask_attitude",
-        _("Ask for {fields} in every contact until half of the active {customers} have answered.").format(
-            fields=fields, customers=vocabulary(assessment).customers
-        ),
-        _("Customer service"),
-        "customer_service",
-    )
-
-
-def _act_stale(assessment: Assessment) -> Action:
-    return _action(
-        assessment,
-        "confirm_contacts",
-        _(
-            "Confirm the contact data on the list stale_contacts before the next "
-            "mailing, recently active {customers} first."
-        ).format(customers=vocabulary(assessment).customers),
-        _("Customer service"),
-        "customer_service",
-    )
-
-
-_ACTIONS: dict[str, Callable[[Assessment], Action]] = {
-    "silent": _act_silent,
-    "totals": _act_totals,
-    "set_aside": _act_set_aside,
-    "anonymous": _act_anonymous,
-    "duplicates": _act_duplicates,
-    "attitude": _act_attitude,
-    "stale": _act_stale,
-}
-
-
-def _unknowns(assessment: Assessment) -> tuple[str, ...]:
-    state, found = assessment.state, []
-    if state.footing.totals.empty:
-        found.append(
-            _("Whether the files are complete: the finance office's totals are not among the tables (control_totals).")
-        )
-    if state.persons is None:
-        found.append(
-            _(
-                "Whether somebody is counted twice: there is no table of {customers} with names, telephone numbers or "
-                "birth dates."
-            ).format(customers=vocabulary(assessment).customers)
-        )
-    if state.contacts is None:
-        found.append(
-            _("How old the contact data are: no date of last confirmation (contact_verified_on) is delivered.")
-        )
-    elif state.contacts.decay.source == "profile":
-        found.append(_("How fast contacts stop working here: fewer than five returned contacts are on record."))
-    if state.attitudes.empty:
-        found.append(
-            _("Why {customers} come and stay: no motive, reason to stay or interests are recorded.").format(
-                customers=vocabulary(assessment).customers
-            )
-        )
-    if not assessment.mix.comparable:
-        found.append(_("Whether the mix changed: the period or the one before is not covered in full."))
-    return tuple(found)

@@ -103,7 +103,7 @@ def staleness(customers: pd.DataFrame, *, as_of: date, limit_days: int, decay_an
     checked = status.notna().to_numpy(dtype=bool) & dated.to_numpy()
     decay = _decay(verified, returned, checked, as_of, decay_annual)
     n_dated, n_stale = int(dated.sum()), int((age_days > limit_days).sum())
-    stale = wilson(n_stale, n_dated) if n_dated else None
+    found = wilson(n_stale, n_dated) if n_dated else None
     gone = returned[dated.to_numpy()]
     hazard = -math.log1p(-min(decay.rate_annual, 0.999))
     expected = float(np.where(gone, 1.0, -np.expm1(-hazard * age_days / DAYS_PER_YEAR)).sum()) if n_dated else None
@@ -114,9 +114,9 @@ def staleness(customers: pd.DataFrame, *, as_of: date, limit_days: int, decay_an
         n_dated=n_dated,
         n_undated=n - n_dated,
         n_stale=n_stale,
-        share=stale and stale.share,
-        low=stale and stale.low,
-        high=stale and stale.high,
+        share=found.share if found else None,
+        low=found.low if found else None,
+        high=found.high if found else None,
         median_age_days=float(np.median(age_days)) if n_dated else None,
         expected_dead=expected,
         decay=decay,
@@ -129,4 +129,5 @@ def _decay(verified: pd.Series, returned: np.ndarray, checked: np.ndarray, as_of
         return Decay(assumed, None, None, "profile", n_checked, n_returned)
     age = (pd.Timestamp(as_of) - verified[checked]).dt.days.to_numpy(dtype=float) / DAYS_PER_YEAR
     hazard, low, high = decay_rate(np.maximum(age, 1 / DAYS_PER_YEAR), returned[checked])
-    return Decay(*(float(-math.expm1(-rate)) for rate in (hazard, low, high)), "own", n_checked, n_returned)
+    rate, low, high = (float(-math.expm1(-each)) for each in (hazard, low, high))
+    return Decay(rate, low, high, "own", n_checked, n_returned)
