@@ -20,7 +20,8 @@ class Fingerprints:
     """Rows and hashes per table, branch and month in which a row became known; coverage; rows set aside.
 
     A scope's fingerprint covers what was known at its period's end: its own branch and rows of no branch, or every
-    branch for `all`. Rows that carry no date count as always known.
+    branch for `all`. Rows that carry no date count as always known; so do rows dated after the end of the data, which
+    every page counts among the rows in the files.
     """
 
     def __init__(self, grouped: list[Grouped], coverage: list[dict[str, Any]]) -> None:
@@ -65,7 +66,9 @@ class Fingerprints:
         """Fingerprint of what was known of `branch` (or `all`) at the end of `period`."""
         last = f"{period.end:%Y-%m}"
         chosen = sorted(self._by_branch) if branch == "all" else ["", branch]
-        known = [entry for name in chosen for entry in self._by_branch.get(name, ()) if entry[2] <= last]
+        ends = max((str(entry["last_covered_day"])[:7] for entry in self._coverage.values()), default="9999-12")
+        entries = [entry for name in chosen for entry in self._by_branch.get(name, ())]
+        known = [entry for entry in entries if entry[2] <= last or entry[2] > ends]
         covered = [self._covered(name, period) for name in sorted(self._coverage) if branch in ("all", name)]
         return digest([known, covered])
 
