@@ -64,7 +64,7 @@ def _money(state: CustomerValue, amount: float) -> str:
 def _direction(state: CustomerValue) -> str:
     """up, down, noise, or alone where there is no earlier period."""
     change = state.retention_change
-    if change is None or math.isnan(change.p):
+    if change is None:
         return "alone"
     if change.p >= ALPHA:
         return "noise"
@@ -74,8 +74,7 @@ def _direction(state: CustomerValue) -> str:
 def _change(change: customers.ShareChange | None) -> Change | None:
     if change is None:
         return None
-    p = None if math.isnan(change.p) else change.p
-    return Change(previous=change.previous, difference=change.difference, low=change.low, high=change.high, p=p)
+    return Change(previous=change.previous, difference=change.difference, low=change.low, high=change.high, p=change.p)
 
 
 def _verdict(state: CustomerValue) -> str:

@@ -183,7 +183,7 @@ def share_change(now: pd.Series, before: pd.Series) -> ShareChange | None:
     shared = float(((both["now"] - share) * (both["before"] - previous)).sum()) / (len(now) * len(before))
     variance = share * (1 - share) / len(now) + previous * (1 - previous) / len(before) - 2 * shared
     difference, error = share - previous, math.sqrt(max(variance, 0.0))
-    p = math.erfc(abs(difference) / error / math.sqrt(2)) if error > 0 else math.nan
+    p = math.erfc(abs(difference) / error / math.sqrt(2)) if error > 0 else float(difference == 0)
     return ShareChange(previous, difference, error, difference - 1.96 * error, difference + 1.96 * error, p)
 
 

@@ -1,0 +1,227 @@
+"""The chapter's sentences turn when the data turn."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from crm_analysis.customer_value import captions, charts, future, listing
+from crm_analysis.customer_value.assessment import CustomerValue, assess
+from crm_analysis.customer_value.sentences import claims
+from crm_analysis.value_models import BgNbdFit
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
+START = pd.Timestamp(2023, 10, 1)
+DAYS = 1096
+
+
+def buyers(n: int = 900, seed: int = 1, parameters: tuple[float, ...] = (0.7, 60.0, 0.6, 3.0)) -> pd.DataFrame:
+    """A log drawn from BG/NBD in days with Gamma spend."""
+    r, alpha, a, b = parameters
+    rng = np.random.default_rng(seed)
+    rows = []
+    for i in range(n):
+        t, rate, drop = rng.uniform(0, 700), rng.gamma(r, 1 / alpha), rng.beta(a, b)
+        level = 1 / rng.gamma(3.0, 1 / 100)
+        while t < DAYS:
+            rows.append((f"c{i}", START + pd.Timedelta(days=int(t)), round(rng.gamma(4.0, level * 10), 2)))
+            if t > 0 and rng.random() < drop and rows[-2:-1] and rows[-2][0] == f"c{i}":
+                break
+            t += rng.exponential(1 / rate)
+    return pd.DataFrame(rows, columns=["customer_id", "occurred_at", "amount"])
+
+
+def clockwork(n: int = 300, every: int = 30) -> pd.DataFrame:
+    """Everybody buys by the clock, at a pace of their own: the last period says all there is to say."""
+    rows = [
+        (f"c{i}", START + pd.Timedelta(days=day), 10.0 + i % 7)
+        for i in range(n)
+        for day in range(i % every, DAYS, every * (1 + i % 4))
+    ]
+    return pd.DataFrame(rows, columns=["customer_id", "occurred_at", "amount"])
+
+
+def once(n: int = 2000, again: int = 40) -> pd.DataFrame:
+    rng = np.random.default_rng(4)
+    days = rng.integers(0, DAYS, n)
+    rows = [(f"c{i}", START + pd.Timedelta(days=int(day)), 20.0) for i, day in enumerate(days)]
+    rows += [(f"c{i}", START + pd.Timedelta(days=min(int(days[i]) + 200, DAYS - 1)), 20.0) for i in range(again)]
+    return pd.DataFrame(rows, columns=["customer_id", "occurred_at", "amount"])
+
+
+def verdict(state: CustomerValue) -> str:
+    """The verdict with ordinary blanks."""
+    return claims(state).verdict.replace(NO_BREAK, " ")
+
+
+def finding(state: CustomerValue, key: str):
+    said = claims(state)
+    return next(item for item in (*said.findings, *said.measures) if item.key == f"customer_value.{key}")
+
+
+def test_buyers_drawn_from_the_model_are_foreseen_by_it(scope_of):
+    state = assess(scope_of({"transactions": buyers()}, margin={"rate": 0.5}))
+    assert (state.outlook.way, state.outlook.why) == ("model", "")
+    said = claims(state)
+    assert "the forecast beats rules of thumb" in said.verdict
+    value = finding(state, "value_next_12m")
+    assert "**the model beats it**" in value.sentence
+    assert value.low < value.value < value.high
+    parts = state.outlook.customers.groupby("part")["expected_value"].sum()
+    assert parts.sum() == pytest.approx(state.outlook.value) and "regular" not in parts.index
+    check = state.outlook.holdout
+    assert check.rule("model").total == pytest.approx(check.actual, rel=0.15)
+
+
+def test_clockwork_is_not(scope_of):
+    """Where everybody repeats the last period, the model does not beat it, and the page says so and does without."""
+    state = assess(scope_of({"transactions": clockwork()}))
+    assert (state.outlook.way, state.outlook.why) == ("class", "lost")
+    assert "does not beat a rule of thumb" in verdict(state)
+    assert "**the model does not beat it**" in finding(state, "value_next_12m").sentence
+
+
+def test_one_time_buyers_are_called_that(scope_of):
+    state = assess(scope_of({"transactions": once()}))
+    assert state.outlook.why == "one_time"
+    assert verdict(state).startswith("**98 % of customers bought once and never again**")
+    assert "nothing to work with" in finding(state, "value_next_12m").sentence
+
+
+def test_a_branch_too_small_for_a_model_says_so(scope_of):
+    state = assess(scope_of({"transactions": buyers(120)}, value={"min_repeat_customers": 500}))
+    assert (state.outlook.way, state.outlook.why) == ("class", "few")
+    assert "fewer than the 500 a model needs here" in finding(state, "value_next_12m").sentence
+
+
+def test_too_few_customers_are_not_shown(scope_of):
+    state = assess(scope_of({"transactions": clockwork(3)}))
+    said = claims(state)
+    assert said.verdict == (
+        "There are fewer than 5 customers in this branch: their figures are in those of all branches only."
+    )
+    assert not said.findings and not said.measures and not said.actions
+
+
+def leaving(year: int) -> pd.DataFrame:
+    """Two hundred regular buyers, of whom half stop at the end of May: a quarter by a pace fast enough to be missed."""
+    log = clockwork(200).loc[lambda frame: frame["occurred_at"] >= START]
+    half = log["customer_id"].str[1:].astype(int) % 2 == 0
+    return log[~(half & (log["occurred_at"] > pd.Timestamp(year, 5, 31)))]
+
+
+def test_the_verdict_turns_when_customers_stay_or_leave(scope_of):
+    rule = {"dormant_days": 60, "lost_days": 400}
+    steady = assess(scope_of({"transactions": clockwork(200)}, status=rule))
+    assert verdict(steady).startswith("100.0 % of the customers of a year ago are still here: no change beyond noise")
+    falling = assess(scope_of({"transactions": leaving(2026)}, status={"dormant_days": 100, "lost_days": 400}))
+    assert verdict(falling).startswith("**We lose customers faster: only 75.0 % of those of a year ago")
+    assert finding(falling, "retention").tone == "bad"
+    assert finding(falling, "retention").change.p < 0.001
+
+
+def test_a_silent_branch_loses_nobody_and_the_verdict_says_since_when(scope_of):
+    log = clockwork(200).assign(branch="x")
+    quiet = log[log["occurred_at"] <= pd.Timestamp(2026, 5, 31)]
+    state = assess(scope_of({"transactions": quiet}, branch="x", last_day={"x": date(2026, 5, 31)}))
+    assert state.kept.share == 1.0
+    assert verdict(state).startswith("**Nothing has been reported since 31 May 2026.** Up to then 100.0 %")
+
+
+def contacts_of(log: pd.DataFrame, cost: float) -> pd.DataFrame:
+    who = log.loc[log["occurred_at"] > pd.Timestamp(2025, 9, 30), "customer_id"].unique()
+    return pd.DataFrame({"customer_id": who, "branch": "x", "occurred_at": pd.Timestamp(2026, 6, 1), "cost": cost})
+
+
+def test_the_verdict_turns_with_what_contacts_cost(scope_of):
+    """Contacts for pennies, for more than many of them bring, for more than all of them bring together."""
+    log = buyers(400)
+    verdicts = {}
+    for cost in (0.01, 900.0, 9000.0):
+        state = assess(scope_of({"transactions": log, "contacts": contacts_of(log, cost)}, margin={"rate": 0.5}))
+        verdicts[cost] = verdict(state)
+    assert "best tenth brings" in verdicts[0.01]
+    assert "cost more than they bring and take away" in verdicts[900.0]
+    assert "customers cost more than they brought" in verdicts[9000.0]
+
+
+def test_regular_transfers_are_valued_through_their_commitment(scope_of):
+    """A monthly giver is worth what was collected per promise last year, not what a purchase model makes of dues."""
+    people = [f"r{i}" for i in range(120)]
+    commitments = pd.DataFrame(
+        {
+            "commitment_id": people,
+            "customer_id": people,
+            "branch": "x",
+            "started_on": date(2024, 1, 1),
+            "amount": 10.0,
+            "cycle_months": 1,
+            "ended_on": pd.to_datetime([date(2026, 1, 10) if i < 24 else None for i in range(120)]),
+        }
+    )
+    rows = [
+        (person, month, 10.0, "dues", person)
+        for i, person in enumerate(people)
+        for month in pd.date_range("2024-01-05", "2026-01-05" if i < 24 else "2026-09-05", freq="MS")
+        + pd.Timedelta(days=4)
+    ]
+    log = pd.DataFrame(rows, columns=["customer_id", "occurred_at", "amount", "kind", "commitment_id"])
+    state = assess(scope_of({"transactions": log, "commitments": commitments}))
+    collected = (96 * 12 + 24 * 4) * 10.0 / (120 * 120.0)
+    assert state.outlook.yields[0].ratio == pytest.approx(collected, rel=0.02)
+    assert state.outlook.regular == pytest.approx(96 * 120 * state.outlook.yields[0].ratio)
+    assert state.outlook.one_off == 0.0
+    assert state.kept.share == pytest.approx(0.8)
+
+
+def test_every_figure_and_table_of_the_page_can_be_made(scope_of):
+    state = assess(scope_of({"transactions": buyers(400), "contacts": contacts_of(buyers(400), 20.0)}))
+    assert charts.profit_curve(listing.curve(state), who="customers") is not None
+    assert charts.segment_map(listing.segments(state)) is not None
+    assert charts.foreseen(listing.classes(state)) is not None
+    shares = listing.segments(state).groupby("measure")["share"].sum()
+    assert shares.to_list() == pytest.approx([1.0, 1.0])
+    for words in (captions.profit_curve, captions.segments, captions.holdout):
+        assert set(words(state)) == {"title", "alt", "how_to_read"}
+    for table in (
+        captions.statuses,
+        captions.money,
+        captions.outlook,
+        captions.rules,
+        captions.cuts,
+        captions.parameters,
+    ):
+        assert not table(state)["frame"].empty
+    lists = listing.lists(state)
+    assert set(lists) == {"below_cost", "slipping_away", "most_valuable"}
+    assert len(lists["below_cost"]) == round(state.concentration.below_cost.share * state.concentration.n)
+    assert (lists["below_cost"]["profit"] < 0).all()
+
+
+def test_an_empty_page_draws_as_plain_sentences(scope_of):
+    state = assess(scope_of({"transactions": clockwork(3)}))
+    assert charts.profit_curve(listing.curve(state), who="customers") is None
+    assert charts.segment_map(listing.segments(state)) is None
+    assert charts.foreseen(listing.classes(state)) is None
+    assert listing.cut_table(state).empty and listing.rule_table(state).empty
+
+
+def test_small_counts_are_suppressed_with_their_complement(scope_of):
+    state = assess(scope_of({"transactions": clockwork(20)}))
+    shown = listing.counts(state, pd.Series({"a": 3, "b": 0, "c": 9, "d": 40}))
+    assert shown.to_dict() == {"a": "< 5", "b": "0", "c": "withheld", "d": "40"}
+    assert listing.amount_of(state, pd.Series([1000.0] + [1.0] * 20)) == "withheld"
+    assert listing.amount_of(state, pd.Series([10.0] * 20)) == "€200"
+
+
+def test_purchase_classes():
+    named = future.purchase_class(pd.Series([0, 1, 2, 3, 4, 5, 9, 10, 400]))
+    assert named.to_list() == ["0", "1", "2", "3-4", "3-4", "5-9", "5-9", "10+", "10+"]
+
+
+def test_the_model_in_use_is_the_fitted_one(scope_of):
+    state = assess(scope_of({"transactions": buyers()}))
+    assert isinstance(state.outlook.fit, BgNbdFit)
+    table = listing.parameter_table(state)
+    assert set(table.iloc[:, 1]) == {"r", "alpha", "a", "b", "p", "q", "gamma"}

@@ -1,0 +1,103 @@
+"""The cumulative profit curve, and how costs are shared out."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from crm_analysis import customers
+from crm_analysis.customer_value import profits
+
+
+def of(profit: np.ndarray) -> profits.Profits:
+    return profits.Profits(pd.DataFrame({"customer_id": np.arange(len(profit)).astype(str), "profit": profit}), True)
+
+
+def test_the_curve_of_the_case_from_the_field():
+    """REFERENCE: 5, 11, 28, 28 and 28 % of customers bring 80, 25, 16, 2 and -22 % of profit (as quoted: sum 101)."""
+    groups = ((5, 80.0), (11, 25.0), (28, 16.0), (28, 2.0), (28, -22.0))
+    shape = profits.concentration(of(np.concatenate([np.full(n, total / n) for n, total in groups])))
+    assert shape.below_cost.share == 0.28
+    assert shape.loss == pytest.approx(22.0)
+    assert shape.peak * shape.total == pytest.approx(123.0)
+    assert shape.taken == pytest.approx(22 / 101)
+    assert shape.peak_at == 0.72
+    curve = shape.curve
+    assert curve.iloc[0].tolist() == [0.0, 0.0]
+    assert curve.iloc[-1].tolist() == pytest.approx([1.0, 1.0])
+    assert curve["share_of_profit"].max() == pytest.approx(shape.peak)
+
+
+def test_bootstrap_interval_agrees_with_resampling_customers():
+    profit = np.random.default_rng(2).gamma(0.5, 100.0, 4000)
+    shape = profits.concentration(of(profit))
+    rng, shares = np.random.default_rng(3), []
+    for _ in range(300):
+        drawn = np.sort(rng.choice(profit, len(profit)))[::-1]
+        shares.append(drawn[:400].sum() / drawn.sum())
+    low, high = np.quantile(shares, [0.025, 0.975])
+    assert (shape.top_low, shape.top_high) == pytest.approx((low, high), abs=0.004)
+    assert shape.top_low < shape.top_share < shape.top_high
+
+
+def test_shares_of_a_loss_are_undefined():
+    shape = profits.concentration(of(np.array([5.0, -10.0, -1.0])))
+    assert (shape.below_cost.n, shape.total) == (3, -6.0)
+    assert np.isnan([shape.taken, shape.peak, shape.top_share]).all()
+
+
+LOG = pd.DataFrame(
+    {
+        "customer_id": ["a", "a", "b", "c", "a"],
+        "occurred_at": pd.to_datetime(["2026-01-05", "2026-02-05", "2026-03-01", "2025-02-01", "2026-02-06"]),
+        "amount": [100.0, 50.0, 10.0, 80.0, 30.0],
+        "kind": ["sale", "sale", "sale", "sale", "refund"],
+    }
+)
+CONTACTS = pd.DataFrame(
+    {
+        "customer_id": ["a", "b", "b", None],
+        "branch": "x",
+        "occurred_at": pd.to_datetime(["2026-05-01", "2026-05-01", "2025-09-30", "2026-05-01"]),
+        "cost": [1.0, 20.0, 999.0, 5.0],
+    }
+)
+
+
+def earned(scope) -> pd.DataFrame:
+    found = profits.customer_profits(scope, customers.status(scope))
+    return found.customers.set_index("customer_id")
+
+
+def test_profit_by_hand(scope_of):
+    """Margin 40 %, refunds taken off, contacts of the last twelve months only, one euro per order."""
+    scope = scope_of(
+        {"transactions": LOG, "contacts": CONTACTS}, margin={"rate": 0.4}, cost_to_serve={"per_order": 1.0}
+    )
+    frame = earned(scope)
+    assert frame.loc["a", ["gross", "refunds", "n_orders"]].tolist() == [150.0, 30.0, 2]
+    assert frame.loc["a", "profit"] == pytest.approx(0.4 * 120 - 1.0 - 2.0)
+    assert frame.loc["b", "profit"] == pytest.approx(0.4 * 10 - 20.0 - 1.0)
+    assert frame.loc["c", "profit"] == 0.0  # silent all year, and nobody spent anything on c
+
+
+def test_costs_that_a_branch_bears_are_shared_out_and_conserved(scope_of):
+    """1,000 a year by order: three orders in the year. The whole organisation's and the campaign's are left alone."""
+    costs = pd.DataFrame(
+        {
+            "branch": ["x", None, "x", "x"],
+            "incurred_on": [date(2026, 4, 1)] * 4,
+            "driver": ["order", "order", "fixed", "order"],
+            "campaign_id": [None, None, None, "C"],
+            "amount": [1000.0, 7.0, 7.0, 7.0],
+        }
+    )
+    frame = earned(scope_of({"transactions": LOG, "costs": costs}, cost_to_serve={"per_order": 5.0}))
+    assert frame["serve_cost"].sum() == pytest.approx(1000.0)
+    assert frame.loc["a", "serve_cost"] == pytest.approx(2000 / 3)
+
+
+def test_the_margin_of_the_rows_comes_before_the_rate(scope_of):
+    scope = scope_of({"transactions": LOG.assign(margin=[60.0, np.nan, 1.0, 1.0, 20.0])}, margin={"rate": 0.4})
+    assert earned(scope).loc["a", "margin"] == pytest.approx(60 + 0.4 * 50 - 20)
