@@ -16,6 +16,7 @@ The macros take trimmed text, give NULL for what they cannot read, and may be us
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 _DATE = r"(\d{4})\s*[-./년]\s*(\d{1,2})\s*[-./월]\s*(\d{1,2})\s*[.일]?\s*(?:\([월화수목금토일]\))?"
@@ -118,7 +119,7 @@ def path(value: object) -> str:
     return text("".join(f"[{sign}]" if sign in "*?[" else sign for sign in str(value)))
 
 
-def trimmed(column: str, missing: list[str] = []) -> str:  # noqa: B006
+def trimmed(column: str, missing: Sequence[str] = ()) -> str:
     """SQL that trims a text column; empty cells and the codes in `missing` become NULL."""
     cell = f"nullif(trim({column}, {SPACE}), '')"
     if not missing:

@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import ibis
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from crm_analysis import files
+from crm_analysis.tables import fingerprints
 from crm_analysis.tables.scopes import Tables
-
-_SCHEMA = pa.schema(
-    [
-        ("table", pa.string()),
-        ("branch", pa.string()),
-        ("known_month", pa.string()),
-        ("rows", pa.int64()),
-        ("hash", pa.string()),
-    ]
-)
 
 
 def fingerprint_failures(tables: Tables) -> None:
     """Write `data_quality/failures.fingerprints.parquet`: table, branch, known_month, rows, hash of failing rows."""
-    found: list[tuple[str, str | None, str | None, int, str]] = []
+    found: list[fingerprints.Entry] = []
     if tables.failures_path.exists():
         failures = tables.con.read_parquet(str(tables.failures_path))
         for table in sorted(failures.select("table").distinct().execute()["table"]):
             found += _of_table(tables, failures, table)
-    columns = list(zip(*found, strict=True)) or [[]] * len(_SCHEMA)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
-    with files.replacing(tables.failures_path.with_suffix(".fingerprints.parquet")) as temporary:
-        pq.write_table(pa.table(arrays, schema=_SCHEMA), temporary)
+    fingerprints.write(tables.failures_path.with_suffix(".fingerprints.parquet"), found)
 
 
-def _of_table(tables: Tables, failures: ibis.Table, table: str) -> list[tuple[str, str | None, str | None, int, str]]:
+def _of_table(tables: Tables, failures: ibis.Table, table: str) -> list[fingerprints.Entry]:
     rows = tables.raw(table)
     known = tables.known_date(table)
     month = rows[known].cast("date").strftime("%Y-%m") if known else ibis.null("string")

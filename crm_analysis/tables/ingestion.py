@@ -26,7 +26,7 @@ from crm_analysis import contracts, files
 from crm_analysis.errors import DataError, ProfileError, listed, nearest
 from crm_analysis.profile import Profile
 from crm_analysis.profile.settings import Source
-from crm_analysis.tables import cells, decoding, mapping, sources
+from crm_analysis.tables import cells, decoding, fingerprints, mapping, sources
 
 RECORD = "_ingest.json"
 REPORT = "ingest.json"
@@ -176,7 +176,7 @@ def _layout(profile: Profile, table: str) -> mapping.Layout:
 @functools.cache
 def code_version() -> str:
     """A digest of the source that decides what a row looks like, and of the engine's version."""
-    own = [Path(module.__file__ or "") for module in (cells, decoding, mapping, sources)]
+    own = [Path(module.__file__ or "") for module in (cells, decoding, fingerprints, mapping, sources)]
     return files.sha256_of([*own, Path(__file__)]) + duckdb.__version__
 
 
@@ -214,9 +214,9 @@ def _read(
     try:
         report = _stage(con, profile, layout, found, work)
         parts = _write(con, layout, made, old=folder(profile) / table, record=record)
-        parent = PARENTS.get(table, ("", ""))[0]
-        parent_folder = fresh.get(parent, folder(profile) / parent) if parent in profile.tables else None
-        fingerprints = _fingerprints(con, layout, contract.known_date, parent_folder)
+        name, column = PARENTS.get(table, ("", ""))
+        parent = (fresh.get(name, folder(profile) / name), column) if name in profile.tables else None
+        grouped = fingerprints.of_rows(con, layout, contract.known_date, parent)
     finally:
         con.close()
     return {
@@ -228,7 +228,7 @@ def _read(
         "revealed_by": contract.revealed_by,
         "files": report["files"],
         "parts": parts,
-        "fingerprints": fingerprints,
+        "fingerprints": grouped,
     }
 
 
@@ -414,43 +414,10 @@ def _link(old: Path, new: Path) -> None:
         shutil.copy2(old, new)
 
 
-def _fingerprints(
-    con: duckdb.DuckDBPyConnection, layout: mapping.Layout, known_date: str | None, parent_folder: Path | None
-) -> list[list[Any]]:
-    """Branch, month in which the rows became known, number of rows and an order-independent hash of them.
-
-    Rows without a branch of their own are counted under the branches of their parents.
-    """
-    month = f"coalesce(strftime(CAST(a.{known_date} AS DATE), '%Y-%m'), '')" if known_date else "''"
-    branch, join = "CAST(NULL AS VARCHAR)", ""
-    if "branch" in layout.types:
-        branch = "a.branch"
-    elif parent_folder is not None:
-        column = PARENTS[layout.table][1]
-        paths = ", ".join(cells.path(path) for path in sorted(parent_folder.glob("*.parquet")))
-        branch = "p.branch"
-        join = f"LEFT JOIN (SELECT DISTINCT {column}, branch FROM read_parquet([{paths}])) p USING ({column})"
-    rows = con.execute(
-        f"SELECT coalesce({branch}, ''), {month}, count(*), CAST(sum(CAST(a._hash AS HUGEINT)) AS VARCHAR) "
-        f"FROM accepted a {join} GROUP BY 1, 2 ORDER BY 1, 2"
-    ).fetchall()
-    return [list(row) for row in rows]
-
-
 def _gather(there: Path, records: dict[str, dict[str, Any]], keys: dict[str, str]) -> None:
     """Write the report of all tables and their fingerprints."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    names = ("table", "branch", "known_month", "rows", "hash")
-    schema = pa.schema([(name, pa.int64() if name == "rows" else pa.string()) for name in names])
-    rows = [
-        dict(zip(names, (table, *row), strict=True))
-        for table in sorted(records)
-        for row in records[table]["fingerprints"]
-    ]
-    with files.replacing(there / FINGERPRINTS) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
+    grouped = [(table, *row) for table in sorted(records) for row in records[table]["fingerprints"]]
+    fingerprints.write(there / FINGERPRINTS, grouped)
     tables = {}
     for table, record in sorted(records.items()):
         read = [{**file, "sha256": record["prints"][file["file"]]["sha256"]} for file in record["files"]]
