@@ -92,10 +92,14 @@ class Assessment:
 
 
 def assess(scope: Scope) -> Assessment:
-    """Assess the scope's data. Raises DataError where the contracts have not been checked yet."""
+    """Assess the scope's data. Raises DataError where the contracts have not been checked yet.
+
+    An incomplete period, and a branch that stopped reporting, are compared with nothing.
+    """
     rules = scorecard.rules_frame(read_report(scope.profile.build_dir))
     current = state(scope, rules)
-    before = scope.previous() if scope.complete else None
+    stopped = scope.branch != ALL and bool(current.reporting.silences)
+    before = scope.previous() if scope.complete and not stopped else None
     siblings: dict[str, State] = {}
     if scope.branch == ALL:
         everything = tables.open(scope.profile)

@@ -94,6 +94,7 @@ def test_a_branchs_page_and_the_page_of_all_say_the_same_of_it(
     own = assess(association.scope("gwangju", "2026Q3"))
     assert own.state.scorecard.score == pytest.approx(everything.branches["gwangju"].scorecard.score)
     assert claims(own).verdict.startswith("**Not usable after 31 July 2026")
+    assert own.previous is None and own.mix.drifts == ()
     assert own.state.reporting.days_covered == 31 and own.state.reporting.days_due == 92
 
 
