@@ -162,9 +162,9 @@ def _reason(
 
 
 def _expected(manifest: Manifest, chapter: str, branch: str, period: str, rows: int) -> float:
-    """Seconds as last time; for a cell never run, the chapter's usual time, or failing that a guess by its rows."""
+    """Seconds as last time; for a cell never run, the longest of its chapter, of any chapter, or a guess by its rows."""
     last = manifest.record(chapter, branch, period).get("good")
     if last:
         return float(last["seconds"])
-    usual = [r["good"]["seconds"] for r in manifest.cells.values() if r["chapter"] == chapter and r.get("good")]
-    return max(usual) if usual else 1.0 + rows / 1e6
+    known = [(r["chapter"] == chapter, r["good"]["seconds"]) for r in manifest.cells.values() if r.get("good")]
+    return float(max(known)[1]) if known else 1.0 + rows / 1e6
