@@ -199,19 +199,18 @@ def evaluate(scope: Scope) -> Evaluation:
     listing["key"] = _keys(listing["campaign_id"])
     expression = outcomes.scope_expression(scope, listing)
     members = outcomes.member_outcomes(scope, expression)
+    members["overlapping"] = overlaps(members)
     mine = set(members["campaign_id"])
     if scope.branch != "all":
         listing = listing[listing["campaign_id"].isin(mine)].reset_index(drop=True)
     ledger = build_ledger(scope, list(listing["campaign_id"]))
     everywhere = _treated_everywhere(scope)
-    crossing = overlaps(members)
     results = [
         _evaluate_campaign(
             row,
             members[members["campaign_id"] == row.campaign_id],
             ledger=ledger,
             treated_everywhere=everywhere.get(row.campaign_id, 0),
-            overlapping=crossing.get(row.campaign_id, frozenset()),
             scope=scope,
         )
         for row in listing.itertuples(index=False)
@@ -239,7 +238,6 @@ def _evaluate_campaign(
     *,
     ledger: Ledger,
     treated_everywhere: int,
-    overlapping: frozenset[str],
     scope: Scope,
 ) -> CampaignResult:
     profile = scope.profile
@@ -248,7 +246,6 @@ def _evaluate_campaign(
         min_control=profile.roi.min_control,
         sample_ratio_alpha=profile.roi.sample_ratio_alpha,
         planned_treated_share=_planned_share(profile, row.campaign_id),
-        overlapping=overlapping,
     )
     units = gate.units
     treated, control = units[units["arm"] == "treated"], units[units["arm"] == "control"]

@@ -52,9 +52,8 @@ def pass_gate(
     min_control: int,
     sample_ratio_alpha: float,
     planned_treated_share: float | None = None,
-    overlapping: frozenset[str] = frozenset(),
 ) -> Gate:
-    """Check one campaign's members (columns of `outcomes.outcome_expression`, plus `measurable`).
+    """Check one campaign's members (columns of `outcomes.outcome_expression`, plus `measurable` and `overlapping`).
 
     Customers assigned twice to one arm count once, by their first assignment; customers in both arms are left out of
     both, and block the result when they are more than 5 %; members whose window is not covered by their branch's data
@@ -93,26 +92,32 @@ def pass_gate(
             _balance(seen, "margin_before", "balance_value"),
             _balance(seen.assign(tenure_days=_tenure(seen)), "tenure_days", "balance_tenure"),
         ]
-    n_overlap = int(seen["customer_id"].isin(overlapping).sum())
+    n_overlap = int(seen["overlapping"].sum())
     checks.append(Check("overlap", "noted" if n_overlap else "passed", {"n": n_overlap, "of": len(seen)}))
     return Gate(_state(checks, seen), tuple(checks), seen, n_assigned, n_lost)
 
 
-def overlaps(members: pd.DataFrame) -> dict[str, frozenset[str]]:
-    """Per campaign, its members who were treated by another campaign while their outcome window was open."""
-    found: dict[str, frozenset[str]] = {key: frozenset() for key in members["campaign_id"].unique()}
-    several = members[members.duplicated("customer_id", keep=False)]
-    columns = ["campaign_id", "customer_id", "assigned_on", "window_end"]
-    treated = several.loc[several["arm"] == "treated", columns]
-    pairs = several[columns].merge(treated, on="customer_id", suffixes=("", "_other"))
-    pairs = pairs[
-        (pairs["campaign_id"] != pairs["campaign_id_other"])
-        & (pairs["assigned_on_other"] <= pairs["window_end"])
-        & (pairs["window_end_other"] >= pairs["assigned_on"])
-    ]
-    for key, group in pairs.groupby("campaign_id"):
-        found[str(key)] = frozenset(group["customer_id"])
-    return found
+def overlaps(members: pd.DataFrame) -> pd.Series:
+    """Per row, whether the member was treated by another campaign while this campaign's outcome window was open."""
+    found = np.zeros(len(members), dtype=bool)
+    person, _ = pd.factorize(members["customer_id"])
+    start, end = (members[name].to_numpy("datetime64[D]") for name in ("assigned_on", "window_end"))
+    several = members.duplicated("customer_id", keep=False).to_numpy()
+    rows = {key: np.flatnonzero(several & (members["campaign_id"] == key)) for key in members["campaign_id"].unique()}
+    treated = (members["arm"] == "treated").to_numpy()
+    where = np.full(person.max(initial=-1) + 1, -1)
+    for other, everybody in rows.items():
+        theirs = everybody[treated[everybody]]
+        if theirs.size == 0:
+            continue
+        where[person[theirs]] = theirs
+        for key, mine in rows.items():
+            if key == other or mine.size == 0:
+                continue
+            match = where[person[mine]]
+            found[mine] |= (match >= 0) & (start[match] <= end[mine]) & (end[match] >= start[mine])
+        where[person[theirs]] = -1
+    return pd.Series(found, index=members.index)
 
 
 def _state(checks: list[Check], seen: pd.DataFrame) -> str:

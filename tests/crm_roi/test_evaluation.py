@@ -9,6 +9,7 @@ from scipy import stats
 
 from crm_analysis.crm_roi import associations, captions, charts, frames
 from crm_analysis.crm_roi.evaluation import evaluate, member_lists
+from crm_analysis.crm_roi.gate import overlaps
 from crm_analysis.crm_roi.sentences import claims
 from tests.crm_roi.conftest import FrameScope, association, make_profile
 
@@ -171,6 +172,33 @@ def test_portfolio_adds_up_and_clusters_by_customer():
     assert portfolio.high - portfolio.net == pytest.approx(
         1.959964 * (first.roi.net_error + second.roi.net_error), rel=1e-5
     )
+
+
+def test_overlap_equals_brute_force():
+    rng = np.random.default_rng(4)
+    start = pd.Timestamp("2026-01-01") + pd.to_timedelta(rng.integers(0, 200, 300), unit="D")
+    members = pd.DataFrame(
+        {
+            "campaign_id": rng.choice(["A", "B", "C"], 300),
+            "customer_id": rng.integers(0, 90, 300).astype(str),
+            "arm": rng.choice(["treated", "control"], 300),
+            "assigned_on": start,
+            "window_end": start + pd.Timedelta(days=40),
+        }
+    ).drop_duplicates(["campaign_id", "customer_id"], ignore_index=True)
+    brute = [
+        any(
+            other.customer_id == me.customer_id
+            and other.campaign_id != me.campaign_id
+            and other.arm == "treated"
+            and other.assigned_on <= me.window_end
+            and other.window_end >= me.assigned_on
+            for other in members.itertuples()
+        )
+        for me in members.itertuples()
+    ]
+    assert 0 < sum(brute) < len(members)
+    assert overlaps(members).tolist() == brute
 
 
 def test_shared_costs_fall_in_their_months_and_in_no_return(evaluated):
