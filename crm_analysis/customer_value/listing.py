@@ -266,7 +266,7 @@ def outlook_table(state: CustomerValue) -> pd.DataFrame:
             (_("Everybody else"), outlook.customers.loc[outlook.customers["part"] == "one_off", "expected_value"]),
         )
     ]
-    return pd.DataFrame(rows, columns=[_("From"), who(state), _("Expected margin, next 12 months")])
+    return pd.DataFrame(rows, columns=[_("Expected from"), who(state), _("Expected margin, next 12 months")])
 
 
 def yield_table(state: CustomerValue) -> pd.DataFrame:
