@@ -42,11 +42,15 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--profile", required=True, metavar="FILE", help="the organisation's profile (YAML)")
-    common.add_argument("--data", metavar="FOLDER", help="the data folder; otherwise $CRM_ANALYSIS_DATA or the profile's")
+    common.add_argument(
+        "--data", metavar="FOLDER", help="the data folder; otherwise $CRM_ANALYSIS_DATA or the profile's"
+    )
     common.add_argument("--language", metavar="CODE", help="language of pages (en, ko); otherwise the profile's")
     matrix = argparse.ArgumentParser(add_help=False)
     matrix.add_argument("--branch", action="append", metavar="B", help="a branch or `all`; may be repeated")
-    matrix.add_argument("--period", action="append", metavar="P", help="2026, 2026H1, 2026Q3 or 2026-09; may be repeated")
+    matrix.add_argument(
+        "--period", action="append", metavar="P", help="2026, 2026H1, 2026Q3 or 2026-09; may be repeated"
+    )
     matrix.add_argument("--chapter", action="append", metavar="C", help="a chapter; may be repeated")
     matrix.add_argument("--set", action="append", default=[], metavar="C.NAME=VALUE", help="a chapter's own parameter")
     matrix.add_argument("--incomplete", action="store_true", help="run a period that is not over, with a banner")
@@ -70,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("finding", metavar="FINDING", help="a finding's key, such as customer_value.retention")
     one.add_argument("--branch", default="all", metavar="B")
     one.add_argument("--period", metavar="P", help="otherwise the latest that was run")
-    explain = commands.add_parser("explain", parents=[common, one], help="definition, filters, rows and query of a finding")
+    explain = commands.add_parser(
+        "explain", parents=[common, one], help="definition, filters, rows and query of a finding"
+    )
     explain.set_defaults(run=_explain)
     listing = commands.add_parser("list", parents=[common, one], help="export the customers behind a finding")
     listing.add_argument("--format", choices=("csv", "xlsx"), default="csv")
@@ -78,7 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     init = commands.add_parser("init", help="write a profile to fill in")
     init.add_argument("folder", metavar="FOLDER")
     init.add_argument("--template", choices=("charity", "retail", "bank", "clinic"), default="charity")
-    init.add_argument("--from", dest="source", metavar="FILE.csv", help="propose a column mapping from this file's header")
+    init.add_argument(
+        "--from", dest="source", metavar="FILE.csv", help="propose a column mapping from this file's header"
+    )
     init.set_defaults(run=_init)
     demo = commands.add_parser("demo", help="write the built-in association's files, at any scale")
     demo.add_argument("folder", metavar="FOLDER", nargs="?", default="build/scaled")
@@ -96,9 +104,7 @@ def _steps(given: argparse.Namespace):  # type: ignore[no-untyped-def]
 
 
 def _wanted(steps, given: argparse.Namespace):  # type: ignore[no-untyped-def]
-    return steps.wanted(
-        given.branch, given.period, given.chapter, incomplete=given.incomplete, parameters=given.set
-    )
+    return steps.wanted(given.branch, given.period, given.chapter, incomplete=given.incomplete, parameters=given.set)
 
 
 def _report(given: argparse.Namespace) -> int:

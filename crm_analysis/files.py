@@ -87,11 +87,13 @@ def cannot_write(path: Path, error: OSError) -> UserError:
     """The message for a write that failed: what, why, and what to do."""
     if error.errno == errno.ENOSPC or error.errno == errno.EDQUOT or error.errno == errno.EFBIG:
         return UserError(
-            f"The disk is full: {path} could not be written and nothing was left half-written. Free some space and run again; "
-            "what is finished will be skipped."
+            f"The disk is full: {path} could not be written and nothing was left half-written. "
+            "Free some space and run again; what is finished will be skipped."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return UserError(f"No permission to write {path}. Give yourself write access to {path.parent} or run from another folder.")
+        return UserError(
+            f"No permission to write {path}. Give yourself write access to {path.parent} or run from another folder."
+        )
     return UserError(f"{path} could not be written: {error.strerror or error}.")
 
 
@@ -139,12 +141,14 @@ def formula_safe(value: Any) -> Any:
 def export_csv(frame: Any, path: Path) -> Path:
     """Write a customer-level pandas frame as CSV for its owner only (mode 0600), safe against formula injection."""
     path = Path(path)
-    with replacing(path, owner_only=True) as temporary:
-        with open(temporary, "w", encoding="utf-8-sig", newline="") as stream:
-            writer = csv.writer(stream)
-            writer.writerow([formula_safe(str(name)) for name in frame.columns])
-            for row in frame.itertuples(index=False, name=None):
-                writer.writerow(["" if value is None or value != value else formula_safe(value) for value in row])
+    with (
+        replacing(path, owner_only=True) as temporary,
+        open(temporary, "w", encoding="utf-8-sig", newline="") as stream,
+    ):
+        writer = csv.writer(stream)
+        writer.writerow([formula_safe(str(name)) for name in frame.columns])
+        for row in frame.itertuples(index=False, name=None):
+            writer.writerow(["" if value is None or value != value else formula_safe(value) for value in row])
     return path
 
 

@@ -88,7 +88,9 @@ class Claims:
 
     def __post_init__(self) -> None:
         if len(self.findings) > MOST_FINDINGS:
-            raise ValueError(f"{len(self.findings)} findings; a page holds at most {MOST_FINDINGS}, the rest are measures")
+            raise ValueError(
+                f"{len(self.findings)} findings; a page holds at most {MOST_FINDINGS}, the rest are measures"
+            )
         keys = [finding.key for finding in self.findings + self.measures]
         twice = sorted({key for key in keys if keys.count(key) > 1})
         if twice:

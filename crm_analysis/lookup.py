@@ -26,7 +26,9 @@ def explain(profile: Profile, key: str, branch: str, period: str | None) -> str:
         *(f"  filter      {text}" for text in finding["filters"]),
     ]
     rows = [row for row in bundle["footing"] if row["table"] == "transactions"]
-    lines += [f"  rows        {row['step']} {row['rule']}: {style.number(row['rows'])}".replace(" :", ":") for row in rows]
+    lines += [
+        f"  rows        {row['step']} {row['rule']}: {style.number(row['rows'])}".replace(" :", ":") for row in rows
+    ]
     lines += ["  query", *(f"    {line}" for line in (finding["query"] or style.DASH).splitlines())]
     return "\n".join(lines)
 
@@ -45,25 +47,34 @@ def export_list(profile: Profile, key: str, branch: str, period: str | None, kin
             export = files.export_csv if kind == "csv" else files.export_excel
             return export(frame, target)
     raise UserError(
-        f'No list of customers is behind "{key}" for {branch}.{nearest(key, known)} Lists: {listed(sorted(known), 30) or "none"}.'
+        f'No list of customers is behind "{key}" for {branch}.{nearest(key, known)} '
+        f"Lists: {listed(sorted(known), 30) or 'none'}."
     )
 
 
-def _finding(profile: Profile, key: str, branch: str, period: str | None) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _finding(
+    profile: Profile, key: str, branch: str, period: str | None
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     known = []
     for bundle in _bundles(profile, branch, period):
         for finding in [*bundle["claims"]["findings"], *bundle["claims"]["measures"]]:
             known.append(finding["key"])
             if finding["key"] == key:
                 return bundle, finding
-    raise UserError(f'There is no finding "{key}" for {branch}.{nearest(key, known)} Findings: {listed(known, 60) or "none"}.')
+    raise UserError(
+        f'There is no finding "{key}" for {branch}.{nearest(key, known)} Findings: {listed(known, 60) or "none"}.'
+    )
 
 
 def _bundles(profile: Profile, branch: str, period: str | None) -> Iterator[Mapping[str, Any]]:
     """Stored findings of a branch, of one period or of the latest that was run."""
     executed = profile.build_dir / "executed"
     folder = "all" if branch == "all" else files.safe_name(branch)
-    there = sorted((path.name for path in executed.iterdir() if (path / folder).is_dir()), reverse=True) if executed.exists() else []
+    there = (
+        sorted((path.name for path in executed.iterdir() if (path / folder).is_dir()), reverse=True)
+        if executed.exists()
+        else []
+    )
     if not there or (period and period not in there):
         raise UserError(
             f"Nothing was run for {branch}{f' in {period}' if period else ''}. "

@@ -108,7 +108,10 @@ class Steps:
             fingerprint=key,
         )
         fingerprint_failures(opened)
-        stopping = [f"{item.rule.table}.{item.rule.column or '*'}: {item.rule.what} {item.rule.action}" for item in report.stopping]
+        stopping = [
+            f"{item.rule.table}.{item.rule.column or '*'}: {item.rule.what} {item.rule.action}"
+            for item in report.stopping
+        ]
         checked = {"key": key, "stopping": stopping}
         files.write_json(self._checked_file, checked)
         return checked
@@ -366,7 +369,9 @@ def _parameters(given: Sequence[str]) -> dict[str, dict[str, Any]]:
         name, equals, value = text.partition("=")
         chapter, dot, parameter = name.partition(".")
         if not (equals and dot):
-            raise UserError(f'"{text}" is not a parameter. Write CHAPTER.NAME=VALUE, such as customer_value.top_share=0.1.')
+            raise UserError(
+                f'"{text}" is not a parameter. Write CHAPTER.NAME=VALUE, such as customer_value.top_share=0.1.'
+            )
         found.setdefault(chapter, {})[parameter] = yaml.safe_load(value)
     return found
 

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 ELEMENT = "application/vnd.crm-analysis.element+json"
 BUNDLE = "application/vnd.crm-analysis.findings+json"
-_SHEET = """<style>.crm{max-width:60rem}.crm .kicker,.crm .how,.crm .ci,.crm .foot{color:%s;font-size:.9em}
-.crm .verdict{font-size:1.25em;line-height:1.45;border-left:4px solid %s;padding:.2rem 0 .2rem 1rem;margin:1rem 0}
-.crm table{border-collapse:collapse;font-variant-numeric:tabular-nums}.crm th{text-align:left;color:%s}
-.crm td,.crm th{padding:.3rem .8rem .3rem 0;border-bottom:1px solid %s}.crm .n{text-align:right}
-.crm svg{max-width:100%%;height:auto}</style>""" % (style.MUTE, style.INK, style.MUTE, style.LINE)
+_SHEET = f"""<style>.crm{{max-width:60rem}}.crm .kicker,.crm .how,.crm .ci,.crm .foot{{color:{style.MUTE};font-size:.9em}}
+.crm .verdict{{font-size:1.25em;line-height:1.45;border-left:4px solid {style.INK};padding:.2rem 0 .2rem 1rem}}
+.crm table{{border-collapse:collapse;font-variant-numeric:tabular-nums}}.crm th{{text-align:left;color:{style.MUTE}}}
+.crm td,.crm th{{padding:.3rem .8rem .3rem 0;border-bottom:1px solid {style.LINE}}}.crm .n{{text-align:right}}
+.crm svg{{max-width:100%;height:auto}}</style>"""
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,9 @@ class Page:
         if not absent:
             return Element("text", "")
         names = ", ".join(f"`{name}`" for name in absent)
-        return text(_("This chapter needs the tables {names}; map them in the profile to unlock it.").format(names=names))
+        return text(
+            _("This chapter needs the tables {names}; map them in the profile to unlock it.").format(names=names)
+        )
 
     def close(self, claims: Claims, lists: Mapping[str, pd.DataFrame] | None = None) -> Closing:
         """What is not known, the footing line, and the bundle of findings.
@@ -243,7 +245,9 @@ class Page:
         silent = scope.coverage[scope.coverage["silent"] & (scope.coverage["last_covered_day"] < scope.period.end)]
         for row in silent.itertuples(index=False):
             banners.append(
-                _("{branch} reported nothing after {day}: its figures end there and nobody is counted as lost since.").format(
+                _(
+                    "{branch} reported nothing after {day}: its figures end there and nobody is counted as lost since."
+                ).format(
                     branch=style.escape(self.profile.branch_name(row.branch, self.language)),
                     day=style.day(row.last_covered_day),
                 )
@@ -320,7 +324,9 @@ def actions_html(actions: tuple[Action, ...] | list[Mapping[str, Any]], currency
             f'<tr><td>{cells[0]}</td><td>{cells[1]}</td><td class="n">{cells[2]}</td>'
             f"<td>{style.inline_html(get('resting_on') or style.DASH)}</td></tr>"
         )
-    head = f"<th>{_('Action')}</th><th>{_('Who')}</th><th class=\"n\">{_('Expected a year')}</th><th>{_('Resting on')}</th>"
+    head = (
+        f'<th>{_("Action")}</th><th>{_("Who")}</th><th class="n">{_("Expected a year")}</th><th>{_("Resting on")}</th>'
+    )
     return f'<div class="crm-table"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
@@ -345,8 +351,8 @@ def footing_line(bundle: Mapping[str, Any], currency: str) -> str:
         if row["step"] == "set aside" and row["rows"]
     )
     line = _(
-        "Transaction rows in the files {files} → set aside {aside} ({share}{why}) → anonymous {anonymous} → used {used}; "
-        "amount used {amount}."
+        "Transaction rows in the files {files} → set aside {aside} ({share}{why}) → anonymous {anonymous} → used {used};"
+        " amount used {amount}."
     ).format(
         files=style.number(in_files),
         aside=style.number(aside),

@@ -42,7 +42,7 @@ def number(value: float | None, digits: int = 0) -> str:
     if undefined(value):
         return DASH
     text = f"{value:,.{digits}f}"
-    return text.removeprefix("-") if not text.strip("-0.,") else text
+    return text.removeprefix("-") if not text.strip("-0.,") else text.replace("-", "−")
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -72,31 +72,39 @@ def _three_digits(value: float) -> str:
     return number(value, 0 if size >= 100 else 1 if size >= 10 else 2)
 
 
-def money(amount: float | None, currency: str) -> str:
+def money(amount: float | None, currency: str, *, like: float | None = None) -> str:
     """An amount at a readable scale: million and billion in English, 만원 and 억원 in Korean.
 
-    >>> money(41_234_000, "KRW"), money(-950.4, "GBP")
-    ('41.2\\xa0m\\xa0won', '−£950')
+    From a hundred thousand on three digits are kept. `like` is another amount whose scale is taken, so that the two
+    ends of an interval read alike.
+
+    >>> money(41_234_000, "KRW"), money(-950.4, "GBP"), money(342_697, "KRW", like=-17_700_000)
+    ('41.2\xa0m\xa0won', '−£950', '0.34\xa0m\xa0won')
     """
     if undefined(amount):
         return DASH
     sign, size = ("−" if amount < 0 else ""), abs(amount)
+    scale = max(size, abs(like)) if like is not None and not undefined(like) else size
     if currency == "KRW" and language.active() == "ko":
-        if size >= 99_995_000:
+        if scale >= 99_995_000:
             return f"{sign}{_three_digits(size / 1e8)}억원"
-        if size >= 9_999.5:
-            return f"{sign}{number(size / 1e4, 1 if size < 99_950 else 0)}만원"
+        if scale >= 9_999.5:
+            return f"{sign}{number(size / 1e4, 1 if scale < 99_950 else 0)}만원"
         return f"{sign}{number(size)}원"
-    for scale, name in ((1e9, "bn"), (1e6, "m")):
-        if size >= scale * 0.9995:
-            text = f"{_three_digits(size / scale)}{SPACE}{name}"
+    for unit, name in ((1e9, "bn"), (1e6, "m")):
+        if scale >= unit * 0.9995:
+            text = f"{_three_digits(size / unit)}{SPACE}{name}"
             break
     else:
-        text = number(size, 2 if size < 100 and currency != "KRW" and size != round(size) else 0)
+        text = number(float(f"{size:.3g}")) if size >= 1e5 else number(size, 2 if _has_cents(size, currency) else 0)
     if currency == "KRW":
         return f"{sign}{text}{SPACE}won"
     symbol = _SYMBOLS.get(currency)
     return f"{sign}{symbol}{text}" if symbol else f"{sign}{currency}{SPACE}{text}"
+
+
+def _has_cents(size: float, currency: str) -> bool:
+    return size < 100 and currency not in ("KRW", "JPY") and size != round(size)
 
 
 def value(amount: float | None, unit: str, currency: str = "", digits: int | None = None) -> str:
@@ -118,7 +126,10 @@ def interval(low: float | None, high: float | None, unit: str, currency: str = "
     """
     if undefined(low) and undefined(high):
         return DASH
-    first, last = value(low, unit, currency, digits), value(high, unit, currency, digits)
+    if unit == "money":
+        first, last = money(low, currency, like=high), money(high, currency, like=low)
+    else:
+        first, last = value(low, unit, currency, digits), value(high, unit, currency, digits)
     suffix = _SUFFIX.search(last)
     if suffix:
         first = first.removesuffix(suffix.group())

@@ -62,7 +62,8 @@ class Period:
         match = _LABEL.match(label.strip())
         if not match:
             raise ScopeError(
-                f'"{label}" is not a period. Write a year (2026), a half (2026H1), a quarter (2026Q3) or a month (2026-09).'
+                f'"{label}" is not a period. Write a year (2026), a half (2026H1), a quarter (2026Q3) '
+                "or a month (2026-09)."
             )
         year, half, quarter, month = match.groups()
         first = fiscal_year_starts
@@ -96,9 +97,7 @@ class Period:
 
     def previous(self) -> Period:
         """The period of the same kind just before."""
-        return Period.containing(
-            self.start - timedelta(days=1), self.kind, fiscal_year_starts=self.fiscal_year_starts
-        )
+        return Period.containing(self.start - timedelta(days=1), self.kind, fiscal_year_starts=self.fiscal_year_starts)
 
     def next(self) -> Period:
         """The period of the same kind just after."""
@@ -106,9 +105,7 @@ class Period:
 
     def year_before(self) -> Period:
         """The same period one year earlier."""
-        return Period.containing(
-            add_months(self.start, -12), self.kind, fiscal_year_starts=self.fiscal_year_starts
-        )
+        return Period.containing(add_months(self.start, -12), self.kind, fiscal_year_starts=self.fiscal_year_starts)
 
     @property
     def days(self) -> int:

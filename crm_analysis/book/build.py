@@ -24,7 +24,14 @@ from crm_analysis.language import _, activate
 from crm_analysis.profile import Profile
 
 # Jupyter Book's own list names sphinx_thebe, which writes a remote address into every page.
-_EXTENSIONS = ["myst_nb", "jupyter_book", "sphinx_comments", "sphinx_external_toc", "sphinx_design", "sphinx_book_theme"]
+_EXTENSIONS = [
+    "myst_nb",
+    "jupyter_book",
+    "sphinx_comments",
+    "sphinx_external_toc",
+    "sphinx_design",
+    "sphinx_book_theme",
+]
 
 
 def build(
@@ -142,7 +149,7 @@ def _config(profile: Profile, language: str) -> dict[str, Any]:
                 "myst_dmath_allow_space": False,
                 "nb_remove_code_source": True,
                 "suppress_warnings": ["myst.domains"],
-            }
+            },
         },
     }
 
@@ -157,9 +164,7 @@ def _run_sphinx(sources: Path, build_dir: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment, check=False)
     built = work / "_build" / "html"
     if done.returncode or not (built / "index.html").exists():
-        complaints = [
-            line for line in (done.stdout + done.stderr).splitlines() if "WARNING" in line or "ERROR" in line
-        ]
+        complaints = [line for line in (done.stdout + done.stderr).splitlines() if "WARNING" in line or "ERROR" in line]
         shown = "\n".join(complaints[:20]) or (done.stdout + done.stderr)[-2000:]
         raise UserError(f"The book could not be built; the former one is untouched. Jupyter Book says:\n{shown}")
     final, old = build_dir / "html", build_dir / "html.old"

@@ -17,7 +17,8 @@ class Outcome:
     """A cell of the matrix as the book sees it.
 
     `elements` and `annex` are the page elements of the notebook's cells without and with the tag `annex`. `failure` is
-    the reason why the latest run failed; `stale_since` the day of the last good one, whose elements are then shown.
+    the reason why the latest run failed, `stale` what changed since the last good one; `made_on` is the day of that
+    one, whose elements are shown.
     """
 
     chapter: str
@@ -27,7 +28,8 @@ class Outcome:
     annex: tuple[Mapping[str, Any], ...] = ()
     bundle: Mapping[str, Any] = field(default_factory=dict)
     failure: str = ""
-    stale_since: str = ""
+    stale: str = ""
+    made_on: str = ""
 
     @property
     def claims(self) -> Mapping[str, Any]:
@@ -47,10 +49,9 @@ def of_status(status: CellStatus) -> Outcome:
     """The outcome of a cell of the run matrix; empty with a failure where nothing was ever made."""
     place = (status.chapter, status.branch, status.period)
     failure = status.error if status.state == "failed" else ""
+    stale = status.reason if status.state == "stale" else ""
     if status.notebook is None or status.findings is None:
         return Outcome(*place, failure=failure or _("never executed"))
-    if status.state == "stale":
-        failure = _("not run since {reason}").format(reason=status.reason)
     cells = json.loads(status.notebook.read_text(encoding="utf-8"))["cells"]
     elements: list[Mapping[str, Any]] = []
     annex: list[Mapping[str, Any]] = []
@@ -58,4 +59,4 @@ def of_status(status: CellStatus) -> Outcome:
         shown = annex if "annex" in cell.get("metadata", {}).get("tags", ()) else elements
         shown += [output["data"][ELEMENT] for output in cell.get("outputs", ()) if ELEMENT in output.get("data", {})]
     bundle = json.loads(status.findings.read_text(encoding="utf-8"))
-    return Outcome(*place, tuple(elements), tuple(annex), bundle, failure, status.made_at[:10])
+    return Outcome(*place, tuple(elements), tuple(annex), bundle, failure, stale, status.made_at[:10])

@@ -68,9 +68,9 @@ def _failures(writer: Writer, outcomes: Sequence[Outcome]) -> list[str]:
         f"[{writer.titles[outcome.chapter]}, {writer.branch_name(outcome.branch)}](/{writer.place(outcome)}.md)"
         for outcome in failed[:6]
     )
-    said = _("{count} of {total} pages failed in the latest run and show their last good state or none: {names}").format(
-        count=len(failed), total=len(outcomes), names=names
-    )
+    said = _(
+        "{count} of {total} pages failed in the latest run and show their last good state or none: {names}"
+    ).format(count=len(failed), total=len(outcomes), names=names)
     return [f":::{{div}} banner failed\n{said}\n:::"]
 
 
@@ -127,7 +127,7 @@ def verdict(writer: Writer, by_chapter: Mapping[str, Outcome], contents: Content
 
 
 def _from(by_chapter: Mapping[str, Outcome], key: str) -> Mapping[str, Any] | None:
-    outcome = by_chapter.get(key.split(".")[0])
+    outcome = by_chapter.get(key.partition(".")[0])
     return outcome.finding(key) if outcome else None
 
 
@@ -193,9 +193,7 @@ def _actions(writer: Writer, whole: Sequence[Outcome], outcomes: Sequence[Outcom
     return [f"## {_('What to do')}", actions_html(list(chosen.values()), writer.profile.currency)]
 
 
-def _branches(
-    writer: Writer, outcomes: Sequence[Outcome], gaps: Sequence[BranchGap], contents: Contents
-) -> list[str]:
+def _branches(writer: Writer, outcomes: Sequence[Outcome], gaps: Sequence[BranchGap], contents: Contents) -> list[str]:
     branches = list(dict.fromkeys(outcome.branch for outcome in outcomes if outcome.branch != "all"))
     if not branches:
         return []
@@ -206,7 +204,9 @@ def _branches(
         names = {gap.branch: writer.profile.branch_name(gap.branch, writer.language) for gap in shown}
         drawing = draw_branches(shown, names, finding["label"], finding["unit"], writer.profile.currency)
         alt = _("{label} by branch with 95 % intervals, from {most} to {least}.").format(
-            label=finding["label"], most=style.escape(names[shown[0].branch]), least=style.escape(names[shown[-1].branch])
+            label=finding["label"],
+            most=style.escape(names[shown[0].branch]),
+            least=style.escape(names[shown[-1].branch]),
         )
         how = _(
             "Dots: the branch's value; bars: 95 % interval; grey: no different from the others beyond noise. "
@@ -229,18 +229,27 @@ def _branch_table(writer: Writer, outcomes: Sequence[Outcome], branches: Sequenc
         if key in with_target:
             head += f'<th class="n">{_("Target")}</th>'
     for branch in [*branches, "all"]:
-        cells = [f"<td>{writer.branch_name(branch)}</td>"]
+        cells = [f"<td>{writer.branch_name(branch)}{_reach(branch, outcomes)}</td>"]
         for key in keys:
-            outcome = places.get((branch, key.split(".")[0]))
+            outcome = places.get((branch, key.partition(".")[0]))
             finding = outcome.finding(key) if outcome else None
             cells.append(f'<td class="n">{writer.measure(finding)}{_change_note(finding)}</td>')
             if key in with_target:
                 target = outcome.bundle.get("targets", {}).get(key) if outcome else None
                 unit = finding["unit"] if finding else "none"
                 cells.append(f'<td class="n">{style.value(target, unit, writer.profile.currency)}</td>')
-        rows.append(f'<tr{" class=here" if branch == "all" else ""}>{"".join(cells)}</tr>')
+        rows.append(f"<tr{' class=here' if branch == 'all' else ''}>{''.join(cells)}</tr>")
     table = f"<table><thead><tr><th>{_('Branch')}</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return f'<div class="crm-table">{table}</div>'
+
+
+def _reach(branch: str, outcomes: Sequence[Outcome]) -> str:
+    """How far the data of a branch reach, where that is not as far as those of the others."""
+    ends = {outcome.branch: outcome.bundle["as_of"] for outcome in outcomes if outcome.bundle}
+    if not ends or ends.get(branch, "") >= max(ends.values()) or branch not in ends:
+        return ""
+    day = style.day(pd.Timestamp(ends[branch]).date())
+    return f'<br><span class="wait">{_("data to {day}").format(day=day)}</span>'
 
 
 def _change_note(finding: Mapping[str, Any] | None) -> str:
@@ -313,4 +322,3 @@ def draw_branches(gaps: Sequence[BranchGap], names: Mapping[str, str], label: st
     axes.tick_params(length=0)
     axes.spines[["left"]].set_visible(False)
     return sheet
-

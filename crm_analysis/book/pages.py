@@ -47,7 +47,7 @@ class Writer:
         `siblings` are the same chapter's outcomes of all branches in the same period.
         """
         title = f"# {self.titles[outcome.chapter]}: {self.branch_name(outcome.branch)}"
-        parts = [title, *self.failure(outcome)]
+        parts = [title, *self.standing(outcome)]
         body = [self.element(element, outcome) for element in outcome.elements]
         foot = [element["foot"] for element in outcome.elements if element["kind"] == "closing"]
         ends = [element["kind"] == "closing" for element in outcome.elements]
@@ -78,22 +78,24 @@ class Writer:
         name = f"_figures/{hashlib.sha256(svg.encode()).hexdigest()[:16]}.svg"
         files.write_text(self.folder / name, svg)
         alternative = re.sub(r"\s+", " ", alt)
-        parts = [f"### {title}"] if title else []
+        parts = [f"## {title}"] if title else []
         parts.append(f"```{{image}} /{name}\n:alt: {alternative}\n```")
         parts.append(f":::{{div}} how\n{how_to_read}\n:::")
         return "\n\n".join(parts + ([table] if table else []))
 
-    def failure(self, outcome: Outcome) -> list[str]:
-        """The banner of a page whose latest run failed."""
-        if not outcome.failure:
-            return []
-        if outcome.elements:
-            said = _("The latest run of this page failed; what stands here is from {day}. Reason: {reason}").format(
-                day=style.escape(outcome.stale_since), reason=style.escape(outcome.failure)
-            )
+    def standing(self, outcome: Outcome) -> list[str]:
+        """The banner of a page that failed, or that something changed for since it was made."""
+        day, reason = style.escape(outcome.made_on), style.escape(outcome.failure or outcome.stale)
+        if outcome.failure and outcome.elements:
+            said = _("The latest run of this page failed; what stands here is from {day}. Reason: {reason}")
+        elif outcome.failure:
+            said = _("This page could not be made. Reason: {reason}")
+        elif outcome.stale:
+            said = _("This page was made on {day}; since then {reason}. Run the report again.")
         else:
-            said = _("This page could not be made. Reason: {reason}").format(reason=style.escape(outcome.failure))
-        return [f":::{{div}} banner failed\n{said}\n:::"]
+            return []
+        kind = "banner failed" if outcome.failure else "banner"
+        return [f":::{{div}} {kind}\n{said.format(day=day, reason=reason)}\n:::"]
 
     def beside(self, outcome: Outcome, siblings: Sequence[Outcome]) -> list[str]:
         """The chapter's measures beside those of the other branches."""
@@ -130,7 +132,8 @@ class Writer:
         text = style.value(finding["value"], finding["unit"], currency)
         if finding["low"] is None and finding["high"] is None:
             return text
-        return f'{text} <span class="ci">({style.interval(finding["low"], finding["high"], finding["unit"], currency)})</span>'
+        between = style.interval(finding["low"], finding["high"], finding["unit"], currency)
+        return f'{text}<br><span class="ci">({between})</span>'
 
     def branch(self, branch: str, period: str, outcomes: Sequence[Outcome]) -> str:
         """The landing page of a branch: each chapter's verdict, with a link; returns its place."""
@@ -138,7 +141,7 @@ class Writer:
         parts = [f"# {self.branch_name(branch)}, {period_name(period)}"]
         for outcome in outcomes:
             parts.append(f"## [{self.titles[outcome.chapter]}](/{self.place(outcome)}.md)")
-            parts += self.failure(outcome)
+            parts += self.standing(outcome)
             if outcome.claims:
                 parts.append(f":::{{div}} verdict\n{outcome.claims['verdict']}\n:::")
         self.write(place, "\n\n".join(parts))
@@ -154,7 +157,12 @@ def period_name(label: str) -> str:
     """A period in words: third quarter 2026."""
     year, rest = label[:4], label[4:]
     if rest.startswith("Q"):
-        names = (_("First quarter {year}"), _("Second quarter {year}"), _("Third quarter {year}"), _("Fourth quarter {year}"))
+        names = (
+            _("First quarter {year}"),
+            _("Second quarter {year}"),
+            _("Third quarter {year}"),
+            _("Fourth quarter {year}"),
+        )
         return names[int(rest[1]) - 1].format(year=year)
     if rest.startswith("H"):
         return (_("First half {year}"), _("Second half {year}"))[int(rest[1]) - 1].format(year=year)

@@ -33,7 +33,9 @@ def load(path: str | Path, *, data: str | Path | None = None, language: str | No
     except FileNotFoundError:
         there = sorted(str(found) for found in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
         known = f" Profiles in that folder: {listed(there)}." if there else ""
-        raise ProfileError(f"There is no profile {path}.{known} `crm-analysis init FOLDER` writes one to fill in.") from None
+        raise ProfileError(
+            f"There is no profile {path}.{known} `crm-analysis init FOLDER` writes one to fill in."
+        ) from None
     except UnicodeDecodeError as error:
         raise ProfileError(f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from None
     except yaml.YAMLError as error:
@@ -72,7 +74,9 @@ def _data_root(path: Path, raw: dict[str, Any], data: str | Path | None, build: 
 
 
 def _fault(item: Any) -> str:
-    where = ".".join(str(part) for part in item["loc"] if not str(part).startswith(("function-", "Column", "constrained")))
+    where = ".".join(
+        str(part) for part in item["loc"] if not str(part).startswith(("function-", "Column", "constrained"))
+    )
     if item["type"] == "extra_forbidden":
         known = _keys_at(item["loc"][:-1])
         return f"`{where}` is not a setting.{nearest(str(item['loc'][-1]), known) or f' Known here: {listed(known)}.'}"
