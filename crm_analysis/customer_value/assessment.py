@@ -9,7 +9,8 @@ from datetime import date
 import pandas as pd
 
 from crm_analysis import customers
-from crm_analysis.customer_value import future, profits, scores
+from crm_analysis.customer_value import future, scores
+from crm_analysis.customer_value.profits import Concentration, Profits, concentration, customer_profits
 from crm_analysis.estimators.multiplicity import holm
 from crm_analysis.estimators.proportions import Proportion, two_proportions, wilson
 from crm_analysis.tables import Scope
@@ -53,8 +54,8 @@ class CustomerValue:
     retention: customers.Retention
     kept: Proportion
     retention_change: customers.ShareChange | None
-    profits: profits.Profits
-    concentration: profits.Concentration
+    profits: Profits
+    concentration: Concentration
     below_cost_change: customers.ShareChange | None
     cuts: scores.Cuts
     scores: pd.DataFrame
@@ -76,7 +77,7 @@ def assess(scope: Scope) -> CustomerValue:
     status = customers.status(scope)
     year_ago = customers.status_back(scope, 12)
     kept = customers.retention(scope, now=status, before=year_ago)
-    earned = profits.customer_profits(scope, status)
+    earned = customer_profits(scope, status)
     change, below_change, label = None, None, ""
     previous = scope.previous() if scope.complete else None
     if previous is not None:
@@ -84,7 +85,7 @@ def assess(scope: Scope) -> CustomerValue:
         status_before = customers.status_at(previous, previous.as_of)
         change = customers.retention_change(kept, customers.retention(previous, now=status_before))
         below_change = customers.share_change(
-            *(_below(each) for each in (earned, profits.customer_profits(previous, status_before)))
+            *(_below(each) for each in (earned, customer_profits(previous, status_before)))
         )
     base, source = _base(scope, year_ago)
     cut_points = scores.cuts(base, settings, source=source)
@@ -96,7 +97,7 @@ def assess(scope: Scope) -> CustomerValue:
         kept=wilson(kept.kept, kept.n),
         retention_change=change,
         profits=earned,
-        concentration=profits.concentration(earned),
+        concentration=concentration(earned),
         below_cost_change=below_change,
         cuts=cut_points,
         scores=scores.score_customers(status, cut_points),
@@ -108,7 +109,7 @@ def assess(scope: Scope) -> CustomerValue:
     )
 
 
-def _below(earned: profits.Profits) -> pd.Series:
+def _below(earned: Profits) -> pd.Series:
     return earned.customers.set_index("customer_id")["profit"] < 0
 
 

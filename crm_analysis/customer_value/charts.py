@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
@@ -10,6 +10,7 @@ from crm_analysis import style
 from crm_analysis.language import _
 
 if TYPE_CHECKING:
+    from matplotlib.container import BarContainer
     from matplotlib.figure import Figure
 
 MIN_POINTS = 3
@@ -81,7 +82,9 @@ def segment_map(segments: pd.DataFrame) -> Figure | None:
         width=0.75,
     )
     for bars in axes.containers:
-        axes.bar_label(bars, fmt=lambda share: f"{share * 100:.0f}", padding=3, fontsize=8, color=style.MUTE)
+        axes.bar_label(
+            cast("BarContainer", bars), fmt=lambda share: f"{share * 100:.0f}", padding=3, fontsize=8, color=style.MUTE
+        )
     axes.xaxis.set_major_formatter(lambda value, _position: f"{value * 100:.0f} %")
     axes.set_xlabel(_("share of all"))
     axes.set_ylabel("")

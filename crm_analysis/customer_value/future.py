@@ -96,8 +96,8 @@ class Outlook:
     """Margin expected over the next twelve months from today's customers, in the profile's currency.
 
     `customers`: customer_id, expected_value, part (regular or one_off), probability_alive, expected_purchases.
-    `way` says how the one-off part was made: "model", or "class" (what customers with as many purchases brought in the
-    holdout) with the reason in `why`: "" (the model won), "lost", "few" (too few repeat customers), "one_time",
+    `way` says how the one-off part was made: "model", or "class" (what customers with as many purchases lately brought
+    in the holdout) with the reason in `why`: "" (the model won), "lost", "few" (too few repeat customers), "one_time",
     "young" (no holdout possible), "diagnosis"; "none" where there is nothing to foresee.
     """
 
@@ -154,7 +154,7 @@ def outlook(
         error = _relative_error(check, spend_mean=spend.mean)
     elif check is not None and len(histories):
         way = "class"
-        frame, variance = _by_class(histories, check, margin)
+        frame, variance = _by_class(histories, check, margin, _lately(view, histories))
         error = 0.0
     else:
         way = "none" if not len(histories) else "rate"
@@ -365,10 +365,21 @@ def _relative_error(check: Holdout | None, spend_mean: float) -> float:
     return abs(model.total - check.actual) / check.actual
 
 
-def _by_class(histories: Histories, check: Holdout, margin: float) -> tuple[pd.DataFrame, float]:
-    """What customers with as many repeat purchases brought in the holdout, scaled to twelve months."""
+def _lately(view: _View, histories: Histories) -> pd.Series:
+    """Purchases of each customer over the latest months, as many as were held out."""
+    sofar, earlier = (each.set_index("customer_id")["n_orders"] for each in (view.now, view.then))
+    index = histories.frame.index
+    return sofar.reindex(index).fillna(0).astype(float) - earlier.reindex(index).fillna(0).astype(float)
+
+
+def _by_class(histories: Histories, check: Holdout, margin: float, lately: pd.Series) -> tuple[pd.DataFrame, float]:
+    """What customers with as many purchases in the months before the holdout brought in it, scaled to twelve months.
+
+    `lately` counts purchases over as many months up to now. Classes by all purchases ever would call a customer of ten
+    purchases in two years the equal of one of ten in one year, and so foresee too much as the history grows.
+    """
     scale = 12 / check.months
-    then, now = purchase_class(check.customers["x"]), purchase_class(histories.frame["x"])
+    then, now = purchase_class(check.customers["last_period"]), purchase_class(lately)
     by_class = check.customers.groupby(then)
     value = by_class["actual_value"].mean() * scale * margin
     purchases = by_class["actual"].mean() * scale
@@ -400,7 +411,7 @@ def _by_rate(histories: Histories, margin: float) -> pd.DataFrame:
 
 
 def purchase_class(x: pd.Series) -> pd.Series:
-    """The class of a number of repeat purchases, as printed."""
+    """The class of a number of purchases, as printed."""
     edges = [lower for lower, _ in CLASSES]
     return pd.Series(
         np.array([label for _, label in CLASSES])[np.searchsorted(edges, x, side="right") - 1], index=x.index

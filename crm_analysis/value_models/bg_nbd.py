@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.special import expit, gammaln, hyp2f1, psi
 
 from crm_analysis.units import months_to_days
-from crm_analysis.value_models.fitting import CannotFit, Fit, maximise
+from crm_analysis.value_models.fitting import CannotFit, Fit, dot, maximise
 from crm_analysis.value_models.histories import Histories
 
 if TYPE_CHECKING:
@@ -52,13 +52,14 @@ class BgNbdFit(Fit):
 
     def discounted_purchases(self, histories: Histories, *, horizon_months: int, rate_annual: float) -> pd.Series:
         """Expected purchases of the next `horizon_months`, each month's discounted from its middle."""
-        total = pd.Series(0.0, histories.frame.index, name="discounted_purchases")
-        for month in range(horizon_months):
-            expected = self.expected_purchases(
-                histories, start_days=months_to_days(month), horizon_days=months_to_days(1)
-            )
-            total += expected / (1 + rate_annual) ** ((month + 0.5) / 12)
-        return total
+        self._same_unit(histories)
+        x, t_x, observed = (histories.frame[name].to_numpy(float) for name in ("x", "t_x", "T"))
+        pairs, where = _distinct(x, observed)
+        upto = [self._mean_while_alive(*pairs, self._time(months_to_days(m))) for m in range(horizon_months + 1)]
+        discount = (1 + rate_annual) ** -((np.arange(horizon_months) + 0.5) / 12)
+        growth = np.tensordot(discount, np.diff(upto, axis=0), axes=1)
+        expected = growth[where] * expit(-self._log_odds_gone(x, t_x, observed))
+        return pd.Series(expected, histories.frame.index, name="discounted_purchases")
 
     def new_customer_purchases(self, days: float | np.ndarray) -> np.ndarray:
         """Expected repeat purchases of a new customer within `days` of the first purchase (eq. 9)."""
@@ -128,7 +129,8 @@ class BgNbdFit(Fit):
         z = t / (alpha + observed + t)
         if abs(a - 1) < 1e-5:  # the limit at a = 1, from both sides
             near = [self._at(np.array([r, alpha, side, b])) for side in (1 - 1e-4, 1 + 1e-4)]
-            return sum(fit._mean_while_alive(x, observed, t) for fit in near) / 2
+            below, above = (fit._mean_while_alive(x, observed, t) for fit in near)
+            return (below + above) / 2
         c = a + b + x - 1
         return c / (a - 1) * (1 - (1 - z) ** (a - 1) * hyp2f1(a - 1, a + b - 1 - r, c, z))
 
@@ -181,14 +183,14 @@ def _likelihood(distinct: pd.DataFrame) -> Any:
         gone = n * expit(odds)
         stayed = n - gone
         by_x = gammaln(r + x) - gammaln(r) + gammaln(a + b) - gammaln(a + b + x) + gammaln(b + x) - gammaln(b)
-        value = n_x @ by_x + total * r * np.log(alpha) + n @ (np.logaddexp(0, odds) - (r + row_x) * log_end)
+        value = n_x @ by_x + total * r * np.log(alpha) + dot(n, np.logaddexp(0, odds) - (r + row_x) * log_end)
         both = psi(a + b) - psi(a + b + x)
         gone_x = np.bincount(xi, weights=gone, minlength=len(x))
         per_b = np.divide(gone_x, b + x - 1, where=x > 0, out=np.zeros(len(x)))
         gradient = np.array(
             [
-                n_x @ (psi(r + x) - psi(r)) + total * np.log(alpha) - stayed @ log_end - gone @ log_last,
-                total * r / alpha - (r + row_x) @ (stayed * per_end + gone * per_last),
+                n_x @ (psi(r + x) - psi(r)) + total * np.log(alpha) - dot(stayed, log_end) - dot(gone, log_last),
+                total * r / alpha - dot(r + row_x, stayed * per_end + gone * per_last),
                 n_x @ both + gone.sum() / a,
                 n_x @ (both + psi(b + x) - psi(b)) - per_b.sum(),
             ]

@@ -16,7 +16,8 @@ from crm_analysis.value_models.histories import DAYS_PER_UNIT, Histories
 
 Likelihood = Callable[[np.ndarray], tuple[float, np.ndarray]]
 Z95 = 1.959963984540054
-LOG_LIMIT = 9.0  # parameters beyond e**9 or below e**-9 of their start have run off
+FURTHER_STARTS = ((1.0, 1.0, -1.0, -1.0), (-1.0, -1.0, 1.0, 1.0))
+LOG_LIMIT = 7.0  # the search ends at e**7 and e**-7 of a parameter's start; one within 1 of that has run off
 
 
 class CannotFit(DataError):
@@ -110,29 +111,34 @@ class Fit:
         return days / DAYS_PER_UNIT[self.unit]
 
 
+def dot(first: np.ndarray, second: np.ndarray) -> float:
+    """Inner product without BLAS, whose threads stall each other where several notebooks run at once."""
+    return float(np.einsum("i,i->", first, second))
+
+
 def maximise(likelihood: Likelihood, start: dict[str, float], *, n_customers: int) -> dict[str, Any]:
     """The fields of a `Fit` that the search determines.
 
     `likelihood` gives the total log-likelihood and its gradient for parameters on the original scale. The search runs
     on their logarithms, by L-BFGS and then Newton steps; further starts are tried only when the first ends badly.
     """
-    best: tuple[float, np.ndarray, bool] | None = None
+    first_guess = np.log(list(start.values()))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        for scale in ((0.0,) * 4, (1.0, 1.0, -1.0, -1.0), (-1.0, -1.0, 1.0, 1.0)):
-            found = _search(likelihood, np.log(list(start.values())) + np.array(scale[: len(start)]))
-            if best is None or found[0] > best[0] + 1e-6:
-                best = found
-            if best[2]:
+        value, log_theta, converged = _search(likelihood, first_guess)
+        for scale in FURTHER_STARTS:
+            if converged:
                 break
-        value, log_theta, converged = best
+            found = _search(likelihood, first_guess + np.array(scale[: len(start)]))
+            if found[0] > value + 1e-6:
+                value, log_theta, converged = found
         theta = np.exp(log_theta)
         covariance, determined = _covariance(likelihood, log_theta)
     notes = []
     if not converged:
         notes.append("the search did not converge: the parameters are the best found, not a maximum")
     log_errors = np.sqrt(np.diag(covariance)) / theta if determined else np.full(len(theta), np.nan)
-    for name, where, first, error in zip(start, log_theta, np.log(list(start.values())), log_errors, strict=True):
-        if abs(where - first) > LOG_LIMIT:
+    for name, where, first, error in zip(start, log_theta, first_guess, log_errors, strict=True):
+        if abs(where - first) > LOG_LIMIT - 1:
             side = "without limit" if where > first else "towards zero"
             notes.append(f"{name} runs {side}: customers differ less in this respect than the model can say")
         elif error > 2:
@@ -160,7 +166,7 @@ def _search(likelihood: Likelihood, start: np.ndarray) -> tuple[float, np.ndarra
             return 1e10, np.zeros(len(theta))
         return -found / size, -slope * theta / size
 
-    bounds = [(centre - LOG_LIMIT - 3, centre + LOG_LIMIT + 3) for centre in start]
+    bounds = [(centre - LOG_LIMIT, centre + LOG_LIMIT) for centre in start]
     result = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
     log_theta = result.x
     value, gradient = likelihood(np.exp(log_theta))
@@ -173,7 +179,8 @@ def _search(likelihood: Likelihood, start: np.ndarray) -> tuple[float, np.ndarra
             step = np.linalg.solve(hessian, -slope)
         except np.linalg.LinAlgError:
             break
-        if step @ slope <= 0 or not np.isfinite(step).all():
+        inside = np.abs(log_theta + step - start).max() < LOG_LIMIT
+        if step @ slope <= 0 or not inside:  # also where the step is not a number
             break
         step *= min(1.0, 1.0 / np.abs(step).max())
         while np.abs(step).max() > 1e-12:

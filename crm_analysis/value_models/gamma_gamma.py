@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.special import gammaln, psi
 from scipy.stats import spearmanr
 
-from crm_analysis.value_models.fitting import CannotFit, Fit, maximise
+from crm_analysis.value_models.fitting import CannotFit, Fit, dot, maximise
 from crm_analysis.value_models.histories import Histories
 
 if TYPE_CHECKING:
@@ -88,9 +88,9 @@ def fit_gamma_gamma(histories: Histories) -> GammaGammaFit:
         upper = psi(p * counts + q)
         gradient = np.array(
             [
-                n @ (counts * (upper - psi(p * counts))) + x @ (log_z + log_x - log_sum),
+                n @ (counts * (upper - psi(p * counts))) + dot(x, log_z + log_x - log_sum),
                 n @ (upper - psi(q)) + len(x) * np.log(gamma) - log_sum.sum(),
-                len(x) * q / gamma - (p * x + q) @ per_sum,
+                len(x) * q / gamma - dot(p * x + q, per_sum),
             ]
         )
         return float(value), gradient

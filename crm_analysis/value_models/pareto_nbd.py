@@ -15,21 +15,21 @@ Gauss-Legendre rule gives likelihood and gradient to some ten digits without a h
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.special import expit, gammaln, logsumexp, psi
 
 from crm_analysis.value_models.bg_nbd import MIN_REPEAT
-from crm_analysis.value_models.fitting import CannotFit, Fit, maximise
+from crm_analysis.value_models.fitting import CannotFit, Fit, dot, maximise
 from crm_analysis.value_models.histories import DAYS_PER_UNIT, Histories
 
 if TYPE_CHECKING:
     from lifetimes import ParetoNBDFitter
 
 POWER = 6
-NODES, WEIGHTS = np.polynomial.legendre.leggauss(24)
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,27 +101,40 @@ def _log_terms(
     """Logarithms of the alive and of the gone part of the likelihood, common factor left out."""
     r, alpha, s, beta = theta
     log_alive = -(r + x) * np.log(alpha + observed) - s * np.log(beta + observed)
-    _, log_density = _nodes(theta, x, t_x, observed)
-    return log_alive, np.log(s) + logsumexp(log_density, axis=1)
+    return log_alive, np.log(s) + logsumexp(_nodes(theta, x, t_x, observed).log_density, axis=1)
 
 
-def _nodes(theta: np.ndarray, x: np.ndarray, t_x: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Times u at the quadrature nodes of each history, and the logarithms of integrand times weight there."""
+class Nodes(NamedTuple):
+    """alpha + u and beta + u at the quadrature nodes of each history, log(alpha + u), and the logarithm of integrand
+    times weight there.
+    """
+
+    from_alpha: np.ndarray
+    from_beta: np.ndarray
+    log_from_alpha: np.ndarray
+    log_density: np.ndarray
+
+
+def _nodes(theta: np.ndarray, x: np.ndarray, t_x: np.ndarray, observed: np.ndarray) -> Nodes:
+    """The quadrature nodes of each history."""
     r, alpha, s, beta = theta
     m = (r + s + x)[:, None]
     width = -np.expm1(-m / POWER * np.log1p((observed - t_x) / (alpha + t_x))[:, None])
+    with np.errstate(divide="ignore"):  # no stretch to integrate over where T = t_x
+        log_width = np.log(POWER * width / 2)
     log_y = np.log1p(-width * (1 + NODES) / 2)
-    u = (alpha + t_x)[:, None] * np.exp(-POWER / m * log_y) - alpha
-    with np.errstate(divide="ignore"):
-        log_density = (
-            (s + 1) * (np.log(alpha + u) - np.log(beta + u))
-            - m * np.log(alpha + t_x)[:, None]
-            - np.log(m)
-            + (POWER - 1) * log_y
-            + np.log(POWER * width / 2)
-            + np.log(WEIGHTS)
-        )
-    return u, log_density
+    log_u = np.log(alpha + t_x)[:, None] - POWER / m * log_y
+    from_alpha = np.exp(log_u)
+    from_beta = from_alpha + (beta - alpha)
+    log_density = (
+        (s + 1) * (log_u - np.log(from_beta))
+        - m * np.log(alpha + t_x)[:, None]
+        - np.log(m)
+        + (POWER - 1) * log_y
+        + log_width
+        + np.log(WEIGHTS)
+    )
+    return Nodes(from_alpha, from_beta, log_u, log_density)
 
 
 def fit_pareto_nbd(histories: Histories) -> ParetoNbdFit:
@@ -147,28 +160,26 @@ def _likelihood(distinct: pd.DataFrame) -> Any:
         r, alpha, s, beta = theta
         log_end, log_end_beta = np.log(alpha + observed), np.log(beta + observed)
         log_alive = -(r + x) * log_end - s * log_end_beta
-        u, log_density = _nodes(theta, x, t_x, observed)
-        log_density = log_density + np.log(s)
+        nodes = _nodes(theta, x, t_x, observed)
+        log_density = nodes.log_density + np.log(s)
         top = np.maximum(log_alive, log_density.max(1))
         alive = np.exp(log_alive - top)
         gone = np.exp(log_density - top[:, None])
         both = alive + gone.sum(1)
-        value = n @ (gammaln(r + x) + top + np.log(both))
+        value = dot(n, gammaln(r + x) + top + np.log(both))
         value += total * (r * np.log(alpha) + s * np.log(beta) - gammaln(r))
         share_alive = n * alive / both
         share_gone = gone * (n / both)[:, None]
-        log_u, log_u_beta = np.log(alpha + u), np.log(beta + u)
         by_r = psi(r + x) - psi(r) + np.log(alpha)
-        per_u, per_u_beta = share_gone / (alpha + u), share_gone / (beta + u)
+        log_u_beta = np.log(nodes.from_beta)
+        per_u, per_u_beta = share_gone / nodes.from_alpha, share_gone / nodes.from_beta
+        stopped = (share_gone * log_u_beta).sum()
         gradient = np.array(
             [
-                n @ by_r - share_alive @ log_end - (share_gone * log_u).sum(),
-                total * r / alpha - (r + x) @ (share_alive / (alpha + observed) + per_u.sum(1)),
-                total * np.log(beta)
-                + share_gone.sum() / s
-                - share_alive @ log_end_beta
-                - (share_gone * log_u_beta).sum(),
-                total * s / beta - s * (share_alive @ (1 / (beta + observed))) - (s + 1) * per_u_beta.sum(),
+                dot(n, by_r) - dot(share_alive, log_end) - (share_gone * nodes.log_from_alpha).sum(),
+                total * r / alpha - dot(r + x, share_alive / (alpha + observed) + per_u.sum(1)),
+                total * np.log(beta) + share_gone.sum() / s - dot(share_alive, log_end_beta) - stopped,
+                total * s / beta - s * dot(share_alive, 1 / (beta + observed)) - (s + 1) * per_u_beta.sum(),
             ]
         )
         return float(value), gradient
