@@ -162,7 +162,7 @@ def _reason(
 
 
 def _expected(manifest: Manifest, chapter: str, branch: str, period: str, rows: int) -> float:
-    """Seconds as last time; for a cell never run, the longest of its chapter, of any chapter, or a guess by its rows."""
+    """Seconds as last time; for a cell never run, the longest of its chapter, else of any, else a guess by its rows."""
     last = manifest.record(chapter, branch, period).get("good")
     if last:
         return float(last["seconds"])

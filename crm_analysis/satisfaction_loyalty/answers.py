@@ -67,7 +67,8 @@ def load(scope: object, *, kinds: tuple[str, ...] = CUSTOMER_KINDS) -> Answers:
     table = scope.table("survey_responses")  # type: ignore[attr-defined]
     supplied = scope.columns("survey_responses")  # type: ignore[attr-defined]
     wanted = [name for name in columns if name in table.columns and (name in supplied or name == "branch")]
-    return prepare(table.select(*wanted).to_pandas(), survey, kinds=kinds)
+    ordered = table.order_by("response_id") if "response_id" in wanted else table  # draws depend on the order of rows
+    return prepare(ordered.select(*wanted).to_pandas(), survey, kinds=kinds)
 
 
 def prepare(raw: pd.DataFrame, survey: Survey, *, kinds: tuple[str, ...] = CUSTOMER_KINDS) -> Answers:
