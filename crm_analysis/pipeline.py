@@ -75,6 +75,8 @@ class Steps:
         from crm_analysis import contracts
 
         report = contracts.last_report(self.profile.build_dir)
+        if report is None:
+            raise UserError(f"The check of {self.profile.id} left no report. Run it again.")
         Console(width=None if sys.stdout.isatty() else 160).print(contracts.render(report))
         return report.exit_code(strict=strict)
 

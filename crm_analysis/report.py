@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 ELEMENT = "application/vnd.crm-analysis.element+json"
 BUNDLE = "application/vnd.crm-analysis.findings+json"
-_SHEET = f"""<style>.crm{{max-width:60rem}}.crm .kicker,.crm .how,.crm .ci,.crm .foot{{color:{style.MUTE};font-size:.9em}}
+_SHEET = f"""<style>.crm{{max-width:60rem}}
+.crm .kicker,.crm .how,.crm .ci,.crm .foot{{color:{style.MUTE};font-size:.9em}}
 .crm .verdict{{font-size:1.25em;line-height:1.45;border-left:4px solid {style.INK};padding:.2rem 0 .2rem 1rem}}
 .crm table{{border-collapse:collapse;font-variant-numeric:tabular-nums}}.crm th{{text-align:left;color:{style.MUTE}}}
 .crm td,.crm th{{padding:.3rem .8rem .3rem 0;border-bottom:1px solid {style.LINE}}}.crm .n{{text-align:right}}
@@ -303,7 +304,7 @@ def support_line(finding: Finding | Mapping[str, Any], currency: str) -> str:
     get = finding.get if isinstance(finding, Mapping) else lambda name: getattr(finding, name)
     parts = []
     if not (style.undefined(get("low")) and style.undefined(get("high"))):
-        parts.append(style.interval(get("low"), get("high"), get("unit"), currency))
+        parts.append(style.interval(get("low"), get("high"), str(get("unit")), currency))
     if get("n") is not None:
         parts.append(f"n{style.SPACE}{style.number(get('n'))}")
     if get("basis"):
@@ -319,7 +320,7 @@ def actions_html(actions: tuple[Action, ...] | list[Mapping[str, Any]], currency
         expected = style.DASH if style.undefined(get("value")) else style.money(get("value"), currency)
         if not style.undefined(get("low")) and not style.undefined(get("high")):
             expected += f' <span class="ci">({style.interval(get("low"), get("high"), "money", currency)})</span>'
-        cells = [style.inline_html(get("text")), style.inline_html(get("owner") or style.DASH), expected]
+        cells = [style.inline_html(str(get("text"))), style.inline_html(get("owner") or style.DASH), expected]
         rows.append(
             f'<tr><td>{cells[0]}</td><td>{cells[1]}</td><td class="n">{cells[2]}</td>'
             f"<td>{style.inline_html(get('resting_on') or style.DASH)}</td></tr>"
@@ -351,8 +352,8 @@ def footing_line(bundle: Mapping[str, Any], currency: str) -> str:
         if row["step"] == "set aside" and row["rows"]
     )
     line = _(
-        "Transaction rows in the files {files} → set aside {aside} ({share}{why}) → anonymous {anonymous} → used {used};"
-        " amount used {amount}."
+        "Transaction rows in the files {files} → set aside {aside} ({share}{why}) → anonymous {anonymous} → "
+        "used {used}; amount used {amount}."
     ).format(
         files=style.number(in_files),
         aside=style.number(aside),

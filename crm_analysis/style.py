@@ -39,7 +39,7 @@ def number(value: float | None, digits: int = 0) -> str:
     >>> number(12345.678, 1), number(float("nan"))
     ('12,345.7', '–')
     """
-    if undefined(value):
+    if value is None or undefined(value):
         return DASH
     text = f"{value:,.{digits}f}"
     return text.removeprefix("-") if not text.strip("-0.,") else text.replace("-", "−")
@@ -51,7 +51,7 @@ def percent(share: float | None, digits: int = 1) -> str:
     >>> percent(0.7712)
     '77.1\\xa0%'
     """
-    return DASH if undefined(share) else f"{number(share * 100, digits)}{SPACE}%"
+    return DASH if share is None or undefined(share) else f"{number(share * 100, digits)}{SPACE}%"
 
 
 def points(difference: float | None, digits: int = 1, *, sign: bool = True) -> str:
@@ -60,7 +60,7 @@ def points(difference: float | None, digits: int = 1, *, sign: bool = True) -> s
     >>> points(0.0141), points(-0.0141, sign=False)
     ('+1.4', '1.4')
     """
-    if undefined(difference):
+    if difference is None or undefined(difference):
         return DASH
     text = number(abs(difference) * 100, digits)
     return text if not sign or not text.strip("0.,") else f"{'+' if difference > 0 else '−'}{text}"
@@ -81,7 +81,7 @@ def money(amount: float | None, currency: str, *, like: float | None = None) -> 
     >>> money(41_234_000, "KRW"), money(-950.4, "GBP"), money(342_697, "KRW", like=-17_700_000)
     ('41.2\xa0m\xa0won', '−£950', '0.34\xa0m\xa0won')
     """
-    if undefined(amount):
+    if amount is None or undefined(amount):
         return DASH
     sign, size = ("−" if amount < 0 else ""), abs(amount)
     scale = max(size, abs(like)) if like is not None and not undefined(like) else size
@@ -142,7 +142,7 @@ def p_value(p: float | None) -> str:
     >>> p_value(0.0004), p_value(0.0321)
     ('p < .001', 'p = .032')
     """
-    if undefined(p):
+    if p is None or undefined(p):
         return DASH
     return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".")
 
@@ -243,6 +243,7 @@ def figure(width: float = 7.2, height: float = 3.6, **subplots: Any) -> tuple[Fi
     import matplotlib as mpl  # noqa: PLC0415
     from matplotlib.figure import Figure as Sheet  # noqa: PLC0415
 
-    mpl.rcParams.update(settings())
+    for name, value in settings().items():
+        mpl.rcParams[name] = value  # type: ignore[index]
     sheet = Sheet(figsize=(width, height), layout="constrained")
     return sheet, sheet.subplots(**subplots)

@@ -242,7 +242,7 @@ def _place(raw: Any, path: Sequence[Any]) -> str:
 def _line(text: str, path: Sequence[Any]) -> int:
     """1-based line of what `path` leads to."""
     node = yaml.compose(text, Loader=_YAML)
-    line = node.start_mark.line
+    line = node.start_mark.line if node else 0
     for step in path:
         if isinstance(node, yaml.MappingNode):
             match = next(((key, value) for key, value in node.value if key.value == step), None)
