@@ -72,9 +72,7 @@ def welch_from_moments(treated: Moments, control: Moments, *, confidence: float 
     freedom = None
     if total > 0:
         freedom = total**2 / (part_treated**2 / (treated.n - 1) + part_control**2 / (control.n - 1))
-    return _difference(
-        treated.n, control.n, treated.mean, control.mean, math.sqrt(total), freedom, confidence, "Welch"
-    )
+    return _difference(treated.n, control.n, treated.mean, control.mean, math.sqrt(total), freedom, confidence, "Welch")
 
 
 def cuped(
