@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from crm_analysis.profile import Profile
 from crm_analysis.runs.keys import digest
 from crm_analysis.units import Period
 
+# Tables whose rows without a branch belong to every branch, as `tables` reads them.
+SHARED = ("campaigns", "costs", "targets")
 # table, branch, month in which the rows became known, rows, hash of them in any order
 Grouped = tuple[str, str, str, int, str]
 
@@ -19,12 +22,13 @@ Grouped = tuple[str, str, str, int, str]
 class Fingerprints:
     """Rows and hashes per table, branch and month in which a row became known; coverage; rows set aside.
 
-    A scope's fingerprint covers what was known at its period's end: its own branch and rows of no branch, or every
-    branch for `all`. Rows that carry no date count as always known; so do rows dated after the end of the data, which
-    every page counts among the rows in the files.
+    A scope's fingerprint covers what was known at its period's end, of its own branch or of all. Rows of no branch
+    belong to every branch in the tables that `tables` shares between them, and in those that know no branches. Rows
+    that carry no date count as always known; so do rows dated after the end of the data, which every page counts among
+    the rows in the files.
     """
 
-    def __init__(self, grouped: list[Grouped], coverage: list[dict[str, Any]]) -> None:
+    def __init__(self, grouped: list[Grouped], coverage: list[dict[str, Any]], data_end_on: str = "") -> None:
         self._by_branch: dict[str, list[Grouped]] = defaultdict(list)
         self._transactions: dict[str, int] = defaultdict(int)
         for entry in sorted(grouped):
@@ -32,6 +36,9 @@ class Fingerprints:
             self._by_branch[branch].append(entry)
             if table == "transactions":
                 self._transactions[branch] += rows
+        with_branches = {table for table, branch, *_ in grouped if branch} - set(SHARED)
+        self._of_every_branch = [entry for entry in self._by_branch[""] if entry[0] not in with_branches]
+        self._false_from = f"{date.fromisoformat(data_end_on) + timedelta(days=1):%Y-%m}" if data_end_on else "9999-99"
         self._coverage = {str(entry["branch"]): entry for entry in coverage}
 
     @classmethod
@@ -51,7 +58,8 @@ class Fingerprints:
             grouped = con.execute(query, ["", str(stored)]).fetchall()
             if failures.exists():
                 grouped += con.execute(query, ["failing rows of ", str(failures)]).fetchall()
-        return cls(grouped, files.read_json(folder / "coverage.json") or [])
+        extent = files.read_json(folder / "extent.json") or {}
+        return cls(grouped, files.read_json(folder / "coverage.json") or [], extent.get("data_ends_on", ""))
 
     @property
     def branches(self) -> list[str]:
@@ -65,10 +73,11 @@ class Fingerprints:
     def scope(self, branch: str, period: Period) -> str:
         """Fingerprint of what was known of `branch` (or `all`) at the end of `period`."""
         last = f"{period.end:%Y-%m}"
-        chosen = sorted(self._by_branch) if branch == "all" else ["", branch]
-        ends = max((str(entry["last_covered_day"])[:7] for entry in self._coverage.values()), default="9999-12")
-        entries = [entry for name in chosen for entry in self._by_branch.get(name, ())]
-        known = [entry for entry in entries if entry[2] <= last or entry[2] > ends]
+        if branch == "all":
+            entries = [entry for name in sorted(self._by_branch) for entry in self._by_branch[name]]
+        else:
+            entries = [*self._of_every_branch, *self._by_branch.get(branch, ())]
+        known = [entry for entry in entries if entry[2] <= last or entry[2] >= self._false_from]
         covered = [self._covered(name, period) for name in sorted(self._coverage) if branch in ("all", name)]
         return digest([known, covered])
 

@@ -23,10 +23,13 @@ def _of_table(tables: Tables, failures: ibis.Table, table: str) -> list[fingerpr
     known = tables.known_date(table)
     month = rows[known].cast("date").strftime("%Y-%m") if known else ibis.null("string")
     branch = rows["branch"] if "branch" in rows.columns else ibis.null("string")
-    own = failures.filter(failures["table"] == table).drop("table")
-    joined = own.join(rows.select("_row", branch_=branch, month_=month), "_row")
-    hashed = (joined["_row"].cast("string") + joined["rule"] + joined["set_aside"].cast("string")).hash()
-    marked = joined.mutate(hash_=hashed)
+    own = failures.filter(failures["table"] == table)
+    own = own.select("_row", rule_=own["rule"] + own["set_aside"].cast("string"))
+    # a row is known by its content: its place shifts when another branch's rows are added above it in the same file
+    content = [name for name in rows.columns if not name.startswith("_")]
+    text = ibis.literal("\x1f").join([rows[name].cast("string").fill_null("") for name in content])
+    joined = own.join(rows.select("_row", branch_=branch, month_=month, text_=text), "_row")
+    marked = joined.mutate(hash_=(joined["rule_"] + joined["text_"]).hash())
     grouped = marked.group_by(["branch_", "month_"]).agg(n=marked.count(), h=marked["hash_"].bit_xor())
     frame = grouped.order_by(["branch_", "month_"]).execute()
     return [
