@@ -38,7 +38,8 @@ def run(*, quick: bool) -> Iterator[Comparison]:
         from crm_analysis.pipeline import Steps
 
         steps = Steps.of(PROFILE)
-        steps.prepare()
+        steps.read()
+        steps.hold_to_contracts()
         wanted = steps.wanted(["all", "seoul"] if quick else None, None, None)
         cells = [f"{c.chapter}/{c.branch}/{c.period}" for c in steps.plan(wanted).cells]
         print(f"{PROFILE}, {len(cells)} notebooks, {os.cpu_count()} processors")

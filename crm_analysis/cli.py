@@ -107,10 +107,18 @@ def _wanted(steps, given: argparse.Namespace):  # type: ignore[no-untyped-def]
     return steps.wanted(given.branch, given.period, given.chapter, incomplete=given.incomplete, parameters=given.set)
 
 
+def _prepared(steps, given: argparse.Namespace):  # type: ignore[no-untyped-def]
+    """What was asked for, the data read and checked for it; what is misspelt is said before the long work."""
+    steps.named(given.chapter, given.set)
+    steps.read()
+    wanted = _wanted(steps, given)
+    steps.hold_to_contracts()
+    return wanted
+
+
 def _report(given: argparse.Namespace) -> int:
     steps = _steps(given)
-    steps.prepare()
-    wanted = _wanted(steps, given)
+    wanted = _prepared(steps, given)
     results = steps.run(wanted, workers=given.workers, force=given.force)
     page = steps.book(wanted)
     failed = steps.summary(results)
@@ -124,8 +132,7 @@ def _check(given: argparse.Namespace) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     steps = _steps(given)
-    steps.prepare()
-    wanted = _wanted(steps, given)
+    wanted = _prepared(steps, given)
     if given.dry_run:
         steps.show_plan(wanted, force=given.force)
         return 0

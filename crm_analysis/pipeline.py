@@ -19,6 +19,7 @@ import yaml
 from crm_analysis import files
 from crm_analysis import profile as profiles
 from crm_analysis.errors import ScopeError, UserError, listed, nearest
+from crm_analysis.language import activate
 from crm_analysis.profile import Profile
 from crm_analysis.profile.settings import BuiltIn
 from crm_analysis.units import Period
@@ -50,12 +51,19 @@ class Steps:
 
     # Preparing the data
 
-    def prepare(self) -> None:
-        """Read the sources, describe how far they reach, and hold them to their contracts.
+    def read(self) -> None:
+        """Read the sources into canonical tables, where they changed. Raises UserError where one cannot be read."""
+        if self.profile.built_in is not None:
+            self._write_built_in(self.profile.built_in)
+        from crm_analysis.tables.ingestion import ingest
 
-        Raises UserError where a table cannot be used at all; row-level breaches are set aside and counted.
+        ingest(self.profile)
+
+    def hold_to_contracts(self) -> None:
+        """Check what was read, where it or a contract changed; row-level breaches are set aside and counted.
+
+        Raises UserError where a table cannot be used at all.
         """
-        self._read_sources()
         checked = files.read_json(self._checked_file)
         key = self._check_key()
         if not checked or checked["key"] != key:
@@ -68,7 +76,7 @@ class Steps:
 
     def check(self, *, strict: bool = False) -> int:
         """Print every breach of the contracts; 0 clean, 1 warnings with `strict`, 2 critical."""
-        self._read_sources()
+        self.read()
         self._check(self._check_key())
         from rich.console import Console
 
@@ -118,13 +126,6 @@ class Steps:
         files.write_json(self._checked_file, checked)
         return checked
 
-    def _read_sources(self) -> None:
-        if self.profile.built_in is not None:
-            self._write_built_in(self.profile.built_in)
-        from crm_analysis.tables.ingestion import ingest
-
-        ingest(self.profile)
-
     def _write_built_in(self, built_in: BuiltIn) -> None:
         """Write the built-in association, unless it stands there from the same seed and the same code."""
         code = sorted((Path(__file__).parent / "demo").glob("*.py"))
@@ -150,13 +151,8 @@ class Steps:
         parameters: Sequence[str] = (),
     ) -> Wanted:
         """What was asked for, every default filled in and every name checked before anything runs."""
-        from crm_analysis.book.contents import Contents
-
+        named, extra = self.named(chapters, parameters)
         extent = self._extent()
-        known = Contents.read().chapters
-        for chapter in chapters or ():
-            if chapter not in known:
-                raise UserError(f'There is no chapter "{chapter}".{nearest(chapter, known)} Chapters: {listed(known)}.')
         spans = self._periods(extent, periods, incomplete=incomplete)
         for branch in branches or ():
             if branch != "all" and branch not in extent["coverage"]:
@@ -168,9 +164,28 @@ class Steps:
         return Wanted(
             tuple(dict.fromkeys(branches)) if branches else ("all", *extent["branches"]),
             tuple(str(span) for span in spans),
-            tuple(chapter for chapter in known if not chapters or chapter in chapters),
-            _parameters(parameters),
+            named,
+            extra,
         )
+
+    def named(
+        self, chapters: Sequence[str] | None, parameters: Sequence[str]
+    ) -> tuple[tuple[str, ...], dict[str, dict[str, Any]]]:
+        """The chapters asked for in the book's order, and their further parameters; needs no data.
+
+        Raises UserError for a chapter or a parameter that does not exist.
+        """
+        from crm_analysis.book.contents import Contents
+        from crm_analysis.runs.keys import Notebook
+
+        known = Contents.read().chapters
+        extra = _parameters(parameters)
+        for chapter in (*(chapters or ()), *extra):
+            if chapter not in known:
+                raise UserError(f'There is no chapter "{chapter}".{nearest(chapter, known)} Chapters: {listed(known)}.')
+        for chapter, given in extra.items():
+            Notebook.read(chapter).check(given)
+        return tuple(chapter for chapter in known if not chapters or chapter in chapters), extra
 
     def _periods(self, extent: Mapping[str, Any], labels: Sequence[str] | None, *, incomplete: bool) -> list[Period]:
         fiscal = self.profile.calendar.fiscal_year_starts
@@ -295,6 +310,7 @@ class Steps:
         from crm_analysis.book.contents import Contents
 
         language = self.profile.language
+        activate(language)  # the status page and the dictionary are written before the book's own pages
         outcomes = [cells.of_status(found) for found in statuses]
         page = build(
             self.profile,

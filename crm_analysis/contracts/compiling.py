@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -70,8 +71,8 @@ def expectation(rule: Rule, contract: Contract, parameters: Mapping[str, Any]) -
     name = "".join(part.capitalize() for part in rule.type.split("_"))
     found = getattr(known, name, None)
     if found is None:
-        choices = [other for other in dir(known) if other.startswith("Expect")]
-        raise ContractError(problem + f'Great Expectations has no "{rule.type}".{nearest(name, choices)}')
+        choices = [re.sub(r"(?<!^)(?=[A-Z])", "_", other).lower() for other in dir(known) if other.startswith("Expect")]
+        raise ContractError(problem + f'Great Expectations has no "{rule.type}".{nearest(rule.type, choices)}')
     if not issubclass(found, ColumnMapExpectation | ColumnPairMapExpectation | MulticolumnMapExpectation):
         raise ContractError(problem + f'"{rule.type}" judges a table, not its rows.')
     dated = any(contract.columns[column].logical_type in DATED for column in _compared(rule))
