@@ -388,7 +388,7 @@ def _parameters(given: Sequence[str]) -> dict[str, dict[str, Any]]:
         chapter, dot, parameter = name.partition(".")
         if not (equals and dot):
             raise UserError(
-                f'"{text}" is not a parameter. Write CHAPTER.NAME=VALUE, such as customer_value.top_share=0.1.'
+                f'"{text}" is not a parameter. Write CHAPTER.NAME=VALUE, such as satisfaction_loyalty.seed=2.'
             )
         found.setdefault(chapter, {})[parameter] = yaml.safe_load(value)
     return found

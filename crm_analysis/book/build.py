@@ -117,7 +117,7 @@ def _config(profile: Profile, language: str) -> dict[str, Any]:
     name = profile.text(profile.name, language)
     return {
         "title": name,
-        "author": name,
+        "author": "",
         "copyright": "",
         "only_build_toc_files": True,
         "execute": {"execute_notebooks": "off"},
@@ -138,6 +138,7 @@ def _config(profile: Profile, language: str) -> dict[str, Any]:
                 "html_show_search_summary": False,
                 "html_show_copyright": False,
                 "html_last_updated_fmt": None,
+                "html_context": {"default_mode": "auto"},
                 "html_theme_options": {
                     "use_download_button": False,
                     "use_fullscreen_button": False,
@@ -145,7 +146,9 @@ def _config(profile: Profile, language: str) -> dict[str, Any]:
                     "show_toc_level": 2,
                     "search_bar_text": _("Search this book"),
                 },
-                "mathjax_path": "mathjax/tex-mml-chtml.js",
+                # Jupyter Book loads every script below _static on every page; this one is for pages with equations.
+                "html_extra_path": ["vendored"],
+                "mathjax_path": "../mathjax/tex-mml-chtml.js",
                 "myst_dmath_allow_space": False,
                 "nb_remove_code_source": True,
                 "suppress_warnings": ["myst.domains"],

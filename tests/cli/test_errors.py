@@ -133,7 +133,7 @@ def test_an_unknown_parameter(shop, refused):
 def test_a_parameter_without_chapter(shop, refused):
     shop.write()
     assert refused(shop.run("run", "--profile", "shop.yaml", "--set", "top_share=0.2")) == (
-        '"top_share=0.2" is not a parameter. Write CHAPTER.NAME=VALUE, such as customer_value.top_share=0.1.'
+        '"top_share=0.2" is not a parameter. Write CHAPTER.NAME=VALUE, such as satisfaction_loyalty.seed=2.'
     )
 
 
