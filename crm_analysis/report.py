@@ -39,7 +39,7 @@ _SHEET = f"""<style>.crm{{max-width:60rem}}
 class Element:
     """Something a notebook cell shows.
 
-    `kind` is one of opening, heading, text, figure, table, closing; `myst` is its text in the book (MyST),
+    `kind` is one of opening, heading, text, missing, figure, table, closing; `myst` is its text in the book (MyST),
     `html` its look in JupyterLab; a figure keeps its drawing and words in `data`.
     """
 
@@ -191,9 +191,13 @@ class Page:
         if not absent:
             return Element("text", "")
         names = ", ".join(f"`{name}`" for name in absent)
-        return text(
-            _("This chapter needs the tables {names}; map them in the profile to unlock it.").format(names=names)
+        said = (
+            _("This chapter needs the table {names}; map it in the profile to unlock it.")
+            if len(absent) == 1
+            else _("This chapter needs the tables {names}; map them in the profile to unlock it.")
         )
+        found = text(said.format(names=names))
+        return Element("missing", found.html, found.myst)
 
     def close(self, claims: Claims, lists: Mapping[str, pd.DataFrame] | None = None) -> Closing:
         """What is not known, the footing line, and the bundle of findings.
@@ -226,13 +230,29 @@ class Page:
         text_ = _("{organisation}, {branch}. {period}: state on {as_of}").format(
             organisation=style.escape(self.profile.text(self.profile.name, self.language)),
             branch=style.escape(where),
-            period=scope.period,
+            period=style.period(str(scope.period)),
             as_of=style.day(scope.as_of),
         )
         previous = scope.previous()
         if previous is None:
             return text_ + "."
-        return _("{state}; change against {before}.").format(state=text_, before=style.day(previous.as_of))
+        said = _("{state}; change against {before}.").format(state=text_, before=style.day(previous.as_of))
+        moved = self._moved_holidays(previous)
+        return said if not moved else f"{said} {moved}"
+
+    def _moved_holidays(self, previous: tables.Scope) -> str:
+        """Holidays that lie in this period or the one before, but not in both: a comparison that they touch."""
+        moved = [
+            name
+            for name, days in self.profile.calendar.holidays.items()
+            if len({any(p.start <= day <= p.end for day in days) for p in (self.scope.period, previous.period)}) == 2
+        ]
+        if not moved:
+            return ""
+        names = ", ".join(style.escape(_(name.capitalize())) for name in moved)
+        return _("{holidays} lies in only one of the two periods, so flows are not quite comparable.").format(
+            holidays=names
+        )
 
     def _banners(self) -> list[str]:
         scope = self.scope
@@ -240,7 +260,7 @@ class Page:
         if not scope.complete:
             banners.append(
                 _("{period} is not over: the data reach to {day}, so no change is shown.").format(
-                    period=scope.period, day=style.day(scope.as_of)
+                    period=style.period(str(scope.period)), day=style.day(scope.as_of)
                 )
             )
         silent = scope.coverage[scope.coverage["silent"] & (scope.coverage["last_covered_day"] < scope.period.end)]
@@ -336,6 +356,26 @@ def footing_rows(footing: pd.DataFrame) -> list[dict[str, Any]]:
     return [to_json(dict(row)) for row in footing.to_dict("records")]
 
 
+def _rule_in_short(rule: str) -> str:
+    """A rule of transactions in a few words; a rule of the organisation's own by its identifier."""
+    known = {
+        "amount_missing": _("no amount"),
+        "amount_negative": _("negative amount"),
+        "branch_missing": _("no branch"),
+        "duplicate_key": _("duplicate number"),
+        "exact_duplicate": _("exact duplicate"),
+        "kind_missing": _("no kind"),
+        "kind_unknown": _("unknown kind"),
+        "occurred_at_future": _("dated in the future"),
+        "occurred_at_missing": _("no date"),
+        "occurred_at_too_old": _("dated too early"),
+        "refund_without_sale": _("refund without sale"),
+        "transaction_id_missing": _("no number"),
+    }
+    name = rule.removeprefix("transactions_")
+    return known.get(name, name.replace("_", " "))
+
+
 def footing_line(bundle: Mapping[str, Any], currency: str) -> str:
     """The short footing at the foot of every page: from the transaction rows in the files to the rows used, and the
     amount against the finance office's where it stated one.
@@ -347,7 +387,7 @@ def footing_line(bundle: Mapping[str, Any], currency: str) -> str:
 
     in_files, aside = total("in files", "rows"), total("set aside", "rows")
     why = ", ".join(
-        f"{style.escape(row['rule'].removeprefix('transactions_').replace('_', ' '))} {style.number(row['rows'])}"
+        f"{style.escape(_rule_in_short(row['rule']))} {style.number(row['rows'])}"
         for row in transactions
         if row["step"] == "set aside" and row["rows"]
     )
