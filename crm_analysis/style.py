@@ -160,6 +160,19 @@ def day(when: date | None) -> str:
     return f"{when.day} {when:%B %Y}"
 
 
+def period(label: str) -> str:
+    """A period's label as it stands in a sentence: 2026Q3, in Korean 2026년 3분기.
+
+    >>> period("2026Q3")
+    '2026Q3'
+    """
+    if language.active() != "ko":
+        return label
+    year, rest = label[:4], label[4:]
+    part = {"Q": f" {rest[1:]}분기", "H": " 상반기" if rest == "H1" else " 하반기", "-": f" {rest[1:].lstrip('0')}월"}
+    return f"{year}년{part.get(rest[:1], '')}"
+
+
 def escape(text: str) -> str:
     """Text from data, made inert in Markdown and HTML alike: every active character becomes a numeric entity.
 

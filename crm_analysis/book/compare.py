@@ -13,6 +13,7 @@ from crm_analysis.book.cells import Outcome
 from crm_analysis.estimators.multiplicity import benjamini_hochberg
 
 FALSE_DISCOVERY_RATE = 0.05
+TOTALS = ("money", "count")  # they grow with the branch, so that a gap in them says which branch is larger
 _Z95 = 1.959963984540054
 
 
@@ -53,13 +54,16 @@ class Moved:
 def branch_gaps(outcomes: Sequence[Outcome], key: str) -> list[BranchGap]:
     """Each branch's measure `key` against the others, widest gap first.
 
-    Branches whose measure has no interval are left out; with fewer than three branches nothing is compared. Standard
+    Branches whose measure has no interval are left out, and so are totals (money, counts), which differ because
+    branches differ in size; with fewer than three branches nothing is compared. Standard
     errors are read back from the 95 % intervals; the mean of the others is weighted by inverse variance.
     """
     known = []
     for outcome in outcomes:
         finding = outcome.finding(key)
-        if outcome.branch == "all" or finding is None or None in (finding["value"], finding["low"], finding["high"]):
+        if outcome.branch == "all" or finding is None or finding["unit"] in TOTALS:
+            continue
+        if None in (finding["value"], finding["low"], finding["high"]):
             continue
         error = (finding["high"] - finding["low"]) / (2 * _Z95)
         if error > 0:

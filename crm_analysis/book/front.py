@@ -48,7 +48,14 @@ def _kicker(writer: Writer, outcomes: Sequence[Outcome]) -> str:
     made = [outcome for outcome in outcomes if outcome.bundle]
     as_of = max((outcome.bundle["as_of"] for outcome in made), default="")
     branches = len({outcome.branch for outcome in outcomes} - {"all"})
-    return _("{organisation}, {branches} branches. State on {as_of}.").format(
+    template = (
+        _("{organisation}. State on {as_of}.")
+        if branches < 2
+        else _("{organisation}, {branches} branches with pages of their own. State on {as_of}.")
+        if writer.profile.branches.largest
+        else _("{organisation}, {branches} branches. State on {as_of}.")
+    )
+    return template.format(
         organisation=style.escape(writer.profile.text(writer.profile.name, writer.language)),
         branches=branches,
         as_of=style.day(pd.Timestamp(as_of).date()) if as_of else style.DASH,
@@ -121,7 +128,10 @@ def verdict(writer: Writer, by_chapter: Mapping[str, Outcome], contents: Content
             )
         )
     if not said:
-        first = next((outcome.claims["verdict"] for outcome in by_chapter.values() if outcome.claims), "")
+        leading = [contents.kept.partition(".")[0], contents.earned.partition(".")[0], *by_chapter]
+        chapters = [by_chapter[name] for name in leading if name in by_chapter]
+        chapters.sort(key=lambda outcome: not outcome.claims.get("findings"))  # those that have something to say first
+        first = next((outcome.claims["verdict"] for outcome in chapters if outcome.claims), "")
         said.append(first or _("Nothing could be computed for this period: see the run status."))
     return " ".join(said)
 
@@ -134,12 +144,18 @@ def _from(by_chapter: Mapping[str, Outcome], key: str) -> Mapping[str, Any] | No
 def _findings(
     writer: Writer, whole: Sequence[Outcome], outcomes: Sequence[Outcome], gaps: Sequence[BranchGap], contents: Contents
 ) -> list[str]:
-    """The branch that stands out, then the chapters' leading findings in turn, the one with most at stake first."""
+    """The branch that stands out, then the chapters' leading findings in turn, the one with most at stake first.
+
+    Counts that neither warn nor are estimates, such as rows set aside, are bookkeeping and stay on their page.
+    """
     lines = []
     outlier = next((gap for gap in gaps if gap.stands_out), None)
     if outlier is not None:
         lines.append(_outlier(writer, outlier, outcomes, contents))
-    queues = [[(finding, outcome) for finding in outcome.claims.get("findings", ())] for outcome in whole]
+    queues = [
+        [(finding, outcome) for finding in outcome.claims.get("findings", ()) if not _bookkeeping(finding)]
+        for outcome in whole
+    ]
     queues = [queue for queue in queues if queue]
     queues.sort(key=lambda queue: -max(finding["stake"] for finding, _outcome in queue))
     rank = 0
@@ -154,6 +170,10 @@ def _findings(
     if not lines:
         return []
     return [f"## {_('What we found')}", "\n".join(f"1. {line}" for line in lines)]
+
+
+def _bookkeeping(finding: Mapping[str, Any]) -> bool:
+    return finding["tone"] in ("neutral", "good") and finding["low"] is None and finding["unit"] != "money"
 
 
 def _outlier(writer: Writer, gap: BranchGap, outcomes: Sequence[Outcome], contents: Contents) -> str:
@@ -281,7 +301,7 @@ def _changes(writer: Writer, outcomes: Sequence[Outcome]) -> list[str]:
                 else _("All branches"),
                 _("Before"): style.value(difference["previous"], finding["unit"], currency),
                 _("Now"): style.value(finding["value"], finding["unit"], currency),
-                _("Difference"): style.value(difference["difference"], unit, currency),
+                _("Difference"): _signed(difference["difference"], unit, currency),
                 _("95 % interval"): style.interval(difference["low"], difference["high"], unit, currency),
             }
         )
@@ -289,6 +309,11 @@ def _changes(writer: Writer, outcomes: Sequence[Outcome]) -> list[str]:
         "{passed} of {examined} changes examined are more than noise (false discovery rate 5 %, Benjamini-Hochberg)."
     ).format(passed=len(passed), examined=examined)
     return [title, table_html(pd.DataFrame(rows)), f":::{{div}} how\n{note}\n:::"]
+
+
+def _signed(difference: float, unit: str, currency: str) -> str:
+    text = style.value(difference, unit, currency)
+    return text if unit == "points" or difference <= 0 else f"+{text}"
 
 
 def _unknowns(whole: Sequence[Outcome]) -> list[str]:

@@ -38,8 +38,12 @@ class Writer:
         return f"{outcome.period}/{branch_folder(outcome.branch)}/{outcome.chapter}{tail}"
 
     def write(self, page: str, text: str) -> None:
-        """Store a page; dollar signs are amounts, never mathematics."""
-        files.write_text(self.folder / f"{page}.md", text.replace("$", "\\$").rstrip() + "\n")
+        """Store a page; dollar signs are amounts, never mathematics, and bold is bold beside any letter.
+
+        Markdown ends no bold between a sign and a letter without a blank, as Korean particles stand: **12 %**이며.
+        """
+        lines = [line if line.startswith(":alt:") else _inert(line) for line in text.rstrip().splitlines()]
+        files.write_text(self.folder / f"{page}.md", "\n".join(lines) + "\n")
 
     def chapter(self, outcome: Outcome, siblings: Sequence[Outcome]) -> list[str]:
         """Write a chapter's page and, where it has one, its annex; returns their places.
@@ -48,15 +52,17 @@ class Writer:
         """
         title = f"# {self.titles[outcome.chapter]}: {self.branch_name(outcome.branch)}"
         parts = [title, *self.standing(outcome)]
-        body = [self.element(element, outcome) for element in outcome.elements]
-        foot = [element["foot"] for element in outcome.elements if element["kind"] == "closing"]
-        ends = [element["kind"] == "closing" for element in outcome.elements]
+        elements = _worth_showing(outcome.elements)
+        body = [self.element(element, outcome) for element in elements]
+        foot = [element["foot"] for element in elements if element["kind"] == "closing"]
+        ends = [element["kind"] == "closing" for element in elements]
         parts += [text for text, end in zip(body, ends, strict=True) if not end]
         parts += self.beside(outcome, siblings)
         parts += [text for text, end in zip(body, ends, strict=True) if end]
         links = [f"[{_('Method')}](/methods/{outcome.chapter}.md)"]
         places = [self.place(outcome)]
-        if outcome.annex:
+        bare = len(elements) < len(outcome.elements)
+        if outcome.annex and not (bare and not any(map(_shows, outcome.annex))):
             places.append(self.place(outcome, annex=True))
             links.insert(0, f"[{_('Annex: everything else that was computed')}](/{places[1]}.md)")
             annex = [f"# {_('Annex')}: {self.titles[outcome.chapter]}, {self.branch_name(outcome.branch)}"]
@@ -85,7 +91,8 @@ class Writer:
 
     def standing(self, outcome: Outcome) -> list[str]:
         """The banner of a page that failed, or that something changed for since it was made."""
-        day, reason = style.escape(outcome.made_on), style.escape(outcome.failure or outcome.stale)
+        since = "; ".join(_(part) for part in outcome.stale.split("; "))
+        day, reason = style.escape(outcome.made_on), style.escape(outcome.failure or since)
         if outcome.failure and outcome.elements:
             said = _("The latest run of this page failed; what stands here is from {day}. Reason: {reason}")
         elif outcome.failure:
@@ -116,12 +123,15 @@ class Writer:
                 mark = "*" if gap is not None and gap.stands_out else ""
                 cells.append(f'<td class="n">{self.measure(found)}{mark}</td>')
             rows.append(f"<tr{here}>{''.join(cells)}</tr>")
-        note = _("An asterisk marks a branch that differs from the others beyond noise (false discovery rate 5 %).")
+        note = ""
+        if any(gap for gap in out.values()):
+            said = _("An asterisk marks a branch that differs from the others beyond noise (false discovery rate 5 %).")
+            note = f":::{{div}} how\n{said}\n:::"
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
         return [
             f"## {_('Beside the other branches')}",
             f'<div class="crm-table">{table}</div>',
-            f":::{{div}} how\n{note}\n:::",
+            note,
         ]
 
     def measure(self, finding: Mapping[str, Any] | None) -> str:
@@ -146,6 +156,21 @@ class Writer:
                 parts.append(f":::{{div}} verdict\n{outcome.claims['verdict']}\n:::")
         self.write(place, "\n\n".join(parts))
         return place
+
+
+def _inert(line: str) -> str:
+    return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", line).replace("$", "&#36;")
+
+
+def _shows(element: Mapping[str, Any]) -> bool:
+    return element["kind"] in ("figure", "table")
+
+
+def _worth_showing(elements: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The elements of a page; of one whose tables are missing and that shows nothing, its opening and end alone."""
+    if any(map(_shows, elements)) or all(element["kind"] != "missing" for element in elements):
+        return list(elements)
+    return [element for element in elements if element["kind"] in ("opening", "missing", "closing")]
 
 
 def branch_folder(branch: str) -> str:

@@ -82,7 +82,10 @@ def _verdict(evaluation: Evaluation) -> str:
         }[portfolio.verdict]
         parts = [
             template.format(
-                n=portfolio.n_campaigns, period=evaluation.period, signed=_money(portfolio.net, evaluation), **money
+                n=portfolio.n_campaigns,
+                period=style.period(evaluation.period),
+                signed=_money(portfolio.net, evaluation),
+                **money,
             )
         ]
         parts += _contrast(evaluation)
@@ -130,13 +133,13 @@ def _verdict_without_result(evaluation: Evaluation) -> str:
     if evaluation.closed:
         return _(
             "**No return can be stated for {period}**: none of the {n} programmes whose window closed can be judged."
-        ).format(period=evaluation.period, n=len(evaluation.closed))
+        ).format(period=style.period(evaluation.period), n=len(evaluation.closed))
     if evaluation.running:
         first = min(result.closes_on for result in evaluation.running)
         return _("**No programme's outcome window closed in {period}**; the first result is due on {day}.").format(
-            period=evaluation.period, day=style.day(first)
+            period=style.period(evaluation.period), day=style.day(first)
         )
-    return _("**No programme closed in {period} and none is running.**").format(period=evaluation.period)
+    return _("**No programme closed in {period} and none is running.**").format(period=style.period(evaluation.period))
 
 
 def _findings(evaluation: Evaluation) -> list[Finding]:

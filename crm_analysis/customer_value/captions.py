@@ -41,7 +41,7 @@ def segments(state: CustomerValue) -> dict[str, str]:
         "how_to_read": _(
             "Grey: share of all who ever bought. Blue: share of the margin of the last twelve months. A blue bar "
             "longer than the grey one is a segment worth more than its size. Scores are cut at the fifths of {source}."
-        ).format(source=state.cuts.source),
+        ).format(source=style.period(state.cuts.source)),
     }
 
 
@@ -54,9 +54,17 @@ def holdout(state: CustomerValue) -> dict[str, str]:
     return {
         "title": _("Would we have foreseen the last {months} months?").format(months=check.months),
         "alt": _("Purchases per customer in the holdout by earlier repeat purchases: actual and foreseen."),
-        "how_to_read": _(
-            "{n} {customers} without a running commitment, foreseen from what was known on {day}. Black: what took "
-            "place, with 95 % interval; a good forecast runs through it. The lines join classes only to guide the eye."
+        "how_to_read": (
+            _(
+                "{n} {customers} without a running commitment, foreseen from what was known on {day}. Black: what took "
+                "place, with 95 % interval; a good forecast runs through it. The lines join classes only to guide the "
+                "eye."
+            )
+            if state.scope.has("commitments")
+            else _(
+                "{n} {customers}, foreseen from what was known on {day}. Black: what took place, with 95 % interval; a "
+                "good forecast runs through it. The lines join classes only to guide the eye."
+            )
         ).format(
             n=style.number(check.n), customers=words(state.scope.profile).customers, day=style.day(check.calibrated_to)
         ),

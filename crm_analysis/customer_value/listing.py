@@ -126,7 +126,9 @@ def segment_table(state: CustomerValue) -> pd.DataFrame:
             who(state): shown.to_list(),
             _("Share"): share.to_list(),
             _("Margin, 12 months"): [style.DASH if hidden[key] else amounts[key] for key in frame.index],
-            _("What to do"): [segment_treatment(key) for key in frame.index],
+            _("What to do"): [
+                segment_treatment(key, commitments=state.scope.has("commitments")) for key in frame.index
+            ],
         }
     )
 

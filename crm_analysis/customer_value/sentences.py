@@ -51,7 +51,7 @@ def _say(state: CustomerValue, template: str, **values: object) -> str:
             "customers": said.customers,
             "order": said.order,
             "orders": said.orders,
-            "period": state.previous_label,
+            "period": style.period(state.previous_label),
         }
         | values
     )
@@ -436,19 +436,24 @@ def _how_sure(state: CustomerValue) -> str:
     if check is None or model is None:
         return _("The history is too short to hold any of it out: treat this as a first guess.")
     best = min((rule for rule in check.rules if rule.key != "model"), key=lambda rule: rule.root_mean_squared_error)
-    template = (
-        _(
+    if check.model_wins:
+        template = _(
             "Tried on the last {months} months, the model foresaw {model} {orders} and {actual} took place; its "
             "error per {customer} is {error}, that of the best rule of thumb {other}: **the model beats it**, plan "
             "with it."
         )
-        if check.model_wins
-        else _(
+    elif model.root_mean_squared_error < best.root_mean_squared_error:
+        template = _(
+            "Tried on the last {months} months, the model foresaw {model} {orders} and {actual} took place; its error "
+            "per {customer} is {error}, that of the best rule of thumb {other}: **no better than chance would make "
+            "it**, so recent experience is used instead."
+        )
+    else:
+        template = _(
             "Tried on the last {months} months, the model foresaw {model} {orders} and {actual} took place; its error "
             "per {customer} is {error}, that of the best rule of thumb {other}: **the model does not beat it**, so "
             "recent experience is used instead."
         )
-    )
     return _say(
         state,
         template,
@@ -462,6 +467,8 @@ def _how_sure(state: CustomerValue) -> str:
 
 def _slipping(state: CustomerValue) -> Finding | None:
     late = state.slipping
+    if state.outlook.why == "one_time":  # nobody was expected back, so nobody is late
+        return None
     smallest = state.scope.profile.privacy.min_cell
     if len(late.customers) < smallest or _dominated(state, late.customers["worth"]):
         return None
@@ -521,7 +528,7 @@ def _concentration(state: CustomerValue) -> Finding | None:
     elif size <= MOST_PERSONAL:
         template = _(
             "**The best tenth of {customers} brings {top} of the profit.** Losing one in ten of them would cost about "
-            "{loss} a year: give each of the {n} a person who knows them."
+            "{loss} a year: {n} are few enough to know by name, as long as that costs less."
         )
     else:
         template = _(
@@ -593,6 +600,8 @@ def _repair(state: CustomerValue) -> Action | None:
 
 def _call(state: CustomerValue) -> Action | None:
     """Overdue without a commitment, of high value: a personal contact."""
+    if state.outlook.why == "one_time":
+        return None
     late = state.slipping.customers
     late = late[~late["committed"]]
     if len(late) < state.scope.profile.privacy.min_cell or _dominated(state, late["worth"]):
@@ -665,7 +674,7 @@ def _unknowns(state: CustomerValue) -> list[str]:
         found.append(
             _("The purchase model is at the edge of what the data can tell; its parameters are on the annex page.")
         )
-    if state.slipping.customers.shape[0] >= state.scope.profile.privacy.min_cell:
+    if outlook.why != "one_time" and len(state.slipping.customers) >= state.scope.profile.privacy.min_cell:
         found.append(
             _say(
                 state,

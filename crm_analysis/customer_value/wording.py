@@ -29,15 +29,15 @@ def segment_name(key: str) -> str:
     }[key]
 
 
-def segment_treatment(key: str) -> str:
-    """What to do with a segment."""
+def segment_treatment(key: str, *, commitments: bool) -> str:
+    """What to do with a segment; a regular commitment is offered only where there are `commitments`."""
     return {
-        "best": _("keep: a person who knows them"),
+        "best": _("keep: answer them first"),
         "slipping": _("win back before it is too late"),
-        "large": _("ask for a second and third time"),
-        "loyal": _("thank, then ask for a little more"),
+        "large": _("win a second and a third time"),
+        "loyal": _("thank, then offer the next step"),
         "newcomers": _("welcome: two contacts in three months"),
-        "growing": _("invite to a regular commitment"),
+        "growing": _("invite to a regular commitment") if commitments else _("invite back sooner"),
         "cooling": _("one reminder at low cost"),
         "large_gone": _("a personal call, once"),
         "sleeping": _("cheapest channel only"),

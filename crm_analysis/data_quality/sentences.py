@@ -167,8 +167,8 @@ def _set_aside(assessment: Assessment) -> Finding | None:
     else:
         top = foot.by_rule.iloc[0] if len(foot.by_rule) else None
         sentence = _(
-            "**{rows} of {lines} lines ({share}) are set aside**, with {amount}; the commonest reason ({top} lines): "
-            "{why}."
+            "**{rows} of {lines} lines ({share}) are set aside**, with {amount}; the commonest reason ({top} of "
+            "them): {why}."
         ).format(
             rows=style.number(foot.rows_set_aside),
             lines=style.number(foot.rows_in_files),
@@ -411,7 +411,9 @@ def _drift(assessment: Assessment) -> Finding | None:
         unit="points",
         n=largest.n_now,
         tone="wait" if mix.beyond_noise else "good",
-        basis=_("bootstrap of customers, Holm over {n} distributions").format(n=len(mix.drifts)),
+        basis=_("bootstrap of customers")
+        if len(mix.drifts) == 1
+        else _("bootstrap of customers, Holm over {n} distributions").format(n=len(mix.drifts)),
         label=_("Largest change of mix"),
         query="lines",
         definition="Total variation distance between the distributions of the period and the one before; beyond noise "

@@ -42,12 +42,17 @@ def verdict(assessment: Assessment, held: tuple[str, ...]) -> str:
 
 def _silent_verdict(assessment: Assessment) -> str:
     silences = assessment.state.reporting.silences
-    first, period = silences[0], assessment.scope.period
+    first, period = silences[0], style.period(str(assessment.scope.period))
     if assessment.scope.branch != ALL:
         return _(
             "**Not usable after {day}: nothing has been delivered since**, {missing} of the {days} days of {period}. "
             "Up to that day the data can be used; no change is shown, and nobody counts as lost."
-        ).format(day=style.day(first.last_covered_day), missing=first.days_missing, days=period.days, period=period)
+        ).format(
+            day=style.day(first.last_covered_day),
+            missing=first.days_missing,
+            days=assessment.scope.period.days,
+            period=period,
+        )
     if len(silences) > 1:
         return _(
             "**Branches cannot be compared for {period}: {n} of {branches} stopped reporting before its end.** "

@@ -77,7 +77,7 @@ def drivers(study: Study) -> dict[str, str]:
     if study.missing:
         return _NOTHING
     if study.drivers.table.empty:
-        return {"title": "", "alt": displays.drivers_note(study), "how_to_read": ""}
+        return _NOTHING  # the table of what to fix first, just below, says why
     return {
         "title": _("What satisfaction hangs on"),
         "alt": _("Share of explained satisfaction of {n} survey items, the largest first.").format(

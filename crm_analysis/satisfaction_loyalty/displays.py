@@ -303,7 +303,9 @@ def _step_name(step: str) -> str:
 
 
 def footing_table(study: Study) -> pd.DataFrame:
-    """From answers to answers used, for the scores and for the link."""
+    """From answers to answers used, for the scores and for the link; empty without a survey."""
+    if study.missing:
+        return pd.DataFrame()
     parts = [(_("Scores, all periods"), study.answers.counts)]
     if study.follow is not None:
         parts.append((_("Link to loyalty"), study.follow.counts))
@@ -451,8 +453,13 @@ def groups_table(study: Study, profile: Profile) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[_("Group"), _("Answers"), _("Index"), _("Top level")])
 
 
-def stores_table(pair: Pair) -> pd.DataFrame:
-    """The constructed pair of stores as text: level, share of each store's customers, share kept at the level."""
+def stores_table(pair: Pair, *, surveyed: bool = True) -> pd.DataFrame:
+    """The constructed pair of stores as text: level, share of each store's customers, share kept at the level.
+
+    Empty where nobody was surveyed: there is nothing then that the pair could illustrate.
+    """
+    if not surveyed:
+        return pd.DataFrame()
     rows = [
         (style.number(row.level), style.percent(row.first), style.percent(row.second), style.percent(row.curve, 0))
         for row in pair.table.itertuples()

@@ -32,8 +32,8 @@ def claims(study: Study, scope: Scope) -> Claims:
     if study.missing:
         return Claims(
             verdict=_(
-                "Satisfaction is not measured in these data. **The table survey_responses would unlock this "
-                "chapter**: a date, a branch, a score and, for the link to loyalty, who answered."
+                "**Satisfaction is not measured in these data.** A survey of a date, a branch, a score and, for the "
+                "link to loyalty, who answered would do."
             )
         )
     told = Told(study, profile, study.link, words) if study.link is not None else None

@@ -15,13 +15,14 @@ USUAL = 0.95
 STRAY_SHARE = 0.05
 TAIL_DAYS = 5
 SILENT_FACTOR = 3.0
+FEWEST_GAPS = 10  # of a branch: below that nobody can tell a pause from an end
 COLUMNS = ["branch", "first_day", "last_covered_day", "silent", "source"]
 
 
-def usual_gap(days: pd.Series) -> float:
-    """Days between active days that 95 of 100 gaps do not exceed; not-a-number with fewer than two gaps."""
+def usual_gap(days: pd.Series, *, fewest: int = 2) -> float:
+    """Days between active days that 95 of 100 gaps do not exceed; not-a-number with fewer than `fewest` gaps."""
     gaps = days.drop_duplicates().sort_values().diff().dt.days.dropna()
-    return float(np.quantile(gaps, USUAL, method="higher")) if len(gaps) >= 2 else float("nan")
+    return float(np.quantile(gaps, USUAL, method="higher")) if len(gaps) >= fewest else float("nan")
 
 
 def data_end(days: pd.DataFrame, profile: Profile) -> date:
@@ -66,7 +67,7 @@ def coverage(
     profile's `coverage.last_covered_day`, the day a branch was closed (`closed`), and otherwise found: a branch is
     silent when the time from its last active day to the end of the data exceeds both `coverage.silent_after_days` and
     three times its own usual gap between active days; it is then covered to its last active day. Any other branch is
-    covered to the end of the data, and so is one with fewer than two gaps, whose rhythm nobody can know. Rows dated
+    covered to the end of the data, and so is one with fewer than ten gaps, whose rhythm nobody can know. Rows dated
     after the end of the data extend nothing.
     """
     seen = days.dropna(subset=["day", "branch"])
@@ -75,7 +76,8 @@ def coverage(
     for branch, own in seen.groupby("branch", sort=True):
         name = str(branch)
         first, last = own["day"].min().date(), own["day"].max().date()
-        limit = max(profile.coverage.silent_after_days, SILENT_FACTOR * usual_gap(own["day"]))
+        usual = usual_gap(own["day"], fewest=FEWEST_GAPS)
+        limit = max(float(profile.coverage.silent_after_days), SILENT_FACTOR * usual) if usual == usual else usual
         if name in controls:
             covered, source = min(controls[name], ends), "control totals"
         elif name in profile.coverage.last_covered_day:

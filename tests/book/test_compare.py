@@ -35,6 +35,14 @@ def test_with_fewer_than_three_branches_or_no_intervals_nothing_is_compared():
     assert branch_gaps([outcome(b, 0.5, 0.0) for b in "abc"], "x.rate") == []
 
 
+def test_totals_are_not_compared_for_they_grow_with_the_branch():
+    outcomes = [outcome(branch, value, 0.01) for branch, value in (("a", 0.1), ("b", 0.5), ("c", 0.9))]
+    assert len(branch_gaps(outcomes, "x.rate")) == 3
+    for each in outcomes:
+        each.finding("x.rate")["unit"] = "money"
+    assert branch_gaps(outcomes, "x.rate") == []
+
+
 def test_equal_branches_stand_out_no_more_often_than_the_false_discovery_rate():
     rng = np.random.default_rng(3)
     flagged = 0

@@ -8,7 +8,7 @@ import pytest
 
 from crm_analysis.book.cells import Outcome
 from crm_analysis.book.contents import Contents
-from crm_analysis.book.front import verdict
+from crm_analysis.book.front import _bookkeeping, verdict
 from crm_analysis.book.pages import period_name
 from crm_analysis.language import activate
 from crm_analysis.profile.settings import Words
@@ -75,3 +75,36 @@ def test_periods_are_named_in_words():
         assert period_name("2026Q3") == "2026년 3분기"
     finally:
         activate("en")
+
+
+def spoken(chapter: str, said: str, findings: list) -> dict[str, Outcome]:
+    return {
+        chapter: Outcome(
+            chapter, "all", "2026Q3", bundle={"claims": {"verdict": said, "findings": findings, "measures": []}}
+        )
+    }
+
+
+def test_without_either_measure_the_chapter_on_customers_speaks_first(writer):
+    contents = Contents.read()
+    chapters = spoken("data_quality", "Usable.", [{"key": "x"}]) | spoken("customer_value", "Value.", [{"key": "y"}])
+    assert verdict(writer, chapters, contents) == "Value."
+    chapters["customer_value"].claims["findings"].clear()
+    assert verdict(writer, chapters, contents) == "Usable."
+    chapters["data_quality"].claims["findings"].clear()
+    assert verdict(writer, chapters, contents) == "Value."
+
+
+@pytest.mark.parametrize(
+    ("tone", "low", "unit", "kept_off"),
+    [
+        ("neutral", None, "share", True),  # rows set aside
+        ("good", None, "points", True),  # the mix did not move
+        ("wait", None, "share", False),  # lines without customer
+        ("bad", None, "days", False),  # a branch fell silent
+        ("neutral", 0.2, "share", False),  # an estimate
+        ("neutral", None, "money", False),
+    ],
+)
+def test_counts_that_neither_warn_nor_estimate_stay_off_the_front_page(tone, low, unit, kept_off):
+    assert _bookkeeping({"tone": tone, "low": low, "unit": unit}) is kept_off

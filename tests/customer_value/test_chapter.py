@@ -1,5 +1,6 @@
 """The chapter's sentences turn when the data turn."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -72,6 +73,9 @@ def test_buyers_drawn_from_the_model_are_foreseen_by_it(scope_of):
     assert parts.sum() == pytest.approx(state.outlook.value) and "regular" not in parts.index
     check = state.outlook.holdout
     assert check.rule("model").total == pytest.approx(check.actual, rel=0.15)
+    rules = tuple(replace(rule, better_error=np.inf) if rule.key == "model" else rule for rule in check.rules)
+    by_chance = replace(state, outlook=replace(state.outlook, why="lost", holdout=replace(check, rules=rules)))
+    assert "**no better than chance would make it**" in finding(by_chance, "value_next_12m").sentence
 
 
 def test_clockwork_is_not(scope_of):
@@ -80,6 +84,15 @@ def test_clockwork_is_not(scope_of):
     assert (state.outlook.way, state.outlook.why) == ("class", "lost")
     assert "does not beat a rule of thumb" in verdict(state)
     assert "**the model does not beat it**" in finding(state, "value_next_12m").sentence
+
+
+@pytest.mark.parametrize("years", [1, 3])
+def test_steady_custom_is_expected_to_go_on_however_long_it_has_been_known(scope_of, years):
+    """Recent experience counts purchases over months as long as those held out, not over the whole history."""
+    log = clockwork().loc[lambda frame: frame["occurred_at"] >= START + pd.DateOffset(years=3 - years)]
+    state = assess(scope_of({"transactions": log}, value={"min_repeat_customers": 500, "holdout_months": 4}))
+    assert (state.outlook.way, state.outlook.why) == ("class", "few")
+    assert state.outlook.value == pytest.approx(float(state.profits.customers["margin"].sum()), rel=0.15)
 
 
 def test_one_time_buyers_are_called_that(scope_of):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -54,6 +55,14 @@ def test_a_branch_that_stopped_is_silent_and_a_rare_one_is_not(three: tables.Tab
     assert list(found["last_covered_day"]) == [date(2026, 9, 30), date(2026, 9, 30), date(2026, 7, 31)]
     assert list(found["silent"]) == [False, False, True]
     assert list(found["source"]) == ["end of data", "end of data", "last row"]
+
+
+def test_a_branch_of_few_active_days_has_no_rhythm_to_fall_silent_from(tmp_path: Path) -> None:
+    lines = daily("a", date(2026, 1, 1), date(2026, 9, 30))
+    lines += ["o1,oC1,one,2026-02-03,10,gift", *daily("few", date(2026, 1, 1), date(2026, 1, 10))]
+    found = opened(Workplace(tmp_path), lines).coverage.set_index("branch")
+    assert list(found.loc[["one", "few"], "last_covered_day"]) == [date(2026, 9, 30)] * 2
+    assert not found["silent"].any()
 
 
 def test_silence_ends_what_a_branch_knows_and_not_what_all_know(three: tables.Tables) -> None:
