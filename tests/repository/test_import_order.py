@@ -16,7 +16,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("contracts",),
     ("tables", "demo"),
     ("customers", "value_models", "estimators"),
-    ("findings",),
+    ("findings", "privacy"),
     ("style",),
     ("report",),
     CHAPTERS,

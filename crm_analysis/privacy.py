@@ -1,0 +1,125 @@
+"""What a page may show: counts of customers, their complements, and amounts that one customer dominates.
+
+A count is shown when it is zero or at least `min_cell` (the profile's `privacy.min_cell`). Where counts stand beside
+their total, more of them are hidden until the total no longer tells a hidden one (complementary suppression). An amount
+is shown when enough customers make it up and none holds more than `privacy.dominance_share` of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from crm_analysis.language import _
+
+
+def small(n: float, min_cell: int) -> bool:
+    """Whether a count must not be shown: some, yet fewer than `min_cell`.
+
+    >>> small(3, 5), small(0, 5), small(5, 5)
+    (True, False, False)
+    """
+    return 0 < n < min_cell
+
+
+def count(n: int, min_cell: int, *, by_branch: Iterable[int] = ()) -> str:
+    """A count as text. `by_branch` are its parts on the pages of the branches, where `n` is their total.
+
+    Where the parts that a reader knows would tell one that is hidden, only they are counted.
+
+    >>> count(3, 5), count(1234, 5), count(0, 5), count(43, 5, by_branch=(40, 3)), count(46, 5, by_branch=(40, 3, 3))
+    ('< 5', '1,234', '0', '> 40', '46')
+    """
+    if small(n, min_cell):
+        return f"< {min_cell}"
+    parts = list(by_branch)
+    if total_tells(parts, min_cell):
+        return f"> {sum(part for part in parts if not small(part, min_cell)):,}"
+    return f"{n:,}"
+
+
+def total_tells(parts: Iterable[int], min_cell: int) -> bool:
+    """Whether a total, beside those of its parts that are shown, tells a part that is not.
+
+    True where exactly one part is hidden, and where several can only be all one or all the largest hidden count.
+
+    >>> total_tells((40, 3), 5), total_tells((40, 3, 2), 5), total_tells((40, 1, 1), 5), total_tells((40, 9), 5)
+    (True, False, True, False)
+    """
+    hidden = [part for part in parts if small(part, min_cell)]
+    return bool(hidden) and _possible(sum(hidden), len(hidden), 0, min_cell) < 2
+
+
+def hide(counts: pd.Series, min_cell: int) -> pd.Series:
+    """Which counts of a table that has a total are hidden (True): the small ones, and the next smallest with them.
+
+    Cells are added, smallest first and empty ones last, until at least two values fit every small cell, or none is
+    left. `counts` are whole numbers; the result has their index.
+    """
+    little = (counts > 0) & (counts < min_cell)
+    hidden = little.copy()
+    rest = counts[~little].sort_values(kind="stable")
+    for cell in [*rest.index[rest > 0], *rest.index[rest == 0]]:
+        if _safe(counts, hidden, min_cell):
+            break
+        hidden[cell] = True
+    return hidden
+
+
+def shown(counts: pd.Series, min_cell: int) -> pd.Series:
+    """The counts of a table that has a total, as text.
+
+    Small ones are "< 5", those hidden for their sake "withheld"; where even hiding all would tell which count each
+    small one is, all are "withheld".
+    """
+    hidden = hide(counts, min_cell)
+    marked = _safe(counts, hidden, min_cell)
+    text = [
+        count(int(n), min_cell) if not veiled or (marked and small(n, min_cell)) else _("withheld")
+        for n, veiled in zip(counts, hidden, strict=True)
+    ]
+    return pd.Series(text, index=counts.index, dtype=object)
+
+
+def _safe(counts: pd.Series, hidden: pd.Series, min_cell: int) -> bool:
+    n_small = int((hidden & (counts > 0) & (counts < min_cell)).sum())
+    return not n_small or _possible(int(counts[hidden].sum()), n_small, int(hidden.sum()) - n_small, min_cell) > 1
+
+
+def dominated(amounts: Iterable[float], share: float) -> bool:
+    """Whether one customer holds more than `share` of the amounts (one per customer), by size.
+
+    >>> dominated((900.0, 50.0, 50.0), 0.85), dominated((10.0, 10.0), 0.85), dominated((), 0.85)
+    (True, False, False)
+    """
+    sizes = np.abs(np.fromiter(amounts, float))
+    return bool(sizes.size and sizes.max() > share * sizes.sum())
+
+
+def withhold(amounts: Iterable[float], min_cell: int, share: float) -> bool:
+    """Whether a sum of customers' amounts must not be shown: some, but from too few customers, or one dominates."""
+    given = [amount for amount in amounts if amount]
+    return bool(given) and (len(given) < min_cell or dominated(given, share))
+
+
+def complement(hidden: pd.Series, amounts: pd.Series) -> pd.Series:
+    """Hidden amounts of a sum that is shown: a single one takes the next smallest that is not nothing with it."""
+    rest = amounts[~hidden & (amounts != 0)]
+    if hidden.sum() != 1 or rest.empty:
+        return hidden
+    return hidden | (amounts.index == rest.abs().idxmin())
+
+
+def _possible(total: int, n_small: int, n_others: int, min_cell: int) -> int:
+    """How many values a small cell may have, to one who knows the sum of the hidden cells.
+
+    `n_small` cells hold 1 to `min_cell` - 1, `n_others` hold nothing or at least `min_cell`.
+    """
+    rest = n_small - 1
+
+    def fits(left: int) -> bool:
+        return rest <= left <= rest * (min_cell - 1) or (n_others > 0 and left >= rest + min_cell)
+
+    return sum(fits(total - value) for value in range(1, min_cell))

@@ -1,0 +1,100 @@
+"""The rule of suppression: its definition, and what somebody with a pencil could work out from what is shown."""
+
+from __future__ import annotations
+
+import doctest
+import itertools
+
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crm_analysis import privacy
+
+CELLS = st.lists(st.integers(0, 12), min_size=1, max_size=6)
+
+
+def solutions(cells: list[int], texts: list[str], min_cell: int) -> list[set[int]]:
+    """For every cell, the counts that agree with the texts and with the total: every table is tried."""
+    total = sum(cells)
+    every = all(text == "withheld" for text in texts)
+    may = [
+        {int(text)}
+        if text.isdigit()
+        else set(range(1, min_cell))
+        if text.startswith("<")
+        else set(range(total + 1)) - (set() if every else set(range(1, min_cell)))
+        for text in texts
+    ]
+    found: list[set[int]] = [set() for _ in cells]
+    for guess in itertools.product(*may[:-1]):
+        last = total - sum(guess)
+        if last in may[-1]:
+            for values, value in zip(found, (*guess, last), strict=True):
+                values.add(value)
+    return found
+
+
+@given(cells=st.lists(st.integers(0, 9), min_size=2, max_size=4), min_cell=st.integers(2, 6))
+def test_no_suppressed_count_can_be_worked_out_from_the_total(cells, min_cell):
+    if privacy.small(sum(cells), min_cell):
+        return  # a total that is itself small is not shown
+    texts = list(privacy.shown(pd.Series(cells), min_cell))
+    for cell, possible in zip(cells, solutions(cells, texts, min_cell), strict=True):
+        assert cell in possible
+        if min_cell > 2 and privacy.small(cell, min_cell):
+            assert len(possible) > 1, (cells, texts)
+
+
+@given(CELLS, st.integers(2, 8))
+def test_small_counts_are_never_shown_and_zero_and_large_ones_only_hidden_for_their_sake(cells, min_cell):
+    counts = pd.Series(cells)
+    hidden = privacy.hide(counts, min_cell)
+    little = [privacy.small(cell, min_cell) for cell in cells]
+    assert all(hidden[little])
+    assert any(little) or not hidden.any()
+    assert hidden.sum() != 1 or len(cells) == 1
+    texts = privacy.shown(counts, min_cell)
+    assert all(text == f"{cell:,}" for cell, text, hide in zip(cells, texts, hidden, strict=True) if not hide)
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=6), st.integers(3, 6))
+def test_a_total_tells_no_hidden_part(parts, min_cell):
+    said = privacy.count(sum(parts), min_cell, by_branch=parts)
+    hidden = [part for part in parts if privacy.small(part, min_cell)]
+    if not said.replace(",", "").isdigit():
+        assert said == f"< {min_cell}" or said == f"> {sum(parts) - sum(hidden)}"
+        return
+    left = sum(hidden)
+    ways = [guess for guess in itertools.product(range(1, min_cell), repeat=len(hidden)) if sum(guess) == left]
+    assert not hidden or len(set(ways)) > 1
+
+
+def test_the_next_smallest_goes_with_a_single_small_one():
+    counts = pd.Series({"a": 3, "b": 0, "c": 9, "d": 40})
+    assert privacy.shown(counts, 5).to_dict() == {"a": "< 5", "b": "0", "c": "withheld", "d": "40"}
+    assert privacy.shown(pd.Series([0, 40, 9, 5]), 5).to_list() == ["0", "40", "9", "5"]
+    assert privacy.shown(pd.Series([2, 3, 40]), 5).to_list() == ["< 5", "< 5", "40"]
+    assert privacy.shown(pd.Series([4, 4, 40]), 5).to_list() == ["< 5", "< 5", "withheld"]  # 8 could only be 4 and 4
+
+
+@given(st.lists(st.integers(-(10**6), 10**6), max_size=30), st.floats(0.5, 0.99))
+def test_dominance_is_one_customers_share_of_the_whole(amounts, share):
+    sizes = [abs(amount) for amount in amounts]
+    assert privacy.dominated(amounts, share) == any(size > share * sum(sizes) for size in sizes)
+
+
+def test_an_amount_needs_enough_customers_none_of_whom_dominates():
+    assert privacy.withhold([10.0] * 4, 5, 0.85) and not privacy.withhold([10.0] * 5, 5, 0.85)
+    assert privacy.withhold([1000.0] + [1.0] * 20, 5, 0.85)
+    assert not privacy.withhold([0.0, 0.0], 5, 0.85)  # nothing is shown as nothing
+
+
+def test_a_single_hidden_amount_of_a_sum_takes_the_next_smallest_with_it():
+    amounts = pd.Series([-5.0, 0.0, 70.0, 30.0])
+    assert privacy.complement(amounts < 0, amounts).to_list() == [True, False, False, True]
+    assert not privacy.complement(amounts > 99, amounts).any()
+
+
+def test_examples():
+    assert not doctest.testmod(privacy).failed
