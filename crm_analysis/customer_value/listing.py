@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
-from crm_analysis import customers, language, style
+from crm_analysis import customers, language, privacy, style
 from crm_analysis.customer_value import future, scores
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.wording import (
@@ -38,33 +40,39 @@ def _money(state: CustomerValue, amount: float) -> str:
 
 def amount_of(state: CustomerValue, amounts: pd.Series) -> str:
     """The sum of customers' amounts, withheld where too few customers make it up or one holds most of it."""
-    privacy = state.scope.profile.privacy
-    amounts = amounts[amounts != 0]
-    total = float(amounts.sum())
-    if not len(amounts):
-        return _money(state, 0.0)
-    if len(amounts) < privacy.min_cell or float(amounts.abs().max()) > privacy.dominance_share * float(
-        amounts.abs().sum()
-    ):
-        return _("withheld")
-    return _money(state, total)
+    return _("withheld") if hidden_amount(state, amounts) else _money(state, float(amounts.sum()))
+
+
+def hidden_amount(state: CustomerValue, amounts: pd.Series) -> bool:
+    """Whether the sum of customers' amounts is withheld."""
+    rule = state.scope.profile.privacy
+    return privacy.withhold(amounts, rule.min_cell, rule.dominance_share)
+
+
+def sums(state: CustomerValue, parts: dict[str, pd.Series]) -> dict[str, str]:
+    """Sums of customers' amounts whose own sum is shown: where one alone is withheld, the next smallest is too."""
+    amounts = pd.Series({name: float(part.sum()) for name, part in parts.items()}, dtype=float)
+    hidden = pd.Series({name: hidden_amount(state, part) for name, part in parts.items()}, dtype=bool)
+    hidden = privacy.complement(hidden, amounts)
+    return {name: _("withheld") if hidden[name] else _money(state, amounts[name]) for name in parts}
 
 
 def counts(state: CustomerValue, sizes: pd.Series) -> pd.Series:
-    """Counts as text: small ones suppressed, and the next smallest with them where one alone could be worked out."""
-    smallest = state.scope.profile.privacy.min_cell
-    hidden = (sizes > 0) & (sizes < smallest)
-    if hidden.sum() == 1 and (rest := sizes[~hidden & (sizes > 0)]).size:
-        hidden[rest.idxmin()] = True
-    text = sizes.map(style.number).astype(object)
-    text[hidden] = [f"< {smallest}" if sizes[key] < smallest else _("withheld") for key in sizes.index[hidden]]
-    return text
+    """Counts of a table whose total is known, as text: small ones suppressed, and others that would tell them."""
+    return privacy.shown(sizes, state.scope.profile.privacy.min_cell)
 
 
 def curve(state: CustomerValue) -> pd.DataFrame:
-    """The cumulative profit curve; empty where so few customers make it up that single ones could be read off."""
+    """The cumulative profit curve; empty where so few customers, or one above all, make it up that they show."""
     shown = state.concentration.n >= TELLING * state.scope.profile.privacy.min_cell
+    shown = shown and not hidden_amount(state, _best(state, 0.10))
     return state.concentration.curve if shown else state.concentration.curve.iloc[:0]
+
+
+def _best(state: CustomerValue, top: float) -> pd.Series:
+    """Profit of the best customers, a share `top` of all."""
+    profit = state.profits.customers["profit"].astype(float)
+    return profit.nlargest(math.ceil(top * len(profit)))
 
 
 def curve_table(state: CustomerValue) -> pd.DataFrame:
@@ -73,14 +81,15 @@ def curve_table(state: CustomerValue) -> pd.DataFrame:
     rows = []
     for top in TOPS:
         size = int(np.ceil(top * len(profit)))
-        if size < state.scope.profile.privacy.min_cell:
+        if size < state.scope.profile.privacy.min_cell or hidden_amount(state, _best(state, top)):
             continue
         share = profit[:size].sum() / profit.sum() if profit.sum() > 0 else np.nan
         rows.append((style.percent(top, 0), style.number(size), style.percent(share)))
     concentration = state.concentration
     if len(curve(state)):
         above = concentration.n - round(concentration.below_cost.share * concentration.n)
-        rows.append((_("all who pay for themselves"), style.number(above), style.percent(concentration.peak)))
+        if not privacy.small(concentration.n - above, state.scope.profile.privacy.min_cell):
+            rows.append((_("all who pay for themselves"), style.number(above), style.percent(concentration.peak)))
         rows.append((_("everybody"), style.number(concentration.n), style.percent(1.0 if profit.sum() > 0 else None)))
     return pd.DataFrame(rows, columns=[_("Best customers"), who(state), _("Share of profit")])
 
@@ -96,7 +105,9 @@ def _segments(state: CustomerValue) -> pd.DataFrame:
 def segments(state: CustomerValue) -> pd.DataFrame:
     """Share of customers and of margin by segment, for the chart; segments too small to show are left out."""
     frame = _segments(state)
-    frame = frame[frame["size"] >= state.scope.profile.privacy.min_cell]
+    hidden = privacy.hide(frame["size"].astype(int), state.scope.profile.privacy.min_cell)
+    amounts = _segment_amounts(state)
+    frame = frame[[not veiled and amounts[key] != _("withheld") for key, veiled in hidden.items()]]
     if frame.empty:
         return pd.DataFrame(columns=["segment", "measure", "share"])
     shares = {words(state.scope.profile).customers: frame["size"] / frame["size"].sum()}
@@ -111,21 +122,26 @@ def segments(state: CustomerValue) -> pd.DataFrame:
     )
 
 
-def segment_table(state: CustomerValue) -> pd.DataFrame:
-    """Segments: customers, share, margin, margin per head, what to do."""
-    frame = _segments(state)
+def _segment_amounts(state: CustomerValue) -> dict[str, str]:
+    """The margin of the last twelve months by segment, as text."""
     margin = state.profits.customers.set_index("customer_id")["margin"]
     scored = state.scores.assign(margin=state.scores["customer_id"].map(margin).fillna(0.0))
-    amounts = {key: amount_of(state, group) for key, group in scored.groupby("segment")["margin"]}
+    return sums(state, {str(key): group for key, group in scored.groupby("segment")["margin"]})
+
+
+def segment_table(state: CustomerValue) -> pd.DataFrame:
+    """Segments: customers, share, margin, what to do."""
+    frame = _segments(state)
+    amounts = _segment_amounts(state)
     shown = counts(state, frame["size"].astype(int))
-    hidden = shown.map(lambda text: not text[0].isdigit())
+    hidden = privacy.hide(frame["size"].astype(int), state.scope.profile.privacy.min_cell)
     share = (frame["size"] / frame["size"].sum()).map(style.percent).where(~hidden, style.DASH)
     return pd.DataFrame(
         {
             _("Segment"): [segment_name(key) for key in frame.index],
             who(state): shown.to_list(),
             _("Share"): share.to_list(),
-            _("Margin, 12 months"): [style.DASH if hidden[key] else amounts[key] for key in frame.index],
+            _("Margin, 12 months"): [_("withheld") if hidden[key] else amounts[key] for key in frame.index],
             _("What to do"): [
                 segment_treatment(key, commitments=state.scope.has("commitments")) for key in frame.index
             ],
@@ -151,7 +167,7 @@ def status_table(state: CustomerValue) -> pd.DataFrame:
     sizes = state.status["status"].value_counts().reindex(customers.STATUSES).fillna(0).astype(int)
     shown = counts(state, sizes)
     share = (sizes / max(sizes.sum(), 1)).map(style.percent)
-    hidden = shown.map(lambda text: not text[0].isdigit())
+    hidden = privacy.hide(sizes, state.scope.profile.privacy.min_cell)
     return pd.DataFrame(
         {
             _("Status"): [status_name(key) for key in sizes.index],
@@ -163,7 +179,7 @@ def status_table(state: CustomerValue) -> pd.DataFrame:
 
 def branch_table(state: CustomerValue) -> pd.DataFrame:
     """Retention by branch, only where there are several."""
-    frame = state.branches[state.branches["n"] >= state.scope.profile.privacy.min_cell]
+    frame = state.branches[~privacy.hide(state.branches["n"], state.scope.profile.privacy.min_cell)]
     if len(frame) < 2:
         return pd.DataFrame()
     frame = frame.sort_values("share", ascending=False)
@@ -185,19 +201,26 @@ def branch_table(state: CustomerValue) -> pd.DataFrame:
 def money_table(state: CustomerValue) -> pd.DataFrame:
     """From money paid to profit, over the last twelve months."""
     frame = state.profits.customers
-    rows = [
-        (_("Paid under commitments"), frame["regular"]),
-        (_("Paid otherwise"), frame["one_off"]),
-        (_("of both, restricted to a purpose"), frame["restricted"]),
-        (_("Refunds"), -frame["refunds"]),
-        (_("Margin after refunds"), frame["margin"]),
-        (_("Cost of contacts"), -frame["contact_cost"]),
-        (_("Cost to serve"), -frame["serve_cost"]),
-        (_("Profit"), frame["profit"]),
-    ]
-    return pd.DataFrame(
-        [(name, amount_of(state, amounts)) for name, amounts in rows], columns=[_("Item"), _("Last twelve months")]
+    paid = sums(
+        state,
+        {
+            _("Paid under commitments"): frame["regular"],
+            _("Paid otherwise"): frame["one_off"],
+            _("Refunds"): -frame["refunds"],
+        },
     )
+    left = sums(
+        state,
+        {
+            _("Margin after refunds"): frame["margin"],
+            _("Cost of contacts"): -frame["contact_cost"],
+            _("Cost to serve"): -frame["serve_cost"],
+            _("Profit"): frame["profit"],
+        },
+    )
+    restricted = {_("of both, restricted to a purpose"): amount_of(state, frame["restricted"])}
+    rows = [*paid.items()][:2] + [*restricted.items()] + [*paid.items()][2:] + [*left.items()]
+    return pd.DataFrame(rows, columns=[_("Item"), _("Last twelve months")])
 
 
 def classes(state: CustomerValue) -> pd.DataFrame:
@@ -255,19 +278,15 @@ def rule_table(state: CustomerValue) -> pd.DataFrame:
 
 def outlook_table(state: CustomerValue) -> pd.DataFrame:
     """What the next twelve months consist of."""
-    outlook = state.outlook
-    smallest = state.scope.profile.privacy.min_cell
-    rows = [
-        (
-            part,
-            style.number(n) if (n := int((expected > 0).sum())) >= smallest or not n else f"< {smallest}",
-            amount_of(state, expected),
-        )
-        for part, expected in (
-            (_("Running commitments"), outlook.customers.loc[outlook.customers["part"] == "regular", "expected_value"]),
-            (_("Everybody else"), outlook.customers.loc[outlook.customers["part"] == "one_off", "expected_value"]),
-        )
-    ]
+    expected = dict(list(state.outlook.customers.groupby("part")["expected_value"]))
+    nothing = pd.Series(dtype=float)
+    parts = {
+        _("Running commitments"): expected.get("regular", nothing),
+        _("Everybody else"): expected.get("one_off", nothing),
+    }
+    shown = counts(state, pd.Series({name: int((part > 0).sum()) for name, part in parts.items()}))
+    amounts = sums(state, parts)
+    rows = [(name, shown[name], amounts[name]) for name in parts]
     return pd.DataFrame(rows, columns=[_("Expected from"), who(state), _("Expected margin, next 12 months")])
 
 

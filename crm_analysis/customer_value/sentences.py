@@ -8,7 +8,7 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from crm_analysis import customers, language, style
+from crm_analysis import customers, language, privacy, style
 from crm_analysis.customer_value.assessment import MIN_GROUP, CustomerValue
 from crm_analysis.customer_value.wording import words
 from crm_analysis.estimators.proportions import Proportion
@@ -59,6 +59,20 @@ def _say(state: CustomerValue, template: str, **values: object) -> str:
 
 def _money(state: CustomerValue, amount: float) -> str:
     return style.money(amount, state.scope.profile.currency)
+
+
+def _parts(state: CustomerValue, frame: pd.DataFrame) -> list[int]:
+    """How many of the customers the pages of the branches count, where this page counts them all."""
+    return frame["branch"].value_counts().to_list() if state.scope.branch == "all" else []
+
+
+def _count(state: CustomerValue, frame: pd.DataFrame) -> str:
+    return privacy.count(len(frame), state.scope.profile.privacy.min_cell, by_branch=_parts(state, frame))
+
+
+def _resting_on(state: CustomerValue, frame: pd.DataFrame, n: int) -> int | None:
+    """`n`, of the customers in `frame`, unless it would tell how many a small branch has."""
+    return None if privacy.total_tells(_parts(state, frame), state.scope.profile.privacy.min_cell) else n
 
 
 def _direction(state: CustomerValue) -> str:
@@ -124,13 +138,15 @@ def _verdict_on_staying(state: CustomerValue) -> str:
 def _verdict_on_profit(state: CustomerValue) -> str:
     shape = state.concentration
     if not _top_shown(state):
-        if not state.profits.costs_known or shape.total <= 0:
+        if not state.profits.costs_known or (shape.total <= 0 and not _total_shown(state)):
             return ""
         template = _("{below} of {customers} cost more than they bring.")
     elif not state.profits.costs_known:
         template = _(
             "The best tenth brings {top} of the margin; what it costs to serve {customers} is not in the data."
         )
+    elif shape.total <= 0 and not _total_shown(state):
+        template = _("{below} of {customers} cost more than they bring.")
     elif shape.total <= 0:
         template = _("**Over the last twelve months {customers} cost more than they brought: {loss}.**")
     elif shape.taken >= CONCENTRATED:
@@ -157,15 +173,26 @@ def _verdict_on_profit(state: CustomerValue) -> str:
 
 
 def _top_shown(state: CustomerValue) -> bool:
-    """Whether the best tenth are enough customers to speak of."""
-    return math.ceil(state.concentration.n / 10) >= state.scope.profile.privacy.min_cell
+    """Whether the best tenth are enough customers to speak of, none of whom is most of it."""
+    profit = state.profits.customers["profit"].astype(float)
+    return not _hidden(state, profit.nlargest(math.ceil(state.concentration.n / 10)))
+
+
+def _total_shown(state: CustomerValue) -> bool:
+    return not _hidden(state, state.profits.customers["profit"])
+
+
+def _hidden(state: CustomerValue, amounts: pd.Series) -> bool:
+    """Whether a sum of customers' amounts must not be shown; nothing is not worth a sentence either."""
+    rule = state.scope.profile.privacy
+    given = amounts[amounts != 0]
+    return given.empty or privacy.withhold(given, rule.min_cell, rule.dominance_share)
 
 
 def _withheld(state: CustomerValue) -> bool:
     """Whether the value to come cannot be shown: nothing expected, or too few or too dominant customers behind it."""
     expected = state.outlook.customers["expected_value"]
-    paying = expected[expected > 0]
-    return len(paying) < state.scope.profile.privacy.min_cell or _dominated(state, paying)
+    return _hidden(state, expected[expected > 0])
 
 
 def _verdict_on_future(state: CustomerValue) -> str:
@@ -231,7 +258,7 @@ def _retention(state: CustomerValue) -> Finding | None:
         high=state.kept.high,
         unit="share",
         basis=_("Wilson 95 %"),
-        n=state.retention.n,
+        n=_resting_on(state, state.retention.customers, state.retention.n),
         stake=_stake_of_staying(state),
         tone={"up": "good", "down": "bad"}.get(direction, "neutral"),
         label=_("12-month retention"),
@@ -287,24 +314,32 @@ def _summary_query(state: CustomerValue) -> str:
     return str(ibis.to_sql(summary))
 
 
-def _saving(state: CustomerValue) -> tuple[float, float, int]:
-    """What contacting customers below cost is spent in vain, with its standard error, and how many they are."""
+def _saving(state: CustomerValue) -> tuple[float, float, pd.DataFrame]:
+    """What contacting customers below cost is spent in vain, with its standard error; zero where it is withheld.
+
+    The frame is the customers below cost, with `vain`, what contacting each of them is spent in vain.
+    """
     frame = state.profits.customers
     below = frame[frame["profit"] < 0]
     vain = np.minimum(below["contact_cost"], -below["profit"])
-    return float(vain.sum()), float(math.sqrt((vain**2).sum())), len(below)
+    below = below.assign(vain=vain)
+    if _hidden(state, vain):
+        return 0.0, 0.0, below
+    return float(vain.sum()), float(math.sqrt((vain**2).sum())), below
 
 
 def _below_cost(state: CustomerValue) -> Finding | None:
     shape = state.concentration
     if not state.profits.costs_known or not shape.n:
         return None
-    saving, _error, _n = _saving(state)
-    if shape.total <= 0:
+    saving, _error, _below = _saving(state)
+    if shape.total <= 0 and not _total_shown(state):
+        template = _("{below} of {customers} cost more than they bring.")
+    elif shape.total <= 0:
         template = _(
             "**{below} of {customers} cost more than they bring**, and all together they do: {loss} in a year."
         )
-    elif shape.taken >= CONCENTRATED:
+    elif shape.taken >= CONCENTRATED and saving > 0:
         template = _(
             "**{below} of {customers} cost more than they bring** and take away {taken} of the profit (the curve "
             "peaks at {peak}). Contacting them costs {saving} a year that does not come back: use the cheapest channel."
@@ -335,7 +370,7 @@ def _below_cost(state: CustomerValue) -> Finding | None:
         high=shape.below_cost.high,
         unit="share",
         basis=_("Wilson 95 %"),
-        n=shape.n,
+        n=_resting_on(state, state.profits.customers, shape.n),
         stake=saving,
         tone="bad" if bad else "neutral",
         label=_("Below cost"),
@@ -368,7 +403,7 @@ def _next_year(state: CustomerValue) -> Finding | None:
             value=_money(state, outlook.value),
             regular=style.percent(outlook.regular / outlook.value, 0),
         )
-        if outlook.regular > 0
+        if outlook.regular > 0 and _parts_shown(state)
         else _say(
             state,
             _("**Today's {customers} should bring {value} of margin over the next twelve months.**"),
@@ -383,7 +418,7 @@ def _next_year(state: CustomerValue) -> Finding | None:
         high=outlook.high,
         unit="money",
         basis=_basis_of_outlook(state),
-        n=len(outlook.customers),
+        n=_resting_on(state, state.status, len(outlook.customers)),
         stake=0.0,
         tone="good" if outlook.why == "" and outlook.way == "model" else "wait",
         label=_("Value, next 12 months"),
@@ -399,6 +434,12 @@ def _next_year(state: CustomerValue) -> Finding | None:
         filters=(_("customers with an order or a commitment up to the last covered day of the branch"),),
         query=_summary_query(state),
     )
+
+
+def _parts_shown(state: CustomerValue) -> bool:
+    """Whether what commitments bring may be told from what all others bring."""
+    both = state.outlook.customers.groupby("part")["expected_value"]
+    return not any(_hidden(state, part) for _name, part in both if part.any())
 
 
 def _basis_of_outlook(state: CustomerValue) -> str:
@@ -421,7 +462,7 @@ def _how_sure(state: CustomerValue) -> str:
                 "Only {n} of them ever came back, so a model of repeat {orders} has nothing to work with: spend on the "
                 "second {order}, not on forecasts."
             ),
-            n=style.number(outlook.repeat_customers),
+            n=privacy.count(outlook.repeat_customers, state.scope.profile.privacy.min_cell),
         )
     if outlook.why == "few":
         return _say(
@@ -430,7 +471,7 @@ def _how_sure(state: CustomerValue) -> str:
                 "{n} came back at least once, fewer than the {needed} a model needs here: see the fit for all "
                 "branches. The figure is what similar {customers} brought lately."
             ),
-            n=style.number(outlook.repeat_customers),
+            n=privacy.count(outlook.repeat_customers, state.scope.profile.privacy.min_cell),
             needed=style.number(outlook.min_repeat_customers),
         )
     if check is None or model is None:
@@ -469,8 +510,7 @@ def _slipping(state: CustomerValue) -> Finding | None:
     late = state.slipping
     if state.outlook.why == "one_time":  # nobody was expected back, so nobody is late
         return None
-    smallest = state.scope.profile.privacy.min_cell
-    if len(late.customers) < smallest or _dominated(state, late.customers["worth"]):
+    if _hidden(state, late.customers["worth"]):
         return None
     known = late.lost_margin > 0
     template = (
@@ -486,15 +526,15 @@ def _slipping(state: CustomerValue) -> Finding | None:
         sentence=_say(
             state,
             template,
-            n=style.number(len(late.customers)),
+            n=_count(state, late.customers),
             worth=_money(state, late.worth),
             recovers=style.percent(late.recovers.share, 0),
             stays=style.percent(late.stays.share, 0),
         ),
-        value=float(len(late.customers)),
+        value=_resting_on(state, late.customers, len(late.customers)),
         unit="count",
         basis=_("counted; the difference to the others is an association") if known else _("counted"),
-        n=state.n,
+        n=_resting_on(state, _here(state), state.n),
         stake=late.lost_margin if known else late.worth,
         tone="bad",
         label=_("High value and overdue"),
@@ -509,9 +549,9 @@ def _slipping(state: CustomerValue) -> Finding | None:
     )
 
 
-def _dominated(state: CustomerValue, amounts: pd.Series) -> bool:
-    total = float(amounts.abs().sum())
-    return total > 0 and float(amounts.abs().max()) > state.scope.profile.privacy.dominance_share * total
+def _here(state: CustomerValue) -> pd.DataFrame:
+    """Customers who are neither dormant nor lost."""
+    return state.status[~state.status["status"].isin(customers.GONE)]
 
 
 def _concentration(state: CustomerValue) -> Finding | None:
@@ -550,7 +590,7 @@ def _concentration(state: CustomerValue) -> Finding | None:
         high=shape.top_high,
         unit="share",
         basis=_("bootstrap 95 %"),
-        n=shape.n,
+        n=_resting_on(state, state.profits.customers, shape.n),
         stake=worth / 10,
         label=_("Profit from the best tenth"),
         definition=_say(
@@ -580,14 +620,14 @@ def _at_most(state: CustomerValue, worth: float, late: Proportion, others: Propo
 def _repair(state: CustomerValue) -> Action | None:
     """Overdue commitments: repair the payment."""
     late = state.status[state.status["committed"] & (state.status["status"] == "overdue")]
-    if len(late) < state.scope.profile.privacy.min_cell or _dominated(state, late["amount_a_year"]):
+    if late.empty or _hidden(state, late["amount_a_year"]):
         return None
     ratios = {each.standing: each for each in state.outlook.yields if each.n >= MIN_GROUP}
     gap = ratios["up to date"].ratio - ratios["overdue"].ratio if {"up to date", "overdue"} <= ratios.keys() else None
     most = float(late["amount_a_year"].sum()) * gap if gap is not None and gap > 0 else None
     return Action(
         key="customer_value.repair",
-        text=_say(state, _("Repair the failed payments of {n} {customers} within a week"), n=style.number(len(late))),
+        text=_say(state, _("Repair the failed payments of {n} {customers} within a week"), n=_count(state, late)),
         owner=_owner(state, "retention"),
         value=most / 2 if most is not None else None,
         low=0.0 if most is not None else None,
@@ -604,13 +644,13 @@ def _call(state: CustomerValue) -> Action | None:
         return None
     late = state.slipping.customers
     late = late[~late["committed"]]
-    if len(late) < state.scope.profile.privacy.min_cell or _dominated(state, late["worth"]):
+    if _hidden(state, late["worth"]):
         return None
     most = _at_most(state, float(late["worth"].sum()), state.slipping.recovers, state.slipping.stays)
     return Action(
         key="customer_value.call",
         text=_say(
-            state, _("Contact the {n} {customers} of high value who are overdue, in person"), n=style.number(len(late))
+            state, _("Contact the {n} {customers} of high value who are overdue, in person"), n=_count(state, late)
         ),
         owner=_owner(state, "vip"),
         value=most / 2 if most is not None else None,
@@ -624,12 +664,14 @@ def _call(state: CustomerValue) -> Action | None:
 
 def _cheaper(state: CustomerValue) -> Action | None:
     """Contact below-cost customers by the cheapest channel."""
-    saving, error, n = _saving(state)
-    if n < state.scope.profile.privacy.min_cell or saving <= 0:
+    saving, error, below = _saving(state)
+    if _hidden(state, below["vain"]):
         return None
     return Action(
         key="customer_value.cheapest_channel",
-        text=_say(state, _("Reach the {n} {customers} below cost by the cheapest channel only"), n=style.number(n)),
+        text=_say(
+            state, _("Reach the {n} {customers} below cost by the cheapest channel only"), n=_count(state, below)
+        ),
         owner=_owner(state, "customer_value"),
         value=saving,
         low=max(saving - 1.96 * error, 0.0),
@@ -693,10 +735,12 @@ def _measures(state: CustomerValue) -> list[Finding]:
         Finding(
             key="customer_value.customers",
             sentence="",
-            value=float(state.n) if state.n >= state.scope.profile.privacy.min_cell else None,
+            value=None
+            if privacy.small(state.n, state.scope.profile.privacy.min_cell)
+            else _resting_on(state, _here(state), state.n),
             unit="count",
             basis=_("counted"),
-            n=len(state.status),
+            n=_resting_on(state, state.status, len(state.status)),
             label=_say(state, _("Active {customers}")),
             compare=True,
             definition=_say(state, _("{customers} who are new, active, overdue or reactivated.")),
