@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MIN_POINTS = 3
+PEAK = 1.001  # of all profit: below that the curve ends at its top
 
 
 def profit_curve(curve: pd.DataFrame, *, who: str) -> Figure | None:
-    """The cumulative profit curve, most profitable customers first.
+    """The cumulative profit curve, most profitable customers first, with its peak named, or the best tenth where
+    nobody takes profit away again.
 
     curve: share_of_customers, share_of_profit (1 is all profit); `who` is the word for customers. None where the
     profit of all is not positive.
@@ -32,6 +34,8 @@ def profit_curve(curve: pd.DataFrame, *, who: str) -> Figure | None:
         curve, x="share_of_customers", y="share_of_profit", ax=axes, color=style.ACCENT, linewidth=2, estimator=None
     )
     top = curve.loc[curve["share_of_profit"].idxmax()]
+    if top["share_of_profit"] < PEAK:
+        top = curve.loc[(curve["share_of_customers"] - 0.1).abs().idxmin()]
     axes.plot([top["share_of_customers"]], [top["share_of_profit"]], "o", color=style.BAD, markersize=7)
     axes.annotate(
         _("{peak} of the profit with the best {share} of {customers}").format(
@@ -47,7 +51,7 @@ def profit_curve(curve: pd.DataFrame, *, who: str) -> Figure | None:
         fontsize=9,
         arrowprops={"arrowstyle": "-", "color": style.GREY, "shrinkB": 5},
     )
-    tail = curve[curve["share_of_customers"] >= top["share_of_customers"]]
+    tail = curve[curve["share_of_profit"] >= 1]
     axes.fill_between(tail["share_of_customers"], 1, tail["share_of_profit"], color=style.BAD, alpha=0.2, linewidth=0)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, max(float(curve["share_of_profit"].max()) * 1.06, 1.06))

@@ -154,7 +154,9 @@ def outlook(
         error = _relative_error(check, spend_mean=spend.mean)
     elif check is not None and len(histories):
         way = "class"
-        frame, variance = _by_class(histories, check, margin, _lately(view, histories))
+        frame, variance = _by_class(
+            histories, check, margin, _lately(view, histories), _to_a_year(scope, view, months, profits)
+        )
         error = 0.0
     else:
         way = "none" if not len(histories) else "rate"
@@ -365,6 +367,17 @@ def _relative_error(check: Holdout | None, spend_mean: float) -> float:
     return abs(model.total - check.actual) / check.actual
 
 
+def _to_a_year(scope: Scope, view: _View, months: int, profits: pd.DataFrame) -> float:
+    """What the latest months are to be multiplied by for a year: by what the last twelve months brought against them,
+    so that a season does not pass for a year; by the months alone where less than a year has been observed.
+    """
+    first_day = pd.to_datetime(scope.coverage["first_day"]).min()
+    latest = float(view.now["gross"].sum() - view.then["gross"].sum())
+    if first_day > pd.Timestamp(scope.as_of) - pd.DateOffset(months=12) or latest <= 0 or "one_off" not in profits:
+        return 12 / months
+    return max(float(profits["one_off"].sum()) / latest, 1.0)
+
+
 def _lately(view: _View, histories: Histories) -> pd.Series:
     """Purchases of each customer over the latest months, as many as were held out."""
     sofar, earlier = (each.set_index("customer_id")["n_orders"] for each in (view.now, view.then))
@@ -372,13 +385,14 @@ def _lately(view: _View, histories: Histories) -> pd.Series:
     return sofar.reindex(index).fillna(0).astype(float) - earlier.reindex(index).fillna(0).astype(float)
 
 
-def _by_class(histories: Histories, check: Holdout, margin: float, lately: pd.Series) -> tuple[pd.DataFrame, float]:
-    """What customers with as many purchases in the months before the holdout brought in it, scaled to twelve months.
+def _by_class(
+    histories: Histories, check: Holdout, margin: float, lately: pd.Series, scale: float
+) -> tuple[pd.DataFrame, float]:
+    """What customers with as many purchases in the months before the holdout brought in it, times `scale`.
 
     `lately` counts purchases over as many months up to now. Classes by all purchases ever would call a customer of ten
     purchases in two years the equal of one of ten in one year, and so foresee too much as the history grows.
     """
-    scale = 12 / check.months
     then, now = purchase_class(check.customers["last_period"]), purchase_class(lately)
     by_class = check.customers.groupby(then)
     value = by_class["actual_value"].mean() * scale * margin

@@ -153,12 +153,16 @@ def retention(
 ) -> Retention:
     """Of those neither dormant nor lost `months` ago, who is still neither. See `Retention`.
 
+    Nobody is in it where less than the profile's `status.new_days` had been observed by then: whoever shows up in the
+    first days of a history comes often, and would stand for all.
+
     `now` and `before` may hand over the frames of `status(scope)` and `status_back(scope, months)`, to save time.
     """
     before = status_back(scope, months) if before is None else before
     now = _status(scope, branch_ends(scope), scope.as_of) if now is None else now
     first_day = pd.to_datetime(scope.coverage["first_day"]).min() if len(scope.coverage) else pd.NaT
-    if pd.isna(first_day) or pd.Timestamp(add_months(scope.as_of, -months)) <= first_day:
+    seen_for = pd.Timedelta(days=scope.profile.status.new_days)
+    if pd.isna(first_day) or pd.Timestamp(add_months(scope.as_of, -months)) <= first_day + seen_for:
         before = before.iloc[:0]
     there = before.loc[~before["status"].isin(GONE), ["customer_id", "branch", "status", "committed"]]
     gone = now.loc[now["status"].isin(GONE), "customer_id"]

@@ -95,6 +95,19 @@ def test_steady_custom_is_expected_to_go_on_however_long_it_has_been_known(scope
     assert state.outlook.value == pytest.approx(float(state.profits.customers["margin"].sum()), rel=0.15)
 
 
+def test_a_season_does_not_pass_for_a_year(scope_of):
+    """Everybody buys three times in the autumn and never else: the year to come is three purchases, not nine."""
+    days = [pd.Timestamp(year, month, 10) for year in (2023, 2024, 2025) for month in (10, 11, 12)]
+    log = pd.DataFrame(
+        [(f"c{i}", day + pd.Timedelta(days=i % 15), 10.0) for i in range(200) for day in days],
+        columns=["customer_id", "occurred_at", "amount"],
+    )
+    settings = {"min_repeat_customers": 500, "holdout_months": 4}
+    state = assess(scope_of({"transactions": log}, period="2025Q4", value=settings))
+    assert (state.outlook.way, state.outlook.why) == ("class", "few")
+    assert state.outlook.value == pytest.approx(200 * 3 * 10.0, rel=0.05)
+
+
 def test_one_time_buyers_are_called_that(scope_of):
     state = assess(scope_of({"transactions": once()}))
     assert state.outlook.why == "one_time"
@@ -212,6 +225,15 @@ def test_every_figure_and_table_of_the_page_can_be_made(scope_of):
     assert set(lists) == {"below_cost", "slipping_away", "most_valuable"}
     assert len(lists["below_cost"]) == round(state.concentration.below_cost.share * state.concentration.n)
     assert (lists["below_cost"]["profit"] < 0).all()
+
+
+def test_a_curve_that_ends_at_its_top_names_the_best_tenth_instead():
+    def named(top: float) -> str:
+        curve = pd.DataFrame({"share_of_customers": [0, 0.1, 0.5, 1], "share_of_profit": [0, 0.59, top, 1.0]})
+        return charts.profit_curve(curve, who="customers").axes[0].texts[0].get_text().replace(NO_BREAK, " ")
+
+    assert named(0.9) == "59.0 % of the profit with the best 10 % of customers"
+    assert named(1.2) == "120.0 % of the profit with the best 50 % of customers"
 
 
 def test_an_empty_page_draws_as_plain_sentences(scope_of):

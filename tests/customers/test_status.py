@@ -1,6 +1,6 @@
 """The one status rule, on customers whose status a careful reader would agree on."""
 
-from datetime import date
+from datetime import date, timedelta
 from types import SimpleNamespace
 
 import ibis
@@ -146,6 +146,15 @@ def test_retention_by_hand():
     result = customers.retention(Scope(AS_OF, transactions=log))
     assert (result.n, result.kept, result.share) == (4, 3, 0.75)
     assert customers.retention(Scope(AS_OF, transactions=log), months=60).n == 0
+
+
+def test_the_first_days_of_a_history_stand_for_nobody():
+    """Whoever is seen in the first weeks comes often: a day less than `new_days` is too short to say who was there."""
+    days = [AS_OF - timedelta(days=back) for back in (365 + RULE.new_days - 1, 370, 10)]
+    short = gifts(*((f"c{i}", "x", str(day)) for i in range(9) for day in days))
+    assert customers.retention(Scope(AS_OF, transactions=short)).n == 0
+    longer = gifts(*((f"c{i}", "x", str(day - timedelta(days=9))) for i in range(9) for day in days))
+    assert customers.retention(Scope(AS_OF, transactions=longer)).n == 9
 
 
 def test_retention_change_counts_those_seen_twice_once():
