@@ -314,12 +314,18 @@ def parameter_table(state: CustomerValue) -> pd.DataFrame:
         {
             _("Model"): frame["model"],
             _("Parameter"): frame["parameter"],
-            _("Estimate"): frame["value"].map(lambda value: f"{value:.4g}"),
-            _("Standard error"): frame["standard_error"].map(
-                lambda value: style.DASH if value != value else f"{value:.2g}"
-            ),
+            _("Estimate"): frame["value"].map(lambda value: _significant(value, 4)),
+            _("Standard error"): frame["standard_error"].map(lambda value: _significant(value, 2)),
         }
     )
+
+
+def _significant(value: float, digits: int) -> str:
+    """A number to so many significant digits, written out."""
+    if style.undefined(value) or value == 0:
+        return style.number(value)
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    return style.number(round(value, decimals), max(decimals, 0))
 
 
 def lists(state: CustomerValue) -> dict[str, pd.DataFrame]:

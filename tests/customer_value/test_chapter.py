@@ -1,5 +1,6 @@
 """The chapter's sentences turn when the data turn."""
 
+import math
 from dataclasses import replace
 from datetime import date
 
@@ -250,6 +251,14 @@ def test_small_counts_are_suppressed_with_their_complement(scope_of):
     assert shown.to_dict() == {"a": "< 5", "b": "0", "c": "withheld", "d": "40"}
     assert listing.amount_of(state, pd.Series([1000.0] + [1.0] * 20)) == "withheld"
     assert listing.amount_of(state, pd.Series([10.0] * 20)) == "€200"
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "shown"),
+    [(12083.4, 4, "12,080"), (0.04567, 2, "0.046"), (8.692, 4, "8.692"), (math.nan, 2, "–"), (0.0, 2, "0")],
+)
+def test_parameters_are_written_out(value, digits, shown):
+    assert listing._significant(value, digits) == shown
 
 
 def test_purchase_classes():
