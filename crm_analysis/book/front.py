@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -32,6 +33,7 @@ def write_front(writer: Writer, place: str, period: str, outcomes: Sequence[Outc
     parts = [
         f"# {period_name(period)}",
         f":::{{div}} kicker\n{_kicker(writer, outcomes)}\n:::",
+        *_unfinished(period, outcomes),
         *_failures(writer, outcomes),
         f":::{{div}} verdict\n{verdict(writer, by_chapter, contents)}\n:::",
         *_findings(writer, whole, outcomes, gaps, contents),
@@ -65,6 +67,17 @@ def _kicker(writer: Writer, outcomes: Sequence[Outcome]) -> str:
 def _note(writer: Writer) -> str:
     note = writer.profile.text(writer.profile.note, writer.language)
     return f" {style.escape(note)}" if note else ""
+
+
+def _unfinished(period: str, outcomes: Sequence[Outcome]) -> list[str]:
+    """The banner of a period that is not over."""
+    ends = [outcome.bundle["as_of"] for outcome in outcomes if outcome.bundle and not outcome.bundle["complete"]]
+    if not ends:
+        return []
+    said = _("{period} is not over: the data reach to {day}, so no change is shown.").format(
+        period=style.period(period), day=style.day(pd.Timestamp(max(ends)).date())
+    )
+    return [f":::{{div}} banner\n{said}\n:::"]
 
 
 def _failures(writer: Writer, outcomes: Sequence[Outcome]) -> list[str]:
@@ -317,7 +330,9 @@ def _signed(difference: float, unit: str, currency: str) -> str:
 
 
 def _unknowns(whole: Sequence[Outcome]) -> list[str]:
-    unknowns = [unknown for outcome in whole for unknown in outcome.claims.get("unknowns", ())]
+    """What is not known, the chapters in turn, so that no chapter's list crowds out the others'."""
+    each = [outcome.claims.get("unknowns", ()) for outcome in whole]
+    unknowns = [unknown for row in zip_longest(*each) for unknown in row if unknown]
     if not unknowns:
         return []
     return [f"## {_('What we do not know')}", "\n".join(f"- {unknown}" for unknown in unknowns[:MOST_FINDINGS])]

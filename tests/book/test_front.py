@@ -8,7 +8,7 @@ import pytest
 
 from crm_analysis.book.cells import Outcome
 from crm_analysis.book.contents import Contents
-from crm_analysis.book.front import _bookkeeping, verdict
+from crm_analysis.book.front import _bookkeeping, _unfinished, _unknowns, verdict
 from crm_analysis.book.pages import period_name
 from crm_analysis.language import activate
 from crm_analysis.profile.settings import Words
@@ -108,3 +108,19 @@ def test_without_either_measure_the_chapter_on_customers_speaks_first(writer):
 )
 def test_counts_that_neither_warn_nor_estimate_stay_off_the_front_page(tone, low, unit, kept_off):
     assert _bookkeeping({"tone": tone, "low": low, "unit": unit}) is kept_off
+
+
+def test_a_period_that_is_not_over_says_so_on_the_front_page():
+    def made(complete: bool) -> Outcome:
+        return Outcome("x", "all", "2011Q4", bundle={"as_of": "2011-12-09", "complete": complete})
+
+    assert _unfinished("2011Q4", [made(True)]) == []
+    assert "2011Q4 is not over: the data reach to 9 December 2011" in _unfinished("2011Q4", [made(False)])[0]
+
+
+def test_each_chapter_has_its_say_on_what_is_not_known():
+    chapters = [
+        Outcome(name, "all", "2026Q3", bundle={"claims": {"unknowns": [f"{name}{i}" for i in range(count)]}})
+        for name, count in (("a", 5), ("b", 1), ("c", 2))
+    ]
+    assert _unknowns(chapters)[1].splitlines() == ["- a0", "- b0", "- c0", "- a1", "- c1"]
