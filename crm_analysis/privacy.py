@@ -24,17 +24,17 @@ def small(n: float, min_cell: int) -> bool:
     return 0 < n < min_cell
 
 
-def count(n: int, min_cell: int, *, by_branch: Iterable[int] = ()) -> str:
-    """A count as text. `by_branch` are its parts on the pages of the branches, where `n` is their total.
+def count(n: int, min_cell: int, *, parts: Iterable[int] = ()) -> str:
+    """A count as text. `parts` are counts shown elsewhere that add up to `n`, as on the pages of the branches.
 
     Where the parts that a reader knows would tell one that is hidden, only they are counted.
 
-    >>> count(3, 5), count(1234, 5), count(0, 5), count(43, 5, by_branch=(40, 3)), count(46, 5, by_branch=(40, 3, 3))
+    >>> count(3, 5), count(1234, 5), count(0, 5), count(43, 5, parts=(40, 3)), count(46, 5, parts=(40, 3, 3))
     ('< 5', '1,234', '0', '> 40', '46')
     """
     if small(n, min_cell):
         return f"< {min_cell}"
-    parts = list(by_branch)
+    parts = list(parts)
     if total_tells(parts, min_cell):
         return f"> {sum(part for part in parts if not small(part, min_cell)):,}"
     return f"{n:,}"

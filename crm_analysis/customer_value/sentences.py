@@ -67,7 +67,7 @@ def _parts(state: CustomerValue, frame: pd.DataFrame) -> list[int]:
 
 
 def _count(state: CustomerValue, frame: pd.DataFrame) -> str:
-    return privacy.count(len(frame), state.scope.profile.privacy.min_cell, by_branch=_parts(state, frame))
+    return privacy.count(len(frame), state.scope.profile.privacy.min_cell, parts=_parts(state, frame))
 
 
 def _resting_on(state: CustomerValue, frame: pd.DataFrame, n: int) -> int | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from crm_analysis import language, style
+from crm_analysis import language, privacy, style
+from crm_analysis.estimators.proportions import Estimate
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty import shape
@@ -29,19 +30,6 @@ def item_name(profile: Profile, item: str) -> str:
     """The label of a survey item, or its column name."""
     settings = profile.survey.items.get(item)
     return (profile.text(settings.label, language.active()) if settings and settings.label else "") or item
-
-
-def suppress(counts: pd.Series, fewest: int) -> pd.Series:
-    """Which cells of a group may be shown: none under `fewest`, and never all but one (it could be inferred).
-
-    Empty cells may be.
-    """
-    hidden = (counts > 0) & (counts < fewest)
-    if hidden.sum() == 1:
-        others = counts[~hidden & (counts > 0)]
-        if len(others):
-            hidden[others.idxmin()] = True
-    return ~hidden
 
 
 def curve_frame(study: Study, profile: Profile) -> pd.DataFrame:
@@ -134,7 +122,7 @@ def tests_note(study: Study) -> str:
 
 def distribution_frame(distribution: pd.DataFrame, profile: Profile) -> pd.DataFrame:
     """What `charts.distribution` draws: name, n, share, low, high; suppressed cells are missing."""
-    shown = suppress(distribution["n"], profile.privacy.min_cell)
+    shown = ~privacy.hide(distribution["n"], profile.privacy.min_cell)
     frame = distribution.assign(name=[level_name(profile, label) for label in distribution["label"]])
     frame[["share", "low", "high"]] = frame[["share", "low", "high"]].where(shown, axis=0)
     return frame.assign(n=frame["n"].where(shown))[["name", "n", "share", "low", "high"]]
@@ -143,11 +131,10 @@ def distribution_frame(distribution: pd.DataFrame, profile: Profile) -> pd.DataF
 def distribution_table(study: Study, profile: Profile) -> pd.DataFrame:
     """The distribution of the period as text."""
     frame = distribution_frame(study.wave.distribution, profile)
-    fewer = f"< {profile.privacy.min_cell}"
     return pd.DataFrame(
         {
             _("Level"): frame["name"],
-            _("Answers"): [style.number(n) if n == n else fewer for n in frame["n"]],
+            _("Answers"): privacy.shown(study.wave.distribution["n"], profile.privacy.min_cell).to_list(),
             _("Share"): [style.percent(share) for share in frame["share"]],
             _("95 % interval"): _intervals(frame["low"], frame["high"], "share"),
         }
@@ -157,12 +144,33 @@ def distribution_table(study: Study, profile: Profile) -> pd.DataFrame:
 def distribution_summary(study: Study) -> str:
     """The mean beside the distribution, as the figure's title."""
     wave = study.wave
+    if privacy.small(wave.n, study.min_cell):
+        return ""
     return _("index {index} ({low} to {high}), n {n}").format(
         index=style.number(wave.index.mean, 1),
         low=style.number(wave.index.low, 1),
         high=style.number(wave.index.high, 1),
         n=style.number(wave.n),
     )
+
+
+def answers_text(study: Study, n: int) -> str:
+    """A number of answers of the period, where it does not tell that of a small branch."""
+    return privacy.count(n, study.min_cell, parts=study.period_rows["branch"].value_counts())
+
+
+def _in_box(study: Study, box: Estimate) -> int:
+    """How many answers of the period stand on the levels of a box."""
+    wave, levels = study.wave, study.wave.distribution["n"]
+    cells = levels.tail(1) if box is wave.top_box else levels.tail(2) if box is wave.top_two else levels.head(1)
+    return int(cells.sum())
+
+
+def box_text(study: Study, box: Estimate) -> str:
+    """The share of a box of the period; where its answers are too few to count, what it is smaller than."""
+    if privacy.small(_in_box(study, box), study.min_cell):
+        return f"< {style.percent(study.min_cell / study.wave.n)}"
+    return style.percent(box.mean)
 
 
 def earlier_distribution(study: Study, profile: Profile) -> pd.DataFrame | None:
@@ -237,7 +245,7 @@ def drivers_note(study: Study) -> str:
         )
     if drivers.reason == "too_few":
         return _("Only {n} complete answers: too few to share out satisfaction among the items.").format(
-            n=style.number(drivers.n)
+            n=privacy.count(drivers.n, study.min_cell)
         )
     if drivers.reason:
         return _("All answers to an item, or to overall satisfaction, are the same: there is nothing to explain.")
@@ -310,11 +318,18 @@ def footing_table(study: Study) -> pd.DataFrame:
     if study.follow is not None:
         parts.append((_("Link to loyalty"), study.follow.counts))
     rows = [
-        (part, _step_name(row.step), _rule_name(row.rule), style.number(row.rows))
+        (part, _step_name(row.step), _rule_name(row.rule), shown)
         for part, counts in parts
-        for row in counts.itertuples()
+        for row, shown in zip(counts.itertuples(), _footed(counts, study.min_cell), strict=True)
     ]
     return pd.DataFrame(rows, columns=[_("For"), _("Step"), _("Why"), _("Rows")])
+
+
+def _footed(counts: pd.DataFrame, min_cell: int) -> list[str]:
+    """The rows of a footing as text; its line "answers" is the total of the others."""
+    whole = counts["step"] == "answers"
+    total = counts.loc[whole, "rows"].map(lambda n: privacy.count(n, min_cell))
+    return pd.concat([total, privacy.shown(counts.loc[~whole, "rows"], min_cell)])[counts.index].to_list()
 
 
 def footing_line(study: Study) -> str:
@@ -322,8 +337,10 @@ def footing_line(study: Study) -> str:
     if study.follow is None:
         return ""
     parts = [
-        f"{_step_name(row.step) if row.step != 'left out' else _rule_name(row.rule)} {style.number(row.rows)}"
-        for row in study.follow.counts.itertuples()
+        f"{_step_name(row.step) if row.step != 'left out' else _rule_name(row.rule)} {shown}"
+        for row, shown in zip(
+            study.follow.counts.itertuples(), _footed(study.follow.counts, study.min_cell), strict=True
+        )
     ]
     return _("Answers that could enter the link: {steps}.").format(steps=" → ".join(parts))
 
@@ -339,8 +356,8 @@ def silence_table(study: Study, profile: Profile) -> pd.DataFrame:
 
 
 def _share_row(name: str, n: int, share: float, low: float, high: float, profile: Profile) -> tuple[str, ...]:
-    if 0 < n < profile.privacy.min_cell:
-        return name, f"< {profile.privacy.min_cell}", style.DASH, style.DASH
+    if privacy.small(n, profile.privacy.min_cell):
+        return name, privacy.count(n, profile.privacy.min_cell), style.DASH, style.DASH
     return name, style.number(n), style.percent(share), style.interval(low, high, "share")
 
 
@@ -372,8 +389,7 @@ def stated_table(study: Study, profile: Profile) -> pd.DataFrame:
             style.interval(row.low, row.high, "share"),
         )
         for item, link in study.stated.items()
-        for row in link.levels.itertuples()
-        if row.n >= profile.privacy.min_cell
+        for row in link.levels[~privacy.hide(link.levels["n"], profile.privacy.min_cell)].itertuples()
     ]
     columns = [_("Item"), _("Level"), _("Answers"), _("Would"), _("95 % interval")]
     return pd.DataFrame(rows, columns=columns)
@@ -382,7 +398,7 @@ def stated_table(study: Study, profile: Profile) -> pd.DataFrame:
 def scores_table(study: Study, profile: Profile) -> pd.DataFrame:
     """The period's index, boxes and net promoter score, and their change."""
     wave, changed = study.wave, study.changed
-    if wave.n == 0:
+    if wave.n < profile.privacy.min_cell:
         return pd.DataFrame()
     rows = [
         (
@@ -396,7 +412,9 @@ def scores_table(study: Study, profile: Profile) -> pd.DataFrame:
     for name, box in boxes:
         moved = f"{style.points(changed.top_box.value)} ({style.p_value(changed.top_box.p)})" if changed else style.DASH
         change_text = moved if box is wave.top_box else style.DASH
-        rows.append((name, style.percent(box.mean), style.interval(box.low, box.high, "share"), change_text))
+        few = privacy.small(_in_box(study, box), study.min_cell)
+        between = style.DASH if few else style.interval(box.low, box.high, "share")
+        rows.append((name, box_text(study, box), between, style.DASH if few else change_text))
     if wave.nps is not None:
         rows.append(
             (
@@ -445,7 +463,7 @@ def groups_table(study: Study, profile: Profile) -> pd.DataFrame:
             rows.append(
                 (
                     name,
-                    style.number(wave.n),
+                    answers_text(study, wave.n) if wave is study.wave else style.number(wave.n),
                     f"{style.number(index.mean, 1)} ({style.interval(index.low, index.high, 'index')})",
                     f"{style.percent(box.mean)} ({style.interval(box.low, box.high, 'share')})",
                 )

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crm_analysis import language, style
+from crm_analysis import language, privacy, style
 from crm_analysis.estimators.proportions import normal_quantile
 from crm_analysis.findings import Action, Change, Claims, Finding
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile, Words
 from crm_analysis.satisfaction_loyalty import shape
-from crm_analysis.satisfaction_loyalty.displays import item_name, kind_name, level_name
+from crm_analysis.satisfaction_loyalty.displays import answers_text, box_text, item_name, kind_name, level_name
 from crm_analysis.satisfaction_loyalty.drivers import first_to_fix
 from crm_analysis.satisfaction_loyalty.study import Study, very_dissatisfied_valuable
 from crm_analysis.satisfaction_loyalty.verdicts import Told, largest_step, rate_text, verdict
@@ -95,6 +95,11 @@ def _link_finding(told: Told) -> Finding | None:
     )
 
 
+def _resting_on(study: Study, n: int) -> int | None:
+    """A number of answers of the period, unless it would tell that of a small branch."""
+    return n if answers_text(study, n) == style.number(n) else None
+
+
 def _stake(told: Told) -> float:
     """Margin a year that goes with lifting the second level by one step: orders the front page, nothing else."""
     if not told.study.steps or told.study.follow is None:
@@ -147,11 +152,11 @@ def _top_box_finding(study: Study, profile: Profile) -> Finding | None:
             "{lowest} are on the lowest level."
         )
     sentence = sentence.format(
-        share=style.percent(wave.top_box.mean),
+        share=box_text(study, wave.top_box),
         top=top,
         before=style.percent(moved.previous if moved else None),
         index=style.number(wave.index.mean, 1),
-        lowest=style.percent(wave.bottom_box.mean),
+        lowest=box_text(study, wave.bottom_box),
     )
     tone = "neutral" if noise else "good" if rising else "bad"
     return Finding(
@@ -162,7 +167,7 @@ def _top_box_finding(study: Study, profile: Profile) -> Finding | None:
         high=wave.top_box.high,
         unit="share",
         basis=_("Wilson 95 %, answers of the period"),
-        n=wave.n,
+        n=_resting_on(study, wave.n),
         tone=tone,
         label=_("Share on the top level of satisfaction"),
         compare=True,
@@ -289,7 +294,7 @@ def _silence_finding(study: Study, words: Words) -> Finding | None:
 def _measures(study: Study) -> list[Finding]:
     wave = study.wave
     found = []
-    if wave.n:
+    if wave.n >= study.min_cell:
         found.append(
             Finding(
                 key=f"{CHAPTER}.index",
@@ -299,14 +304,14 @@ def _measures(study: Study) -> list[Finding]:
                 high=wave.index.high,
                 unit="index",
                 basis=_("normal 95 %, linearised where weighted"),
-                n=wave.index.n,
+                n=_resting_on(study, wave.index.n),
                 label=_("Satisfaction index, 0 to 100"),
                 compare=True,
                 change=_change(study, "index"),
                 definition=_("Mean of the index items placed on 0 to 100, weighted as the profile says."),
             )
         )
-    if wave.nps is not None:
+    if wave.nps is not None and wave.nps.n >= study.min_cell:
         found.append(
             Finding(
                 key=f"{CHAPTER}.nps",
@@ -316,7 +321,7 @@ def _measures(study: Study) -> list[Finding]:
                 high=wave.nps.high,
                 unit="index",
                 basis=_("normal 95 %, linearised where weighted"),
-                n=wave.nps.n,
+                n=_resting_on(study, wave.nps.n),
                 label=_("Net promoter score, -100 to 100"),
                 compare=True,
             )
@@ -350,9 +355,9 @@ def _actions(told: Told | None, study: Study, scope: Scope) -> tuple[Action, ...
         direction = _direction(told, study)
         if direction is not None:
             found.append(_direction_action(direction, owner))
-    calls = len(very_dissatisfied_valuable(study, scope))
-    if calls:
-        number = style.number(calls) if calls >= profile.privacy.min_cell else f"< {profile.privacy.min_cell}"
+    calls = very_dissatisfied_valuable(study, scope)
+    if len(calls):
+        number = privacy.count(len(calls), study.min_cell, parts=calls["branch"].value_counts())
         found.append(
             Action(
                 key=f"{CHAPTER}.call_back",
@@ -447,7 +452,9 @@ def _unknowns(study: Study, words: Words) -> list[str]:
         found.append(_("Nobody answered within this period, so it has no index of its own."))
     elif 0 < study.wave.n < shape.FLAG_UNDER:
         found.append(
-            _("Only {n} answers fall in this period: its index and shares are uncertain.").format(n=study.wave.n)
+            _("Only {n} answers fall in this period: its index and shares are uncertain.").format(
+                n=answers_text(study, study.wave.n)
+            )
         )
     if link is not None and link.kind not in ("too_few", "one_level", "flat"):
         found.append(
@@ -466,12 +473,12 @@ def _unknowns(study: Study, words: Words) -> list[str]:
                 _(
                     "What {n} answers led to is not measurable: the branch's data end before their follow-up does. "
                     "They are not counted as lost."
-                ).format(n=style.number(left["not_covered"]))
+                ).format(n=privacy.count(left["not_covered"], study.min_cell))
             )
         if left.get("anonymous"):
             found.append(
                 _("{n} answers are anonymous and cannot be linked to behaviour.").format(
-                    n=style.number(left["anonymous"])
+                    n=privacy.count(left["anonymous"], study.min_cell)
                 )
             )
     if link is not None and len(link.merged):

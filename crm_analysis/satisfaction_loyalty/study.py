@@ -48,6 +48,7 @@ class Study:
     unscored: pd.DataFrame
     missing: tuple[str, ...]
     margin: float
+    min_cell: int
 
 
 def analyse(scope: Scope, *, seed: int = 1) -> Study:
@@ -103,6 +104,7 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
         unscored=unscored,
         missing=tuple(table for table in ("survey_responses",) if not scope.has(table)),
         margin=rule.indifference_margin,
+        min_cell=profile.privacy.min_cell,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from crm_analysis import style
+from crm_analysis import privacy, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile, Words
 from crm_analysis.satisfaction_loyalty import shape
@@ -50,7 +50,7 @@ def verdict(told: Told | None, study: Study) -> str:
         return _(
             "**Too few answers to say where satisfaction turns into loyalty**: {n} customers have a score and a "
             "covered follow-up of {window} days; {fewest} are the fewest that are tested."
-        ).format(n=style.number(n), window=window, fewest=shape.FEWEST_ANSWERS)
+        ).format(n=privacy.count(n, study.min_cell), window=window, fewest=shape.FEWEST_ANSWERS)
     return _SHAPES[told.link.kind](told)
 
 

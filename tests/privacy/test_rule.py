@@ -60,7 +60,7 @@ def test_small_counts_are_never_shown_and_zero_and_large_ones_only_hidden_for_th
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=6), st.integers(3, 6))
 def test_a_total_tells_no_hidden_part(parts, min_cell):
-    said = privacy.count(sum(parts), min_cell, by_branch=parts)
+    said = privacy.count(sum(parts), min_cell, parts=parts)
     hidden = [part for part in parts if privacy.small(part, min_cell)]
     if not said.replace(",", "").isdigit():
         assert said == f"< {min_cell}" or said == f"> {sum(parts) - sum(hidden)}"

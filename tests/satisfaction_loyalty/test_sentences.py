@@ -224,12 +224,6 @@ def test_callbacks_are_the_dissatisfied_who_pay_most(profile: Profile) -> None:
     assert (chosen["answered_on"] >= pd.Timestamp(PERIOD.start)).all()
 
 
-def test_small_cells_are_hidden_and_never_one_alone() -> None:
-    shown = displays.suppress(pd.Series([3, 40, 9, 50]), 5)
-    assert list(shown) == [False, True, False, True]
-    assert displays.suppress(pd.Series([0, 40, 9, 50]), 5).all()
-
-
 def _marked() -> set[str]:
     """Every string that this chapter marks for translation."""
     package = ROOT / "crm_analysis" / "satisfaction_loyalty"
