@@ -89,7 +89,7 @@ def _failures(writer: Writer, outcomes: Sequence[Outcome]) -> list[str]:
         for outcome in failed[:6]
     )
     said = _(
-        "{count} of {total} pages failed in the latest run and show their last good state or none: {names}"
+        "{count} of {total} pages failed or were never run, and show their last good state or none: {names}"
     ).format(count=len(failed), total=len(outcomes), names=names)
     return [f":::{{div}} banner failed\n{said}\n:::"]
 
@@ -230,7 +230,7 @@ def _branches(writer: Writer, outcomes: Sequence[Outcome], gaps: Sequence[Branch
     branches = list(dict.fromkeys(outcome.branch for outcome in outcomes if outcome.branch != "all"))
     if not branches:
         return []
-    parts = [f"## {_('Branches')}"]
+    parts = []
     if gaps:
         finding = next(o.finding(contents.front_chart) for o in outcomes if o.finding(contents.front_chart)) or {}
         shown = sorted(gaps, key=lambda gap: -gap.value)[:_MOST_BARS]
@@ -249,7 +249,7 @@ def _branches(writer: Writer, outcomes: Sequence[Outcome], gaps: Sequence[Branch
     keys = [key for key in contents.front_columns if any(outcome.finding(key) for outcome in outcomes)]
     if keys:
         parts.append(_branch_table(writer, outcomes, branches, keys))
-    return parts
+    return [f"## {_('Branches')}", *parts] if parts else []
 
 
 def _branch_table(writer: Writer, outcomes: Sequence[Outcome], branches: Sequence[str], keys: Sequence[str]) -> str:
