@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from crm_analysis import files
+from crm_analysis import files, privacy
 from crm_analysis.crm_roi import outcomes
 from crm_analysis.crm_roi.gate import Gate, overlaps, pass_gate
 from crm_analysis.crm_roi.ledger import CampaignCost, Ledger, build_ledger, campaign_cost
@@ -112,6 +112,11 @@ class CampaignResult:
         """earned, lost or unknown."""
         return "unknown" if self.roi is None else self.roi.verdict
 
+    def by_branch(self, arm: str) -> list[int]:
+        """Members that count in an arm ("treated", "control"), by branch."""
+        units = self.gate.units
+        return units.loc[units["arm"] == arm, "branch"].value_counts().to_list() if len(units) else []
+
     def effect(self, metric: str) -> Effect | None:
         """The effect on one outcome, None when it was not measured."""
         return next((effect for effect in self.effects if effect.metric == metric), None)
@@ -153,6 +158,7 @@ class Evaluation:
     as_of: date
     currency: str
     min_cell: int
+    dominance_share: float
     missing: tuple[str, ...]
     closed: tuple[CampaignResult, ...] = ()
     running: tuple[CampaignResult, ...] = ()
@@ -189,6 +195,7 @@ def evaluate(scope: Scope) -> Evaluation:
         "as_of": scope.as_of,
         "currency": profile.currency,
         "min_cell": profile.privacy.min_cell,
+        "dominance_share": profile.privacy.dominance_share,
         "missing": missing,
     }
     nothing = Evaluation(**common)
@@ -302,6 +309,8 @@ def _measure(
     """Effects, return and derived numbers of a campaign whose gate is passed."""
     if not (treated["n_orders"].any() or control["n_orders"].any()):
         return {"state": "no_outcomes"}
+    if any(_withheld(arm[name], profile) for arm in (treated, control) for name in ("margin", "revenue")):
+        return {"state": "withheld"}
     effects = [
         _effect(treated, control, "margin", "margin_before"),
         _effect(treated, control, "revenue", "revenue_before"),
@@ -336,6 +345,11 @@ def _measure(
     return details
 
 
+def _withheld(amounts: pd.Series, profile: Profile) -> bool:
+    """Whether what members paid may not be shown: too few of them paid, or one nearly all."""
+    return privacy.withhold(amounts, profile.privacy.min_cell, profile.privacy.dominance_share)
+
+
 def _treated_costs(treated: pd.DataFrame, cost: CampaignCost) -> tuple[np.ndarray, float]:
     """Cost by each treated member's own behaviour, and the rest of the cost charged to these members."""
     own = treated["discount"].to_numpy(float).copy()
@@ -366,6 +380,10 @@ def _uncontrolled(
     per_treated = None if cost is None or n == 0 else (cost.charged + float(treated["discount"].sum())) / n
     held, detectable = _holdout(treated, per_treated, min_control=profile.roi.min_control)
     mean = float(margin.mean()) if n else 0.0
+    if _withheld(treated["margin"], profile):
+        mean = math.nan
+    if _withheld(treated["margin_before"], profile):
+        before = math.nan
     return Uncontrolled(
         cost_per_treated=per_treated,
         margin_in_window=mean,

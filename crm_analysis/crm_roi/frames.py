@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from crm_analysis import style
+from crm_analysis import privacy, style
 from crm_analysis.crm_roi import words
 from crm_analysis.crm_roi.associations import QUICK_DAYS
 from crm_analysis.crm_roi.evaluation import CampaignResult, Evaluation
@@ -75,8 +75,8 @@ def _results_table(evaluation: Evaluation, results: tuple[CampaignResult, ...]) 
             {
                 _("Programme"): style.plain(result.name),
                 _("Purpose"): words.programme(result.programme),
-                _("Treated"): _count(result.n_treated, evaluation, result.gate.n_assigned),
-                _("Held out"): _count(result.n_control, evaluation, result.gate.n_assigned),
+                _("Treated"): _count(result, "treated", evaluation),
+                _("Held out"): _count(result, "control", evaluation),
                 _("Margin gained"): money(roi.incremental_margin if roi else None),
                 _("Cost"): money(roi.cost if roi else _charged(result)),
                 _("Net"): _with_interval(money(roi.net), roi.net_low, roi.net_high, "money", evaluation)
@@ -156,7 +156,7 @@ def gate_table(evaluation: Evaluation) -> pd.DataFrame:
             _("Programme"): style.plain(result.name),
             _("Check"): words.check(item.code),
             _("Result"): words.check_status(item.status),
-            _("Found"): _found(item, evaluation),
+            _("Found"): _found(item, result, evaluation),
         }
         for result in evaluation.closed
         for item in result.gate.checks
@@ -269,7 +269,7 @@ def uncontrolled_table(evaluation: Evaluation) -> pd.DataFrame:
         rows.append(
             {
                 _("Programme"): style.plain(result.name),
-                _("Treated"): _count(result.n_treated, evaluation, result.gate.n_assigned),
+                _("Treated"): _count(result, "treated", evaluation),
                 _("Cost per member"): money(found.cost_per_treated),
                 _("Margin per member, as long before"): money(found.margin_before),
                 _("Margin per member, in the window"): money(found.margin_in_window),
@@ -400,10 +400,11 @@ def _chance(probability: float) -> str:
     return f"< {style.percent(0.01, 0)}" if probability < 0.5 else f"> {style.percent(0.99, 0)}"
 
 
-def _count(n: int, evaluation: Evaluation, assigned: int) -> str:
-    if 0 < n < evaluation.min_cell:
-        return f"< {evaluation.min_cell}"
-    return style.DASH if n == 0 and assigned > 0 else style.number(n)
+def _count(result: CampaignResult, arm: str, evaluation: Evaluation) -> str:
+    n = result.n_treated if arm == "treated" else result.n_control
+    if n == 0 and result.gate.n_assigned > 0:
+        return style.DASH
+    return privacy.count(n, evaluation.min_cell, parts=result.by_branch(arm))
 
 
 def _result(result: CampaignResult) -> str:
@@ -412,21 +413,26 @@ def _result(result: CampaignResult) -> str:
     return words.verdict(result.verdict) if result.roi is not None else words.state(result.state)
 
 
-def _found(item: Check, evaluation: Evaluation) -> str:
+def _found(item: Check, result: CampaignResult, evaluation: Evaluation) -> str:
     numbers = item.numbers
     if numbers.get("n") == 0:
         return _("none")
+    treated, control = (_members(item, arm, result, evaluation) for arm in ("treated", "control"))
     match item.code:
         case "one_row":
-            return _("{n} assigned more than once, counted once").format(n=style.number(numbers["n"]))
+            return _("{n} assigned more than once, counted once").format(
+                n=privacy.count(int(numbers["n"]), evaluation.min_cell)
+            )
         case "both_arms":
-            return _("{n} left out of both arms").format(n=style.number(numbers["n"]))
+            return _("{n} left out of both arms").format(n=privacy.count(int(numbers["n"]), evaluation.min_cell))
         case "early_response":
-            return _("{n} responses dated before, not used").format(n=style.number(numbers["n"]))
+            return _("{n} responses dated before, not used").format(
+                n=privacy.count(int(numbers["n"]), evaluation.min_cell)
+            )
         case "sample_ratio":
             return _("{treated} to {control}, planned {share} treated, {p}").format(
-                treated=style.number(numbers["treated"]),
-                control=style.number(numbers["control"]),
+                treated=treated,
+                control=control,
                 share=style.percent(numbers["planned"], 0),
                 p=style.p_value(numbers["p"]),
             )
@@ -438,16 +444,14 @@ def _found(item: Check, evaluation: Evaluation) -> str:
             )
         case "follow_up":
             return _("left out as not measurable: {treated} treated, {control} held out").format(
-                treated=style.number(numbers["treated"]), control=style.number(numbers["control"])
+                treated=treated, control=control
             )
         case "size":
-            return _("{treated} treated, {control} held out").format(
-                treated=style.number(numbers["treated"]), control=style.number(numbers["control"])
-            )
+            return _("{treated} treated, {control} held out").format(treated=treated, control=control)
         case "balance_value":
             return _("{treated} and {control} a year before, {p}").format(
-                treated=style.money(numbers["treated"], evaluation.currency),
-                control=style.money(numbers["control"], evaluation.currency),
+                treated=_value_before("treated", numbers, result, evaluation),
+                control=_value_before("control", numbers, result, evaluation),
                 p=style.p_value(numbers["p"]),
             )
         case "balance_tenure":
@@ -458,5 +462,25 @@ def _found(item: Check, evaluation: Evaluation) -> str:
             )
         case _:
             return _("{n} of {of} members were treated by another one meanwhile").format(
-                n=style.number(numbers["n"]), of=style.number(numbers["of"])
+                n=privacy.count(int(numbers["n"]), evaluation.min_cell),
+                of=privacy.count(int(numbers["of"]), evaluation.min_cell),
             )
+
+
+def _members(item: Check, arm: str, result: CampaignResult, evaluation: Evaluation) -> str:
+    """The members of an arm that a check counts; those assigned do not tell how few could not be followed."""
+    if item.code not in ("sample_ratio", "follow_up", "size"):
+        return ""
+    n = int(item.numbers[arm])
+    if item.code != "sample_ratio":
+        return privacy.count(n, evaluation.min_cell)
+    lost = next((int(check.numbers[arm]) for check in result.gate.checks if check.code == "follow_up"), 0)
+    return privacy.count(n, evaluation.min_cell, parts=(n - lost, lost))
+
+
+def _value_before(arm: str, numbers: Mapping[str, float], result: CampaignResult, evaluation: Evaluation) -> str:
+    units = result.gate.units
+    rule = evaluation.min_cell, evaluation.dominance_share
+    if privacy.withhold(units.loc[units["arm"] == arm, "margin_before"], *rule):
+        return _("withheld")
+    return style.money(numbers[arm], evaluation.currency)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from crm_analysis import style
+from crm_analysis import privacy, style
 from crm_analysis.crm_roi import words
 from crm_analysis.crm_roi.evaluation import CampaignResult, Evaluation
 from crm_analysis.findings import MOST_FINDINGS, Action, Claims, Finding
@@ -213,12 +213,18 @@ def _campaign_finding(result: CampaignResult, evaluation: Evaluation) -> Finding
             high=plain.high,
             unit="money",
             basis=_("randomised, Welch 95 %"),
-            n=result.n_treated + result.n_control,
+            n=_members(result, evaluation),
             tone="wait",
             causal=True,
             label=_("Margin gained per member, {name}").format(name=result.name),
         )
     return None
+
+
+def _members(result: CampaignResult, evaluation: Evaluation) -> int | None:
+    """Members of both arms, unless their number would tell that of a small branch."""
+    tells = any(privacy.total_tells(result.by_branch(arm), evaluation.min_cell) for arm in ("treated", "control"))
+    return None if tells else result.n_treated + result.n_control
 
 
 def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
@@ -253,7 +259,7 @@ def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
         high=roi.roi_high,
         unit="ratio",
         basis=_("ROI, randomised, Fieller 95 %"),
-        n=roi.n_treated + roi.n_control,
+        n=_members(result, evaluation),
         stake=abs(roi.net),
         tone=_tone(roi.verdict),
         causal=True,
@@ -273,7 +279,12 @@ def _uncontrolled_finding(result: CampaignResult, evaluation: Evaluation) -> Fin
     found = result.uncontrolled
     if found is None or found.cost_per_treated is None or result.n_treated < evaluation.min_cell:
         return None
-    if found.break_even_lift is None:
+    if style.undefined(found.margin_in_window):
+        sentence = _(
+            "**{name} cost {total} and nobody was held out.** What its members paid is withheld: too few paid, or one "
+            "of them nearly all."
+        )
+    elif found.break_even_lift is None:
         sentence = _(
             "**{name} cost {total} and nobody was held out.** At {cost} a member it cost more than all that its "
             "members "
@@ -309,7 +320,7 @@ def _uncontrolled_finding(result: CampaignResult, evaluation: Evaluation) -> Fin
         value=found.cost_per_treated,
         unit="money",
         basis=_("not causal: no control"),
-        n=result.n_treated,
+        n=None if privacy.total_tells(result.by_branch("treated"), evaluation.min_cell) else result.n_treated,
         stake=found.cost_per_treated * result.n_treated,
         tone="wait",
         label=_("Break-even margin per member, {name}").format(name=result.name),
@@ -464,7 +475,7 @@ def _unknowns(evaluation: Evaluation, profile: Profile) -> tuple[str, ...]:
             _("{name} is too early to judge until {day}; {n} {customers} are being followed.").format(
                 name=_name(result),
                 day=style.day(result.closes_on),
-                n=style.number(result.gate.n_assigned),
+                n=privacy.count(result.gate.n_assigned, evaluation.min_cell),
                 customers=profile.vocabulary(active()).customers,
             )
         )
@@ -474,7 +485,7 @@ def _unknowns(evaluation: Evaluation, profile: Profile) -> tuple[str, ...]:
                 _(
                     "{n} members of {name} could not be followed to the end of their window and are in neither arm: "
                     "not measurable, not zero."
-                ).format(n=_cell(result.gate.n_not_measurable, evaluation), name=_name(result))
+                ).format(n=privacy.count(result.gate.n_not_measurable, evaluation.min_cell), name=_name(result))
             )
     ledger = evaluation.ledger
     if "costs" in evaluation.missing:
@@ -537,15 +548,15 @@ def _why_unknown(result: CampaignResult, evaluation: Evaluation, profile: Profil
                 roi=style.percent(math.ceil(found.detectable_roi * 20) / 20, 0),
             )
         case "blocked":
-            return _blocked(result)
+            return _blocked(result, evaluation)
         case "small_control":
             size = next(check.numbers for check in result.gate.checks if check.code == "size")
             return _(
                 "What {name} earned: {treated} treated and {control} held out are too few here for a return."
             ).format(
                 name=name,
-                treated=_cell(int(size["treated"]), evaluation),
-                control=_cell(int(size["control"]), evaluation),
+                treated=privacy.count(int(size["treated"]), evaluation.min_cell),
+                control=privacy.count(int(size["control"]), evaluation.min_cell),
             )
         case "not_measurable":
             return _(
@@ -561,6 +572,11 @@ def _why_unknown(result: CampaignResult, evaluation: Evaluation, profile: Profil
             return _("What {name} cost: no line of the ledger names it and it states no cost of a contact.").format(
                 name=name
             )
+        case "withheld":
+            return _(
+                "What {name} earned: too few of one arm's members paid, or one of them nearly all, so the amounts are "
+                "withheld and no return is stated."
+            ).format(name=name)
         case "no_treated":
             return _("What {name} earned: everybody was held out, nobody treated.").format(name=name)
         case "no_members":
@@ -569,7 +585,7 @@ def _why_unknown(result: CampaignResult, evaluation: Evaluation, profile: Profil
             return ""
 
 
-def _blocked(result: CampaignResult) -> str:
+def _blocked(result: CampaignResult, evaluation: Evaluation) -> str:
     failed = {check.code: check.numbers for check in result.gate.checks if check.status == "failed"}
     name = _name(result)
     if "sample_ratio" in failed:
@@ -579,8 +595,8 @@ def _blocked(result: CampaignResult) -> str:
             "Something other than chance decided who was treated, so no return is stated."
         ).format(
             name=name,
-            treated=style.number(numbers["treated"]),
-            control=style.number(numbers["control"]),
+            treated=privacy.count(int(numbers["treated"]), evaluation.min_cell),
+            control=privacy.count(int(numbers["control"]), evaluation.min_cell),
             share=style.percent(numbers["planned"], 0),
             p=style.p_value(numbers["p"]),
         )
@@ -595,7 +611,7 @@ def _blocked(result: CampaignResult) -> str:
         )
     if "both_arms" in failed:
         return _("What {name} earned: {n} members are in both arms, so no return is stated.").format(
-            name=name, n=style.number(failed["both_arms"]["n"])
+            name=name, n=privacy.count(int(failed["both_arms"]["n"]), evaluation.min_cell)
         )
     return _(
         "What {name} earned: one arm lost more members to follow-up than the other ({treated} treated, {control} "
@@ -603,8 +619,8 @@ def _blocked(result: CampaignResult) -> str:
         "so no return is stated."
     ).format(
         name=name,
-        treated=style.number(failed["follow_up"]["treated"]),
-        control=style.number(failed["follow_up"]["control"]),
+        treated=privacy.count(int(failed["follow_up"]["treated"]), evaluation.min_cell),
+        control=privacy.count(int(failed["follow_up"]["control"]), evaluation.min_cell),
     )
 
 
@@ -626,10 +642,6 @@ def _name(result: CampaignResult) -> str:
 
 def _names(results: list[CampaignResult] | tuple[CampaignResult, ...]) -> str:
     return ", ".join(_name(result) for result in results)
-
-
-def _cell(n: int, evaluation: Evaluation) -> str:
-    return f"< {evaluation.min_cell}" if 0 < n < evaluation.min_cell else style.number(n)
 
 
 def _money(amount: float, evaluation: Evaluation) -> str:

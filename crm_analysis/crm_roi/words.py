@@ -48,6 +48,7 @@ def state(code: str) -> str:
         "no_members": _("no members"),
         "no_outcomes": _("no purchase in either arm"),
         "no_cost": _("cost unknown"),
+        "withheld": _("withheld: too few paid, or one nearly all"),
         "too_early": _("too early"),
     }[code]
 

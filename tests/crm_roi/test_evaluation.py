@@ -294,11 +294,11 @@ def test_customer_in_both_arms_leaves_both():
 def test_response_before_assignment_is_counted_and_not_used(evaluated):
     def early(members):
         members = members.assign(responded_on=pd.NaT)
-        members.loc[members.index[:3], "responded_on"] = pd.Timestamp("2026-04-01")
+        members.loc[members.index[:7], "responded_on"] = pd.Timestamp("2026-04-01")
         return members.assign(responded_on=members["responded_on"].dt.date)
 
     evaluation = found({"campaign_members": early})
-    assert "3 responses dated before, not used" in set(frames.gate_table(evaluation)["Found"])
+    assert "7 responses dated before, not used" in set(frames.gate_table(evaluation)["Found"])
     assert call(evaluation).roi.net == pytest.approx(call(evaluated).roi.net)
 
 
