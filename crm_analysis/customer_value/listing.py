@@ -218,6 +218,8 @@ def money_table(state: CustomerValue) -> pd.DataFrame:
             _("Profit"): frame["profit"],
         },
     )
+    if not state.profits.costs_known:  # no cost recorded is no cost of nothing
+        left |= dict.fromkeys((_("Cost of contacts"), _("Cost to serve"), _("Profit")), style.DASH)
     restricted = {_("of both, restricted to a purpose"): amount_of(state, frame["restricted"])}
     rows = [*paid.items()][:2] + [*restricted.items()] + [*paid.items()][2:] + [*left.items()]
     return pd.DataFrame(rows, columns=[_("Item"), _("Last twelve months")])

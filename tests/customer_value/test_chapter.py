@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from crm_analysis import style
 from crm_analysis.customer_value import captions, charts, future, listing
 from crm_analysis.customer_value.assessment import CustomerValue, assess
 from crm_analysis.customer_value.sentences import claims
@@ -107,6 +108,9 @@ def test_a_season_does_not_pass_for_a_year(scope_of):
     state = assess(scope_of({"transactions": log}, period="2025Q4", value=settings))
     assert (state.outlook.way, state.outlook.why) == ("class", "few")
     assert state.outlook.value == pytest.approx(200 * 3 * 10.0, rel=0.05)
+    money = listing.money_table(state).set_index("Item")["Last twelve months"]
+    assert money["Margin after refunds"].endswith("6,000")
+    assert set(money[["Cost of contacts", "Cost to serve", "Profit"]]) == {style.DASH}  # no cost is recorded
 
 
 def test_one_time_buyers_are_called_that(scope_of):
