@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis.language import _
+from crm_analysis.tables.footing import IN_FILES, SET_ASIDE, USED
 
 
 def small(n: float, min_cell: int) -> bool:
@@ -110,6 +111,33 @@ def complement(hidden: pd.Series, amounts: pd.Series) -> pd.Series:
     if hidden.sum() != 1 or rest.empty:
         return hidden
     return hidden | (amounts.index == rest.abs().idxmin())
+
+
+def withheld_steps(contributions: pd.DataFrame, min_cell: int, share: float) -> frozenset[tuple[str, str | None]]:
+    """Which amounts of a footing must not be shown: pairs of step and rule (missing for all that is set aside).
+
+    `contributions` as `tables.footing.contributions` gives them. Besides amounts of too few customers, or of which one
+    holds too much: those of all branches where exactly one branch's is withheld, and the amount in the files where the
+    other steps would otherwise tell one that is.
+    """
+    few = (contributions["customers"] > 0) & (contributions["customers"] < min_cell)
+    own = few | (contributions["largest"] > share * contributions["size"])
+    keys = list(
+        zip(contributions["step"], contributions["rule"].where(contributions["rule"].notna(), None), strict=True)
+    )
+    hidden: set[tuple[str, str | None]] = set()
+    parts: dict[tuple[str, str | None], list[bool]] = {}
+    for key, branch, veiled in zip(keys, contributions["branch"], own, strict=True):
+        if pd.isna(branch):
+            hidden |= {key} if veiled else set()
+        else:
+            parts.setdefault(key, []).append(bool(veiled))
+    hidden |= {key for key, of_branches in parts.items() if sum(of_branches) == 1}
+    if len({key for key in hidden if key[0] == SET_ASIDE and key[1] is not None}) == 1:
+        hidden.add((SET_ASIDE, None))
+    if hidden == {(IN_FILES, "")}:
+        hidden.add((USED, ""))
+    return frozenset(hidden | {(IN_FILES, "")} if hidden else hidden)
 
 
 def _possible(total: int, n_small: int, n_others: int, min_cell: int) -> int:

@@ -1,0 +1,48 @@
+"""What one customer holds of the amounts of the footing, and which of them are withheld for it."""
+
+from __future__ import annotations
+
+from crm_analysis import privacy, tables
+from crm_analysis.tables.footing import contributions
+from crm_analysis.tables.ingestion import ingest
+
+
+def lines(customers: int, branch: str, amount: int = 1000) -> list[str]:
+    return [f"{branch}{i},{branch}-{i},{branch},2026-02-{1 + i % 20:02},{amount}" for i in range(customers)]
+
+
+def withheld(workplace, *rows: str, branch: str = "all"):
+    profile = workplace.gifts(*rows)
+    ingest(profile)
+    scope = tables.open(profile).scope(branch, "2026Q1")
+    return privacy.withheld_steps(contributions(scope), 5, 0.85)
+
+
+def test_the_largest_customers_share_is_found(workplace):
+    profile = workplace.gifts(*lines(9, "a"), "x1,a-0,a,2026-03-01,4000", "x2,,a,2026-03-02,50")
+    ingest(profile)
+    found = contributions(tables.open(profile).scope("a", "2026Q1"))
+    used = found[(found["step"] == "used") & found["branch"].isna()].iloc[0]
+    assert (used["customers"], used["largest"], used["size"]) == (9, 5000.0, 13000.0)
+    assert found.loc[found["step"] == "in files", "customers"].to_list() == [10, 10]
+
+
+def test_an_amount_of_few_or_of_one_is_withheld(workplace):
+    assert not withheld(workplace, *lines(9, "a"), *lines(9, "b"))
+
+
+def test_a_small_branch_is_not_told_by_the_sum_of_all(workplace):
+    rows = [*lines(9, "a"), *lines(9, "b"), *lines(3, "c")]
+    assert ("used", "") in withheld(workplace, *rows)
+    assert ("used", "") in withheld(workplace, *rows, branch="c")
+    assert not withheld(workplace, *rows, branch="a")
+
+
+def test_a_major_donor_is_not_told(workplace):
+    rows = [*lines(9, "a"), "x1,a-0,a,2026-03-01,900000", *lines(9, "b")]
+    assert ("used", "") in withheld(workplace, *rows, branch="a")
+    assert ("used", "") in withheld(workplace, *rows)
+
+
+def test_a_few_anonymous_lines_are_not_told_by_the_rest(workplace):
+    assert withheld(workplace, *lines(9, "a"), "x2,,a,2026-03-02,50") == {("anonymous", ""), ("in files", "")}
