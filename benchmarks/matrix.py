@@ -52,7 +52,8 @@ def run(*, quick: bool) -> Iterator[Comparison]:
         loop, their_work = _timed([sys.executable, "-c", LOOP, str(target), *cells])
         del os.environ["CRM_ANALYSIS_BUILD"]
     print(
-        f"matrix {matrix:.1f} s ({our_work:.0f} s of processor time), papermill loop {loop:.1f} s ({their_work:.0f} s), "
+        f"matrix {matrix:.1f} s ({our_work:.0f} s of processor time), "
+        f"papermill loop {loop:.1f} s ({their_work:.0f} s), "
         f"build {build:.1f} s"
     )
     first = matrix + build
