@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,16 +17,45 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 
+from crm_analysis import demo
+from crm_analysis.contracts import loading as contracts
+
+ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).parent / "crm-analysis"
 HEADER = ["receipt", "customer", "store", "day", "paid", "kind"]
 
 
-class Shop:
-    """A folder with one transactions file, a profile and a build folder; `run` calls the installed command in it."""
+class Place:
+    """A folder in which the installed command is run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """`crm-analysis` with arguments, in this folder."""
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("CRM_ANALYSIS")}
+        prefix = options.pop("prefix", [])
+        environment |= options.pop("environment", {})
+        return subprocess.run(
+            [*prefix, str(COMMAND), *arguments],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+            timeout=900,
+            **options,
+        )
+
+
+class Shop(Place):
+    """A folder with one transactions file, a profile and a build folder; `run` calls the installed command in it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         self.profile: dict[str, Any] = {
             "id": "shop",
             "name": "Corner shop",
@@ -55,23 +87,6 @@ class Shop:
         text = yaml.safe_dump(self.profile, allow_unicode=True, sort_keys=False)
         (self.folder / "shop.yaml").write_text(text, encoding="utf-8")
 
-    def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        """`crm-analysis` with arguments, in the shop's folder."""
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("CRM_ANALYSIS")}
-        prefix = options.pop("prefix", [])
-        environment |= options.pop("environment", {})
-        return subprocess.run(
-            [*prefix, str(COMMAND), *arguments],
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            check=False,
-            timeout=300,
-            **options,
-        )
-
     def check(self, **options: Any) -> subprocess.CompletedProcess[str]:
         """`crm-analysis check` on the shop's profile."""
         return self.run("check", "--profile", "shop.yaml", **options)
@@ -102,9 +117,74 @@ def sales() -> list[list[str]]:
     return rows
 
 
+class Association(Place):
+    """The built-in association as files of its own, with a profile that knows nothing of how they came to be."""
+
+    def __init__(self, folder: Path, *, seed: int, donors: int, flips: tuple[str, ...] = ()) -> None:
+        super().__init__(folder)
+        demo.generate(folder / "data", seed=seed, donors=donors, flips=flips)
+        settings = yaml.safe_load((ROOT / "analyses" / "profiles" / "demo.yaml").read_text(encoding="utf-8"))
+        del settings["built_in"]
+        settings |= {"id": "haneul", "data": "data"}
+        (folder / "haneul.yaml").write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")
+
+    @property
+    def build(self) -> Path:
+        """The profile's build folder."""
+        return self.folder / "build" / "haneul"
+
+    def command(self, name: str, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """`crm-analysis NAME` on the association's profile."""
+        return self.run(name, "--profile", "haneul.yaml", *arguments, **options)
+
+    def claims(self, chapter: str, branch: str) -> dict[str, Any]:
+        """What a chapter claims about a branch in the last quarter."""
+        path = self.build / "executed" / "2026Q3" / branch / f"{chapter}.findings.json"
+        return json.loads(path.read_text(encoding="utf-8"))["claims"]
+
+
+def words(page: Path) -> str:
+    """What a reader reads on a built page, white space collapsed."""
+    article = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").find("article")
+    return re.sub(r"\s+", " ", article.get_text(" ")).replace(" ,", ",").replace(" .", ".").replace(" :", ":")
+
+
+@pytest.fixture(scope="session")
+def association(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Association]:
+    """Makes an association once per seed, size and flips: `association(seed=1, donors=1500)`."""
+    made: dict[tuple[Any, ...], Association] = {}
+
+    def make(*, seed: int, donors: int, flips: tuple[str, ...] = ()) -> Association:
+        key = (seed, donors, flips)
+        if key not in made:
+            made[key] = Association(tmp_path_factory.mktemp("haneul"), seed=seed, donors=donors, flips=flips)
+        return made[key]
+
+    return make
+
+
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    """A shop whose files are still to be written: change `rows`, `header` or `profile`, then `write`."""
+def read() -> Callable[[Path], str]:
+    """The words of a built page."""
+    return words
+
+
+@pytest.fixture(scope="session")
+def checked_contracts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The note that the first check in a build folder leaves: the repository's contracts hold to the standard."""
+    folder = tmp_path_factory.mktemp("contracts")
+    contracts.remember_valid(contracts.load(ROOT / "data_contracts"), folder)
+    return next(folder.iterdir())
+
+
+@pytest.fixture
+def shop(tmp_path: Path, checked_contracts: Path) -> Shop:
+    """A shop whose files are still to be written: change `rows`, `header` or `profile`, then `write`.
+
+    Its build folder holds what a check before left, so that not every command holds the contracts to the standard.
+    """
+    (tmp_path / "build").mkdir()
+    shutil.copy(checked_contracts, tmp_path / "build")
     return Shop(tmp_path)
 
 
