@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from crm_analysis.contracts.loading import fingerprint, load
 from crm_analysis.contracts.model import Column, Contract, Freshness, Relationship, Rule
+from crm_analysis.contracts.written import complete
 
 if TYPE_CHECKING:
     from crm_analysis.contracts.checking import Report, Result, check, last_report
@@ -20,6 +21,7 @@ __all__ = [
     "Result",
     "Rule",
     "check",
+    "complete",
     "dictionary",
     "fingerprint",
     "last_report",

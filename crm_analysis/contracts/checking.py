@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crm_analysis import files
-from crm_analysis.contracts import deriving, loading
+from crm_analysis.contracts import deriving, loading, written
 from crm_analysis.contracts.compiling import Suite, batched, expectation
 from crm_analysis.contracts.model import SEVERITIES, Contract, Rule
 from crm_analysis.errors import ContractError, nearest
@@ -120,8 +120,8 @@ def check(
     raw_tables: canonical tables with `_row` (unique in its table), `_source`, `_line`. supplied_columns: the columns
     that the sources really gave, generated ids left out. data_ends_on: last day the data cover; coverage: branch,
     first_day, last_covered_day, silent. fingerprint: of the ingested data; where it, the contracts and the profile's
-    sections that matter are those of the last check, its report is read back and Great Expectations is not imported.
-    `force` checks all the same. `progress` is called with each table's name.
+    sections that matter are those of the last check and all its files stand, its report is read back and Great
+    Expectations is not imported. `force` checks all the same. `progress` is called with each table's name.
 
     Writes, each whole or not at all: data_quality/failures.parquet (table, _row, rule, severity, set_aside; one line
     per row and rule), data_quality/report.json, exports/set_aside/<table>.csv and exports/set_aside/examples.json
@@ -129,7 +129,7 @@ def check(
     """
     own = contracts if contracts is not None else loading.load()
     key = _key(own, profile, data_ends_on, coverage, fingerprint, raw_tables)
-    if fingerprint and not force:
+    if fingerprint and not force and written.complete(profile.build_dir):
         known = last_report(profile.build_dir, own)
         if known is not None and known.key == key:
             return known

@@ -281,6 +281,17 @@ def test_an_unchanged_check_is_read_back_and_equals_the_first(faulty: Any, monke
         faulty.check(fingerprint="two")
 
 
+@pytest.mark.parametrize("lost", ["data_quality/failures.parquet", "exports/set_aside/transactions.csv"])
+def test_an_unchanged_check_writes_again_what_was_deleted(faulty: Any, lost: str) -> None:
+    first = faulty.check(fingerprint="one")
+    path = faulty.profile.build_dir / lost
+    assert contracts.complete(faulty.profile.build_dir)
+    path.unlink()
+    assert not contracts.complete(faulty.profile.build_dir)
+    assert faulty.check(fingerprint="one") == first
+    assert path.exists() and contracts.complete(faulty.profile.build_dir)
+
+
 def test_reading_a_report_back_does_not_import_great_expectations(faulty: Any) -> None:
     faulty.check()
     code = (
