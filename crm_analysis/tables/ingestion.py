@@ -33,6 +33,7 @@ REPORT = "ingest.json"
 FINGERPRINTS = "fingerprints.parquet"
 DAYS = "_days.pq"
 WHOLE = "all.parquet"
+ALL = "all"  # stands for all branches together in every command and on every page
 _PARENTS_FIRST = ("customers", "commitments")
 PARENTS = {"dues": ("commitments", "commitment_id"), "campaign_members": ("customers", "customer_id")}
 _FILE_BITS, _LINE_BITS = 17, 36
@@ -315,7 +316,7 @@ _WHAT = {"date": "dates", "timestamp": "dates", "number": "amounts", "integer": 
 def _refuse(
     con: duckdb.DuckDBPyConnection, profile: Profile, layout: mapping.Layout, report: list[dict[str, Any]]
 ) -> None:
-    """Raise for an empty table, unreadable cells (all columns at once) and a second currency."""
+    """Raise for an empty table, the total as a branch, unreadable cells (all columns at once), a second currency."""
     data = f"_state = {mapping.DATA}"
     read = sum(entry["rows"] for entry in report)
     if not read:
@@ -323,6 +324,8 @@ def _refuse(
             f"{layout.table}: {listed([entry['source'] for entry in report])} holds no rows. Export it again, or take "
             "the table out of the profile."
         )
+    if "branch" in layout.types:
+        _refuse_total_as_branch(con, layout, read)
     parts = []
     for name in layout.checked:
         bad = cells.name(f"_bad_{name}")
@@ -356,6 +359,24 @@ def _refuse(
             f"{mark} (first: line {line} of {source}). One profile has one currency: convert the amounts, or keep the "
             "other currency in a profile of its own."
         )
+
+
+def _refuse_total_as_branch(con: duckdb.DuckDBPyConnection, layout: mapping.Layout, read: int) -> None:
+    """Raise for rows of a branch called as all branches together are: no page could tell the two apart."""
+    found = con.execute(
+        "SELECT count(*), arg_min([_source, CAST(_line AS VARCHAR)], _row) FROM staged "
+        f"WHERE _state = {mapping.DATA} AND branch = {cells.text(ALL)}"
+    ).fetchone()
+    if found is None or not found[0]:
+        return
+    count, (source, line) = found
+    have = "has" if count == 1 else "have"
+    empty = "" if "branch" in layout.required else ", or leave it empty (`null`) where the row is of no single branch"
+    raise DataError(
+        f'{layout.table}.branch: {count:,} of {read:,} rows {have} the branch "{ALL}" (first: line {line} of '
+        f'{source}). That name stands for all branches together. Give the branch another one with `values:` under '
+        f"tables.{layout.table}.columns.branch in the profile{empty}."
+    )
 
 
 def _short(value: str) -> str:

@@ -19,10 +19,9 @@ from crm_analysis import files
 from crm_analysis.errors import DataError, ScopeError, listed, nearest
 from crm_analysis.profile import Profile
 from crm_analysis.tables import coverage, footing
-from crm_analysis.tables.ingestion import DAYS, PARENTS, RECORD, WHOLE, folder, memory_limit
+from crm_analysis.tables.ingestion import ALL, DAYS, PARENTS, RECORD, WHOLE, folder, memory_limit
 from crm_analysis.units import Period
 
-ALL = "all"
 LATEST = "latest"
 SHARED = ("campaigns", "costs")
 _OF_NO_BRANCH = (*SHARED, "targets")

@@ -27,7 +27,7 @@ STRANGE = [
     "지점 1",
     "🎁",
     "x" * 300,
-    "all",
+    "All",
     "AUX",
     "it's",
     'say "x"',
@@ -49,6 +49,30 @@ def test_strange_branch_names_land_in_safe_files(workplace: Workplace) -> None:
     for name in ("../../etc", "=cmd()", "x" * 300, 'say "x"'):
         found = opened.scope(name, "2026-03").table("transactions").execute()
         assert list(found["branch"]) == [name] and list(found["amount"]) == [STRANGE.index(name)]
+
+
+def test_a_branch_called_as_the_total_is_refused(workplace: Workplace) -> None:
+    workplace.gifts(SEOUL, "2,C2,all,2026-03-02,2000", "3,C3,all,2026-03-03,5")
+    with pytest.raises(DataError) as caught:
+        tables.ingest(workplace.profile())
+    assert str(caught.value) == (
+        'transactions.branch: 2 of 3 rows have the branch "all" (first: line 3 of gifts.csv). That name stands for all '
+        "branches together. Give the branch another one with `values:` under tables.transactions.columns.branch in the "
+        "profile."
+    )
+    renamed = {**GIFTS, "branch": {"from": "지점", "values": {"all": "head office"}}}
+    profile = workplace.profile({"transactions": {"files": ["gifts.csv"], "columns": renamed}})
+    tables.ingest(profile)
+    assert sorted(tables.open(profile).branches()) == ["head office", "서울"]
+
+
+def test_a_row_of_no_single_branch_may_not_say_all(workplace: Workplace) -> None:
+    workplace.gifts(SEOUL)
+    workplace.write("targets.csv", "measure,branch,period,value\nretention,all,2026,0.8\n")
+    wanted = workplace.profile().tables["transactions"].model_dump(by_alias=True)
+    targets = {"files": ["targets.csv"]}
+    with pytest.raises(DataError, match=r"targets\.branch: 1 of 1 rows has .*or leave it empty \(`null`\)"):
+        tables.ingest(workplace.profile({"transactions": wanted, "targets": targets}))
 
 
 def test_unchanged_sources_are_not_read_again(
