@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     matrix.add_argument("--set", action="append", default=[], metavar="C.NAME=VALUE", help="a chapter's own parameter")
     matrix.add_argument("--incomplete", action="store_true", help="run a period that is not over, with a banner")
     work = argparse.ArgumentParser(add_help=False)
-    work.add_argument("--workers", type=int, metavar="N", help="notebooks at a time; otherwise one per processor")
+    work.add_argument("--workers", type=_positive, metavar="N", help="notebooks at a time; otherwise one per processor")
     work.add_argument("--force", action="store_true", help="run again what is unchanged")
 
     report = commands.add_parser("report", parents=[common, matrix, work], help="check, run and book; prints the path")
@@ -94,6 +94,13 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int, default=20261)
     demo.set_defaults(run=_demo)
     return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
 
 
 def _steps(given: argparse.Namespace):  # type: ignore[no-untyped-def]
@@ -149,6 +156,7 @@ def _book(given: argparse.Namespace) -> int:
 
 def _status(given: argparse.Namespace) -> int:
     steps = _steps(given)
+    steps.read()
     steps.show_status(_wanted(steps, given))
     return 0
 

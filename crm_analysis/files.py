@@ -18,6 +18,7 @@ from typing import Any
 from crm_analysis.errors import UserError
 
 _UNSAFE = re.compile(r"[^0-9A-Za-z가-힣_-]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _RESERVED = {"all", "con", "prn", "aux", "nul", *(f"com{i}" for i in range(1, 10)), *(f"lpt{i}" for i in range(1, 10))}
 _UMASK = os.umask(0)
@@ -25,10 +26,16 @@ os.umask(_UMASK)
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
+_HOLDS = {"analyses": "*.ipynb", "book": "contents.yaml", "data_contracts": "*.yaml"}
+
+
 def project_folder(name: str) -> Path:
-    """`analyses`, `book` or `data_contracts`: the working directory's own where it has one, else the checkout's."""
+    """`analyses`, `book` or `data_contracts`: the working directory's own where it has one, else the checkout's.
+
+    A folder of that name that holds no such files is somebody's own affair.
+    """
     own = Path.cwd() / name
-    return own if own.is_dir() else CHECKOUT / name
+    return own if any(own.glob(_HOLDS[name])) else CHECKOUT / name
 
 
 def safe_name(text: str) -> str:
@@ -138,6 +145,11 @@ def formula_safe(value: Any) -> Any:
     return value
 
 
+def _printable(value: Any) -> Any:
+    """Text without the control characters that a workbook cannot hold."""
+    return _CONTROL.sub("", value) if isinstance(value, str) else value
+
+
 def export_csv(frame: Any, path: Path) -> Path:
     """Write a customer-level pandas frame as CSV for its owner only (mode 0600), safe against formula injection."""
     path = Path(path)
@@ -156,5 +168,6 @@ def export_excel(frame: Any, path: Path) -> Path:
     """Write a customer-level pandas frame as an Excel workbook for its owner only, formulas made text."""
     path = Path(path)
     with replacing(path, suffix=".xlsx", owner_only=True) as temporary:
-        frame.map(formula_safe).to_excel(temporary, index=False)
+        safe = frame.rename(columns=formula_safe).map(formula_safe).map(_printable)
+        safe.to_excel(temporary, index=False)
     return path

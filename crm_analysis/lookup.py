@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from crm_analysis import files, style
+from crm_analysis import files, runs, style
 from crm_analysis.errors import UserError, listed, nearest
 from crm_analysis.profile import Profile
 
@@ -15,8 +15,10 @@ def explain(profile: Profile, key: str, branch: str, period: str | None) -> str:
     """Definition, filters, value, rows, basis and query of a finding, as text for a terminal."""
     bundle, finding = _finding(profile, key, branch, period)
     unit, currency = finding["unit"], profile.currency
+    status = runs.published(profile, bundle["chapter"], bundle["branch"], bundle["period"])
     lines = [
         f"{finding['key']}  ({bundle['branch']}, {bundle['period']}, state on {bundle['as_of']})",
+        f"  standing    {status.state}{f', since {status.stale_since}: {status.error}' if status.error else ''}",
         f"  value       {style.value(finding['value'], unit, currency)}",
         f"  interval    {style.interval(finding['low'], finding['high'], unit, currency)} (95 %)",
         f"  n           {style.DASH if finding['n'] is None else style.number(finding['n'])}",
@@ -82,8 +84,10 @@ def _bundles(profile: Profile, branch: str, period: str | None) -> Iterator[Mapp
         )
     latest = period or max(there, key=lambda name: _as_of(executed / name / folder))
     for path in sorted((executed / latest / folder).glob("*.findings.json")):
-        yield files.read_json(path)
+        bundle = files.read_json(path)
+        if bundle is not None:
+            yield bundle
 
 
 def _as_of(folder: Path) -> str:
-    return max((files.read_json(path)["as_of"] for path in folder.glob("*.findings.json")), default="")
+    return max(((files.read_json(path) or {}).get("as_of", "") for path in folder.glob("*.findings.json")), default="")

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from crm_analysis.language import activate
 from crm_analysis.profile import Profile
 from crm_analysis.profile.settings import BuiltIn
 from crm_analysis.units import Period
+
+_OWNER_ONLY = ("source", "tables", "data_quality", "executed", "exports")
+_OWN_PARAMETERS = ("profile", "branch", "period", "language")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,11 @@ class Steps:
 
     def read(self) -> None:
         """Read the sources into canonical tables, where they changed. Raises UserError where one cannot be read."""
+        with files.writing(self.profile.build_dir):
+            for name in _OWNER_ONLY:
+                folder = self.profile.build_dir / name
+                folder.mkdir(parents=True, exist_ok=True)
+                folder.chmod(0o700)
         if self.profile.built_in is not None:
             self._write_built_in(self.profile.built_in)
         from crm_analysis.tables.ingestion import ingest
@@ -66,7 +75,9 @@ class Steps:
         """
         checked = files.read_json(self._checked_file)
         key = self._check_key()
-        if not checked or checked["key"] != key:
+        folder = self._checked_file.parent
+        whole = all((folder / name).exists() for name in ("failures.parquet", "report.json"))
+        if not checked or checked["key"] != key or not whole:
             checked = self._check(key)
         if checked["stopping"]:
             raise UserError(
@@ -94,19 +105,20 @@ class Steps:
 
     def _check_key(self) -> str:
         """A digest over all that the check depends on."""
-        package = Path(__file__).parent
         made_of = [
             self.profile.build_dir / "tables" / "ingest.json",
             *sorted(files.project_folder("data_contracts").glob("*.yaml")),
-            *sorted((package / "contracts").glob("*.py")),
+            *_code("contracts", "tables"),
         ]
         settings = self.profile.model_dump_json(include={"calendar", "coverage", "branches", "quality", "survey"})
-        return files.sha256_of(made_of) + hashlib.sha256(settings.encode()).hexdigest()
+        stated = f"{version('great-expectations')} {settings}"
+        return files.sha256_of(made_of) + hashlib.sha256(stated.encode()).hexdigest()
 
     def _check(self, key: str) -> dict[str, Any]:
         from crm_analysis import contracts, tables
         from crm_analysis.tables.failures import fingerprint_failures
 
+        self._checked_file.unlink(missing_ok=True)
         opened = tables.open(self.profile)
         names = [name for name in self.profile.tables if opened.has(name)]
         report = contracts.check(
@@ -184,6 +196,9 @@ class Steps:
             if chapter not in known:
                 raise UserError(f'There is no chapter "{chapter}".{nearest(chapter, known)} Chapters: {listed(known)}.')
         for chapter, given in extra.items():
+            for name in given:
+                if name in _OWN_PARAMETERS:
+                    raise UserError(f"--set {chapter}.{name}: the run itself gives every notebook its {name}.")
             Notebook.read(chapter).check(given)
         return tuple(chapter for chapter in known if not chapters or chapter in chapters), extra
 
@@ -191,8 +206,14 @@ class Steps:
         fiscal = self.profile.calendar.fiscal_year_starts
         ends, starts = date.fromisoformat(extent["data_ends_on"]), date.fromisoformat(extent["data_start_on"])
         if not labels:
-            last = Period.containing(ends, self.profile.calendar.default_period, fiscal_year_starts=fiscal)
-            return [last if last.end <= ends else last.previous()]
+            running = Period.containing(ends, self.profile.calendar.default_period, fiscal_year_starts=fiscal)
+            last = running if running.end <= ends else running.previous()
+            if last.end < starts:
+                raise ScopeError(
+                    f"The data of {self.profile.id} run from {starts} to {ends} and cover no {last.kind} to its end. "
+                    f"Ask for {running} as it stands: --period {running} --incomplete."
+                )
+            return [last]
         spans = [Period.parse(label, fiscal_year_starts=fiscal) for label in dict.fromkeys(labels)]
         for span in spans:
             last = Period.containing(ends, span.kind, fiscal_year_starts=fiscal)
@@ -221,7 +242,7 @@ class Steps:
                 f"`crm-analysis report --profile {self.profile.path}` does everything in turn."
             )
         settings = self.profile.model_dump_json(include={"coverage", "branches", "calendar"})
-        described = files.sha256_of([read]) + settings
+        described = files.sha256_of([read, *_code("tables")]) + settings
         stored = files.read_json(folder / "extent.json")
         if stored and stored["described"] == described:
             return dict(stored)
@@ -280,14 +301,26 @@ class Steps:
             return runs.execute(plan, workers=workers, progress=progress)
 
     def summary(self, results: Sequence[Any]) -> int:
-        """Print how the matrix ended; returns how many cells failed."""
+        """Print how the matrix ended as a table of branches and chapters; returns how many cells failed."""
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.table import Table
+
         failed = [result for result in results if result.status == "failed"]
+        if any(result.status != "skipped" for result in results):
+            chapters = list(dict.fromkeys(result.chapter for result in results))
+            table = Table("period", "branch", *chapters)
+            rows: dict[tuple[str, str], dict[str, str]] = {}
+            for result in results:
+                said = {"done": f"{result.seconds:.1f} s", "skipped": "unchanged"}.get(
+                    result.status, result.status.upper()
+                )
+                rows.setdefault((result.period, result.branch), {})[result.chapter] = said
+            for (period, branch), cells in rows.items():
+                table.add_row(period, escape(branch), *(cells.get(chapter, "") for chapter in chapters))
+            Console(width=None if sys.stdout.isatty() else 120).print(table)
         counts = {status: sum(r.status == status for r in results) for status in ("done", "skipped", "failed")}
-        seconds = sum(result.seconds for result in results if result.status == "done")
-        print(
-            f"{counts['done']} notebooks run ({seconds:.0f} s of work), {counts['skipped']} unchanged, "
-            f"{counts['failed']} failed."
-        )
+        print(f"{counts['done']} notebooks run, {counts['skipped']} unchanged, {counts['failed']} failed.")
         for result in failed:
             print(f"failed  {result.name}: {result.error}", file=sys.stderr)
         return len(failed)
@@ -337,7 +370,7 @@ class Steps:
         print(f"{len(plan.due)} of {len(plan.cells)} would run.")
 
     def show_status(self, wanted: Wanted) -> None:
-        """Print every cell asked for: state, age, reason to run again."""
+        """Read sources that changed and print every cell asked for: state, age, reason to run again."""
         from datetime import UTC, datetime
 
         from crm_analysis import runs
@@ -348,6 +381,12 @@ class Steps:
             age = _age((now - made).total_seconds()) if made else "never"
             detail = cell.error or cell.reason
             print(f"{cell.state:<8}{age:>10}  {cell.period}/{cell.branch}/{cell.chapter}  {detail}".rstrip())
+
+
+def _code(*packages: str) -> list[Path]:
+    """The source files that decide what is read and how far it reaches."""
+    own = Path(__file__).parent
+    return [own / "units.py", *(path for name in packages for path in sorted((own / name).glob("*.py")))]
 
 
 class _Progress:
@@ -390,7 +429,12 @@ def _parameters(given: Sequence[str]) -> dict[str, dict[str, Any]]:
             raise UserError(
                 f'"{text}" is not a parameter. Write CHAPTER.NAME=VALUE, such as satisfaction_loyalty.seed=2.'
             )
-        found.setdefault(chapter, {})[parameter] = yaml.safe_load(value)
+        try:
+            found.setdefault(chapter, {})[parameter] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UserError(
+                f'--set {text}: "{value}" is not a value. Quote text that holds brackets or colons.'
+            ) from None
     return found
 
 

@@ -25,6 +25,9 @@ DASH = "–"
 SPACE = "\N{NO-BREAK SPACE}"
 _SYMBOLS = {"GBP": "£", "EUR": "€", "USD": "$", "JPY": "¥", "BRL": f"R${SPACE}", "CNY": "CN¥", "INR": "₹"}
 _SUFFIX = re.compile(r"[^0-9]+$")
+_LINE_BREAKS = re.compile(
+    r"[\s\x1c-\x1f\x85\u2028\u2029]*[\n\r\v\f\x1c-\x1f\x85\u2028\u2029][\s\x1c-\x1f\x85\u2028\u2029]*"
+)
 _ACTIVE_CHARACTERS = re.compile(r"[^0-9A-Za-z\s.,;?%/\u0080-\U0010ffff]")
 
 
@@ -179,14 +182,18 @@ def escape(text: str) -> str:
     >>> escape("<b>*a*")
     '&#60;b&#62;&#42;a&#42;'
     """
-    return _ACTIVE_CHARACTERS.sub(lambda found: f"&#{ord(found.group())};", str(text).replace("\n", " "))
+    return _ACTIVE_CHARACTERS.sub(lambda found: f"&#{ord(found.group())};", " ".join(str(text).split()))
 
 
 def plain(text: str, most: int = 40) -> str:
     """Text from data for a chart: no mathematics, no line breaks, shortened."""
+    return shortened(text, most).replace("$", r"\$")
+
+
+def shortened(text: str, most: int = 40) -> str:
+    """Text from data on one line, its tail cut."""
     flat = " ".join(str(text).split())
-    short = flat if len(flat) <= most else flat[: most - 1] + "…"
-    return short.replace("$", r"\$")
+    return flat if len(flat) <= most else flat[: most - 1] + "…"
 
 
 def inline_html(markdown: str) -> str:
@@ -196,8 +203,8 @@ def inline_html(markdown: str) -> str:
 
 
 def cell(text: Any) -> str:
-    """A table cell's text as HTML."""
-    return html.escape(DASH if undefined(text) else str(text))
+    """A table cell's text as HTML on one line."""
+    return html.escape(DASH if undefined(text) else _LINE_BREAKS.sub(" ", str(text)))
 
 
 @functools.cache

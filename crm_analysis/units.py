@@ -66,6 +66,8 @@ class Period:
                 "or a month (2026-09)."
             )
         year, half, quarter, month = match.groups()
+        if not 1900 <= int(year) <= 2200:
+            raise ScopeError(f'"{label}" lies outside the years 1900 to 2200.')
         first = fiscal_year_starts
         if half:
             kind, offset = "half", 6 * (int(half) - 1)

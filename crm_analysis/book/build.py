@@ -103,7 +103,7 @@ def _write_pages(writer: Writer, contents: Contents, outcomes: Sequence[Outcome]
             if position and not number:
                 chapters.insert(0, {"file": place})
             name = _("All branches") if branch == "all" else writer.profile.branch_name(branch, writer.language)
-            toc["parts"].append({"caption": style.plain(name, 60) + suffix, "chapters": chapters})
+            toc["parts"].append({"caption": style.shortened(name, 60) + suffix, "chapters": chapters})
     return toc
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from crm_analysis import style
+from crm_analysis import privacy, style
 from crm_analysis.book.cells import Outcome
 from crm_analysis.book.compare import BranchGap, branch_gaps, moved
 from crm_analysis.book.contents import Contents
@@ -30,15 +30,16 @@ def write_front(writer: Writer, place: str, period: str, outcomes: Sequence[Outc
     whole = [outcome for outcome in outcomes if outcome.branch == "all"]
     by_chapter = {outcome.chapter: outcome for outcome in whole}
     gaps = branch_gaps([o for o in outcomes if o.finding(contents.front_chart)], contents.front_chart)
+    beyond_noise = frozenset((change.branch, change.finding["key"]) for change in moved(outcomes)[0])
     parts = [
         f"# {period_name(period)}",
         f":::{{div}} kicker\n{_kicker(writer, outcomes)}\n:::",
         *_unfinished(period, outcomes),
         *_failures(writer, outcomes),
-        f":::{{div}} verdict\n{verdict(writer, by_chapter, contents)}\n:::",
+        f":::{{div}} verdict\n{verdict(writer, by_chapter, contents, beyond_noise)}\n:::",
         *_findings(writer, whole, outcomes, gaps, contents),
         *_actions(writer, whole, outcomes),
-        *_branches(writer, outcomes, gaps, contents),
+        *_branches(writer, outcomes, gaps, contents, beyond_noise),
         *_changes(writer, outcomes),
         *_unknowns(whole),
         *_foot(writer, whole),
@@ -94,8 +95,13 @@ def _failures(writer: Writer, outcomes: Sequence[Outcome]) -> list[str]:
     return [f":::{{div}} banner failed\n{said}\n:::"]
 
 
-def verdict(writer: Writer, by_chapter: Mapping[str, Outcome], contents: Contents) -> str:
-    """How many customers were kept, and what the programmes earned: the front page's opening sentences."""
+def verdict(
+    writer: Writer, by_chapter: Mapping[str, Outcome], contents: Contents, beyond_noise: Collection[tuple[str, str]]
+) -> str:
+    """How many customers were kept, and what the programmes earned: the front page's opening sentences.
+
+    `beyond_noise` holds branch and key of the changes that passed the false discovery rate.
+    """
     said = []
     kept = _from(by_chapter, contents.kept)
     words = writer.profile.vocabulary(writer.language)
@@ -107,7 +113,7 @@ def verdict(writer: Writer, by_chapter: Mapping[str, Outcome], contents: Content
                     share=share, customers=words.customers
                 )
             )
-        elif change["p"] < 0.05:
+        elif ("all", contents.kept) in beyond_noise:
             template = (
                 _("We kept **{share}** of our {customers}, {points} points more than the period before.")
                 if change["difference"] > 0
@@ -176,7 +182,7 @@ def _findings(
         for queue in queues:
             if len(queue) > rank and len(lines) < MOST_FINDINGS:
                 finding, outcome = queue[rank]
-                support = support_line(finding, writer.profile.currency)
+                support = support_line(finding, writer.profile.currency, min_cell=writer.profile.privacy.min_cell)
                 link = f"[{writer.titles[outcome.chapter]}](/{writer.place(outcome)}.md)"
                 lines.append(f'{finding["sentence"]} <span class="ci">{support}</span> {link}')
         rank += 1
@@ -208,7 +214,7 @@ def _outlier(writer: Writer, gap: BranchGap, outcomes: Sequence[Outcome], conten
     low, high = sorted((abs(gap.difference_low), abs(gap.difference_high)))
     scale, unit = (100.0, "index") if share else (1.0, finding["unit"])
     between = style.interval(low * scale, high * scale, unit, writer.profile.currency)
-    support = _("{interval}; n {n}; false discovery rate 5 %").format(interval=between, n=style.number(gap.n))
+    support = _("{interval}; n {n}; false discovery rate 5 %").format(interval=between, n=_n(gap, writer))
     link = f"[{writer.titles[outcome.chapter]}, {writer.branch_name(gap.branch)}](/{writer.place(outcome)}.md)"
     return f'{sentence} <span class="ci">({support})</span> {link}'
 
@@ -226,7 +232,13 @@ def _actions(writer: Writer, whole: Sequence[Outcome], outcomes: Sequence[Outcom
     return [f"## {_('What to do')}", actions_html(list(chosen.values()), writer.profile.currency)]
 
 
-def _branches(writer: Writer, outcomes: Sequence[Outcome], gaps: Sequence[BranchGap], contents: Contents) -> list[str]:
+def _branches(
+    writer: Writer,
+    outcomes: Sequence[Outcome],
+    gaps: Sequence[BranchGap],
+    contents: Contents,
+    beyond_noise: Collection[tuple[str, str]],
+) -> list[str]:
     branches = list(dict.fromkeys(outcome.branch for outcome in outcomes if outcome.branch != "all"))
     if not branches:
         return []
@@ -235,11 +247,12 @@ def _branches(writer: Writer, outcomes: Sequence[Outcome], gaps: Sequence[Branch
         finding = next(o.finding(contents.front_chart) for o in outcomes if o.finding(contents.front_chart)) or {}
         shown = sorted(gaps, key=lambda gap: -gap.value)[:_MOST_BARS]
         names = {gap.branch: writer.profile.branch_name(gap.branch, writer.language) for gap in shown}
-        drawing = draw_branches(shown, names, finding["label"], finding["unit"], writer.profile.currency)
+        labels = {gap.branch: f"{style.plain(names[gap.branch])}  ({_n(gap, writer)})" for gap in shown}
+        drawing = draw_branches(shown, labels, finding["label"], finding["unit"], writer.profile.currency)
         alt = _("{label} by branch with 95 % intervals, from {most} to {least}.").format(
             label=finding["label"],
-            most=style.escape(names[shown[0].branch]),
-            least=style.escape(names[shown[-1].branch]),
+            most=names[shown[0].branch],
+            least=names[shown[-1].branch],
         )
         how = _(
             "Dots: the branch's value; bars: 95 % interval; grey: no different from the others beyond noise. "
@@ -248,11 +261,17 @@ def _branches(writer: Writer, outcomes: Sequence[Outcome], gaps: Sequence[Branch
         parts.append(writer.figure(svg(drawing, alt), alt, how))
     keys = [key for key in contents.front_columns if any(outcome.finding(key) for outcome in outcomes)]
     if keys:
-        parts.append(_branch_table(writer, outcomes, branches, keys))
+        parts.append(_branch_table(writer, outcomes, branches, keys, beyond_noise))
     return [f"## {_('Branches')}", *parts] if parts else []
 
 
-def _branch_table(writer: Writer, outcomes: Sequence[Outcome], branches: Sequence[str], keys: Sequence[str]) -> str:
+def _branch_table(
+    writer: Writer,
+    outcomes: Sequence[Outcome],
+    branches: Sequence[str],
+    keys: Sequence[str],
+    beyond_noise: Collection[tuple[str, str]],
+) -> str:
     places = {(outcome.branch, outcome.chapter): outcome for outcome in outcomes}
     head, rows = "", []
     with_target = [key for key in keys if any(key in o.bundle.get("targets", {}) for o in outcomes)]
@@ -266,7 +285,8 @@ def _branch_table(writer: Writer, outcomes: Sequence[Outcome], branches: Sequenc
         for key in keys:
             outcome = places.get((branch, key.partition(".")[0]))
             finding = outcome.finding(key) if outcome else None
-            cells.append(f'<td class="n">{writer.measure(finding)}{_change_note(finding)}</td>')
+            moved_by = _change_note(finding, (branch, key) in beyond_noise)
+            cells.append(f'<td class="n">{writer.measure(finding)}{moved_by}</td>')
             if key in with_target:
                 target = outcome.bundle.get("targets", {}).get(key) if outcome else None
                 unit = finding["unit"] if finding else "none"
@@ -274,6 +294,10 @@ def _branch_table(writer: Writer, outcomes: Sequence[Outcome], branches: Sequenc
         rows.append(f"<tr{' class=here' if branch == 'all' else ''}>{''.join(cells)}</tr>")
     table = f"<table><thead><tr><th>{_('Branch')}</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return f'<div class="crm-table">{table}</div>'
+
+
+def _n(gap: BranchGap, writer: Writer) -> str:
+    return style.DASH if gap.n is None else privacy.count(gap.n, writer.profile.privacy.min_cell)
 
 
 def _reach(branch: str, outcomes: Sequence[Outcome]) -> str:
@@ -285,10 +309,10 @@ def _reach(branch: str, outcomes: Sequence[Outcome]) -> str:
     return f'<br><span class="wait">{_("data to {day}").format(day=day)}</span>'
 
 
-def _change_note(finding: Mapping[str, Any] | None) -> str:
-    """A branch's change in the table, where it is more than noise on its own."""
+def _change_note(finding: Mapping[str, Any] | None, beyond_noise: bool) -> str:
+    """A branch's change in the table, where it passed the false discovery rate."""
     change = finding.get("change") if finding else None
-    if not change or change["p"] is None or change["p"] >= 0.05 or finding is None or finding["unit"] != "share":
+    if not change or not beyond_noise or finding is None or finding["unit"] != "share":
         return ""
     tone = "good" if change["difference"] > 0 else "bad"
     return f'<br><span class="{tone}">{style.points(change["difference"])}</span>'
@@ -355,7 +379,7 @@ def draw_branches(gaps: Sequence[BranchGap], names: Mapping[str, str], label: st
         axes.plot([gap.value], [position], marker="o", color=colour)
     axes.set_yticks(
         range(len(gaps)),
-        [f"{style.plain(names[gap.branch])}  ({style.number(gap.n)})" for gap in reversed(gaps)],
+        [names[gap.branch] for gap in reversed(gaps)],
     )
     axes.xaxis.set_major_formatter(lambda value, _position: style.value(value, unit, currency, 0))
     axes.set_xlabel(f"{label} ({_('95 % interval')})")

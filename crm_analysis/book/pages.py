@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from crm_analysis import files, style
+from crm_analysis import files, privacy, style
 from crm_analysis.book.cells import Outcome
 from crm_analysis.book.compare import branch_gaps
 from crm_analysis.language import _
@@ -42,7 +43,7 @@ class Writer:
 
         Markdown ends no bold between a sign and a letter without a blank, as Korean particles stand: **12 %**이며.
         """
-        lines = [line if line.startswith(":alt:") else _inert(line) for line in text.rstrip().splitlines()]
+        lines = [line if line.startswith(":alt:") else _inert(line) for line in text.rstrip().split("\n")]
         files.write_text(self.folder / f"{page}.md", "\n".join(lines) + "\n")
 
     def chapter(self, outcome: Outcome, siblings: Sequence[Outcome]) -> list[str]:
@@ -83,7 +84,7 @@ class Writer:
         """A drawing with its text alternative, its line on how to read it and the folded table behind it."""
         name = f"_figures/{hashlib.sha256(svg.encode()).hexdigest()[:16]}.svg"
         files.write_text(self.folder / name, svg)
-        alternative = re.sub(r"\s+", " ", alt)
+        alternative = re.sub(r"\s+", " ", html.unescape(alt))
         parts = [f"## {title}"] if title else []
         parts.append(f"```{{image}} /{name}\n:alt: {alternative}\n```")
         parts.append(f":::{{div}} how\n{how_to_read}\n:::")
@@ -137,6 +138,8 @@ class Writer:
     def measure(self, finding: Mapping[str, Any] | None) -> str:
         """A measure with its interval for a table cell, as HTML."""
         if finding is None or finding["value"] is None:
+            return style.DASH
+        if privacy.small(finding["n"] or 0, self.profile.privacy.min_cell):
             return style.DASH
         currency = self.profile.currency
         text = style.value(finding["value"], finding["unit"], currency)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,15 @@ def key(profile: Profile, cells: Iterable[Any]) -> str:
     """
     digest = hashlib.sha256(__version__.encode())
     digest.update(json.dumps([repr(cell) for cell in cells]).encode())
-    package = files.CHECKOUT / "crm_analysis"
     made_of = [
         profile.path,
         *sorted(path for path in SOURCES.rglob("*") if path.is_file()),
-        *sorted((package / "book").glob("*.py")),
-        *sorted((package / "locale" / profile.language).glob("*.po")),
-        *(package / name for name in ("report.py", "style.py", "findings.py")),
+        *sorted((files.CHECKOUT / "crm_analysis").rglob("*.py")),
+        *sorted((files.CHECKOUT / "crm_analysis" / "locale" / profile.language).glob("*.po")),
         *sorted(files.project_folder("data_contracts").glob("*.yaml")),
+        *profile.build_dir.glob("data_quality/report.json"),
     ]
+    digest.update(" ".join(version(name) for name in ("jupyter-book", "sphinx", "sphinx-book-theme")).encode())
     digest.update(files.sha256_of(made_of).encode())
     return digest.hexdigest()
 

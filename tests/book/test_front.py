@@ -7,8 +7,10 @@ import types
 import pytest
 
 from crm_analysis.book.cells import Outcome
+from crm_analysis.book.compare import moved
 from crm_analysis.book.contents import Contents
-from crm_analysis.book.front import _bookkeeping, _unfinished, _unknowns, verdict
+from crm_analysis.book.front import _bookkeeping, _unfinished, _unknowns
+from crm_analysis.book.front import verdict as front_verdict
 from crm_analysis.book.pages import period_name
 from crm_analysis.language import activate
 from crm_analysis.profile.settings import Words
@@ -18,6 +20,11 @@ from crm_analysis.profile.settings import Words
 def writer():
     profile = types.SimpleNamespace(currency="KRW", vocabulary=lambda _language: Words(customers="donors"))
     return types.SimpleNamespace(profile=profile, language="en")
+
+
+def verdict(writer, by_chapter, contents):
+    accepted = {(change.branch, change.finding["key"]) for change in moved(list(by_chapter.values()))[0]}
+    return front_verdict(writer, by_chapter, contents, accepted)
 
 
 def whole(chapter: str, key: str, value: float | None, low=None, high=None, change=None) -> dict[str, Outcome]:
