@@ -24,10 +24,10 @@ report: .venv/.installed ## Build the report book of PROFILE (the built-in assoc
 	@$(BIN)/crm-analysis report --profile $(PROFILE) $(ARGS)
 
 test: .venv/.installed ## Run the tests that take seconds; ARGS="-k name" chooses
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-all: .venv/.installed ## Run every test: also the slow ones, real data and the browser
-	@$(BIN)/python -m pytest -m "" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "" $(ARGS)
 
 lab: .venv/.installed ## Open JupyterLab on the analyses
 	@$(BIN)/jupyter lab analyses
