@@ -82,11 +82,11 @@ _TYPES = {
     "string": "text", "number": "number", "integer": "whole number", "date": "date", "timestamp": "date and time",
     "boolean": "yes or no",
 }  # fmt: skip
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|$~^&])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~^&])")
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown and MyST show as it is, inside a table cell too."""
+    """Text that Markdown and MyST show as it is, inside a table cell too; the book itself makes `$` inert."""
     return _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
 
 

@@ -374,4 +374,4 @@ def test_the_dictionary_holds_every_column_and_every_rule() -> None:
 def test_the_dictionary_shows_text_as_it_is() -> None:
     from crm_analysis.contracts.presenting import escaped
 
-    assert escaped("a | b <script> *x* `c` $1 {d}") == r"a \| b \<script\> \*x\* \`c\` \$1 \{d\}"
+    assert escaped("a | b <script> *x* `c` $1 {d}") == r"a \| b \<script\> \*x\* \`c\` $1 \{d\}"
