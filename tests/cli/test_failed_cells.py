@@ -1,0 +1,127 @@
+"""A notebook that fails, one that never ran, and what the commands that look things up then say."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import stat
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+ASKED = ("--profile", "shop.yaml", "--branch", "all", "--branch", "north", "--chapter", "data_quality")
+
+
+@pytest.fixture
+def broken(shop):
+    """A shop with analyses of its own, run once; after that its data quality notebook fails for the branch north."""
+    shop.write()
+    shutil.copytree(ROOT / "analyses", shop.folder / "analyses", ignore=shutil.ignore_patterns("profiles"))
+    done = shop.run("run", *ASKED)
+    assert done.returncode == 0, done.stderr
+    path = shop.folder / "analyses" / "data_quality.ipynb"
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    place = next(i for i, cell in enumerate(notebook["cells"]) if "parameters" in cell["metadata"].get("tags", ()))
+    source = 'if branch == "north":\n    raise ValueError("the meter is <b>broken</b>")'
+    notebook["cells"].insert(
+        place + 1,
+        {"cell_type": "code", "id": "broken", "metadata": {}, "execution_count": None, "outputs": [], "source": source},
+    )
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    return shop
+
+
+def test_a_failed_notebook_is_named_and_its_page_says_so(broken, read):
+    done = broken.run("report", *ASKED)
+    assert done.returncode == 1
+    assert "1 notebooks run" in done.stdout and "1 failed." in done.stdout
+    assert done.stderr.splitlines() == ["failed  2025Q4/north/data_quality: ValueError: the meter is <b>broken</b>"]
+    html = broken.folder / "build" / "shop" / "html"
+    assert done.stdout.splitlines()[-1] == "build/shop/html/index.html"
+    page = read(html / "2025Q4" / "north" / "data_quality.html")
+    assert "The latest run of this page failed; what stands here is from 20" in page
+    assert "Reason: ValueError: the meter is <b>broken</b>" in page  # as text
+    assert "Usable" in page  # the last good state stands below
+    assert "failed" not in read(html / "2025Q4" / "all" / "data_quality.html")
+    assert "1 of 2 pages failed or were never run" in read(html / "index.html")
+
+    state = broken.run("status", *ASKED)
+    assert state.returncode == 0
+    whole, north = state.stdout.splitlines()
+    assert whole.startswith("fresh ") and whole.endswith("2025Q4/all/data_quality")
+    assert north.startswith("failed ") and north.endswith("ValueError: the meter is <b>broken</b>")
+
+    alone = broken.run("book", *ASKED)  # the book alone hides it no more than the report does
+    assert alone.returncode == 0
+    assert "The latest run of this page failed" in read(html / "2025Q4" / "north" / "data_quality.html")
+
+    planned = broken.run("run", "--dry-run", *ASKED)
+    assert "run   2025Q4/north/data_quality  failed last time" in planned.stdout
+
+
+def test_a_page_that_never_ran_says_so(broken, read):
+    done = broken.run("book", *ASKED, "--chapter", "crm_roi")
+    assert done.returncode == 0
+    html = broken.folder / "build" / "shop" / "html"
+    page = read(html / "2025Q4" / "north" / "crm_roi.html")
+    assert "This page could not be made. Reason: never executed" in page
+    assert "2 of 4 pages failed or were never run" in read(html / "index.html")
+    state = broken.run("status", "--profile", "shop.yaml", "--branch", "south", "--chapter", "crm_roi")
+    assert state.stdout.split() == ["missing", "never", "2025Q4/south/crm_roi", "never", "run"]
+
+
+def test_a_book_before_anything_was_read_says_what_to_do(shop, refused):
+    shop.write()
+    assert refused(shop.run("book", "--profile", "shop.yaml")) == (
+        "The sources of shop were not read yet. `crm-analysis report --profile shop.yaml` does everything in turn."
+    )
+
+
+def test_findings_are_explained_and_their_customers_listed(shop, refused):
+    for row in shop.rows[::3]:
+        row[1] = f"={row[1]}+1"  # what a spreadsheet would run
+    shop.write()
+    asked = ("--profile", "shop.yaml", "--branch", "north")
+    done = shop.run("run", *asked, "--chapter", "customer_value", "--set", "satisfaction_loyalty.seed=2")
+    assert refused(done) == ('Parameters are given for "satisfaction_loyalty", which is not among the chapters to run.')
+    done = shop.run("run", *asked, "--chapter", "customer_value")
+    assert done.returncode == 0, done.stderr
+
+    told = shop.run("explain", "customer_value.top_tenth_share", *asked)
+    assert told.returncode == 0, told.stderr
+    first, *lines = told.stdout.splitlines()
+    assert first == "customer_value.top_tenth_share  (north, 2025Q4, state on 2025-12-31)"
+    named = {line.split()[0] for line in lines[: lines.index("  query")]}
+    assert named >= {"value", "interval", "n", "basis", "causal", "definition", "rows"}
+    assert "  query" in lines and any("SELECT" in line.upper() for line in lines[lines.index("  query") :])
+    assert refused(shop.run("explain", "customer_value.top_tenth_shaer", *asked)).startswith(
+        'There is no finding "customer_value.top_tenth_shaer" for north. '
+        'Did you mean "customer_value.top_tenth_share"? Findings: '
+    )
+
+    missing = refused(shop.run("list", "customer_value.nobody", *asked))
+    assert missing.startswith('No list of customers is behind "customer_value.nobody" for north.')
+    name = missing.split("Lists: ")[1].split(",")[0].rstrip(".")
+    paths = {}
+    for kind in ("csv", "xlsx"):
+        written = shop.run("list", name, *asked, "--format", kind)
+        assert written.returncode == 0, written.stderr
+        paths[kind] = shop.folder / written.stdout.strip()
+        assert paths[kind].parent == shop.folder / "build" / "shop" / "exports"
+        assert stat.S_IMODE(paths[kind].stat().st_mode) == 0o600
+    with open(paths["csv"], encoding="utf-8-sig", newline="") as stream:
+        header, *rows = list(csv.reader(stream))
+    sheet = openpyxl.load_workbook(paths["xlsx"]).active
+    cells = [cell for row in sheet.iter_rows() for cell in row]
+    assert "customer_id" in header and len(rows) == sheet.max_row - 1 > 0
+    texts = [value for row in rows for value in row]
+    assert any(text.startswith("'=") for text in texts)
+    assert not [text for text in texts if text.startswith(("=", "+", "@"))]
+    assert not [cell.coordinate for cell in cells if cell.data_type == "f"]
+    lists = shop.folder / "build" / "shop" / "exports" / "lists"
+    assert {stat.S_IMODE(path.stat().st_mode) for path in lists.rglob("*.parquet")} == {0o600}
