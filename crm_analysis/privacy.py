@@ -26,9 +26,9 @@ def small(n: float, min_cell: int) -> bool:
 
 
 def count(n: int, min_cell: int, *, parts: Iterable[int] = ()) -> str:
-    """A count as text. `parts` are counts shown elsewhere that add up to `n`, as on the pages of the branches.
+    """A count as text. `parts` are the counts shown elsewhere that make it up, as on the pages of the branches.
 
-    Where the parts that a reader knows would tell one that is hidden, only they are counted.
+    Where the parts that a reader knows would tell one that is hidden, what is hidden is left out of the count.
 
     >>> count(3, 5), count(1234, 5), count(0, 5), count(43, 5, parts=(40, 3)), count(46, 5, parts=(40, 3, 3))
     ('< 5', '1,234', '0', '> 40', '46')
@@ -37,7 +37,7 @@ def count(n: int, min_cell: int, *, parts: Iterable[int] = ()) -> str:
         return f"< {min_cell}"
     parts = list(parts)
     if total_tells(parts, min_cell):
-        return f"> {sum(part for part in parts if not small(part, min_cell)):,}"
+        return f"> {max(n - sum(part for part in parts if small(part, min_cell)), 0):,}"
     return f"{n:,}"
 
 

@@ -6,8 +6,10 @@ a notebook and carries, under `BUNDLE`, the findings that the run matrix stores.
 
 from __future__ import annotations
 
+import functools
 import html
 import io
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from crm_analysis import files, style, tables
+from crm_analysis import files, privacy, style, tables
 from crm_analysis.findings import Action, Claims, Finding, to_json
 from crm_analysis.language import _, activate
 from crm_analysis.profile import load
@@ -172,7 +174,7 @@ class Page:
             parts.append(f"## {title}")
             lines = []
             for finding in claims.findings:
-                support = support_line(finding, currency)
+                support = support_line(finding, currency, min_cell=self.profile.privacy.min_cell)
                 ci = f' <span class="ci">{style.inline_html(support)}</span>' if support else ""
                 parts_html.append(f'<li class="{finding.tone}">{style.inline_html(finding.sentence)}{ci}</li>')
                 lines.append(f"1. {finding.sentence}" + (f' <span class="ci">{support}</span>' if support else ""))
@@ -218,8 +220,8 @@ class Page:
             "complete": self.scope.complete,
             "claims": to_json(claims),
             "targets": self._targets(claims),
-            "footing": footing_rows(self.scope.footing()),
-            "control": footing.against_control(self.scope),
+            "footing": footing_rows(self._footing()),
+            "control": footing.against_control(self.scope) if self._tells_amount() else None,
             "lists": stored,
         }
         return Closing(_closing(claims, footing_line(bundle, self.profile.currency)), bundle)
@@ -275,6 +277,22 @@ class Page:
             )
         return banners
 
+    @functools.cached_property
+    def _withheld(self) -> frozenset[tuple[str, str | None]]:
+        """Steps of the footing whose amounts are of few customers, or nearly all of one."""
+        rule = self.profile.privacy
+        return privacy.withheld_steps(footing.contributions(self.scope), rule.min_cell, rule.dominance_share)
+
+    def _tells_amount(self) -> bool:
+        return (footing.USED, "") not in self._withheld
+
+    def _footing(self) -> pd.DataFrame:
+        """The scope's footing, amounts missing where they may not be shown."""
+        steps = self.scope.footing()
+        of = zip(steps["table"], steps["step"], steps["rule"], strict=True)
+        hidden = [table == "transactions" and (step, rule) in self._withheld for table, step, rule in of]
+        return steps.assign(amount=steps["amount"].mask(pd.Series(hidden, index=steps.index, dtype=bool)))
+
     def _targets(self, claims: Claims) -> dict[str, float]:
         found = {}
         for finding in claims.findings + claims.measures:
@@ -284,18 +302,14 @@ class Page:
         return found
 
     def _store_list(self, name: str, frame: pd.DataFrame) -> str:
-        scope = self.scope
-        path = (
-            Path(self.profile.build_dir)
-            / "exports"
-            / "lists"
-            / str(scope.period)
-            / files.safe_name(scope.branch)
-            / f"{self.chapter}.{name}.parquet"
-        )
+        """Write a list where it stays, or where the run collects it; returns the path where it stays."""
+        final = files.lists_folder(self.profile.build_dir, str(self.scope.period), self.scope.branch)
+        file = f"{self.chapter}.{name}.parquet"
+        collected = os.environ.get(files.LISTS_VARIABLE)
+        path = (Path(collected) if collected else final) / file
         with files.replacing(path, suffix=".parquet", owner_only=True) as temporary:
             frame.to_parquet(temporary, index=False)
-        return str(path.relative_to(self.profile.build_dir))
+        return str((final / file).relative_to(self.profile.build_dir))
 
 
 def _closing(claims: Claims, line: str) -> Element:
@@ -319,14 +333,14 @@ def open_page(chapter: str, *, profile: str, branch: str, period: str, language:
     return Page(chapter, tables.open(load(profile, language=language)).scope(branch, period, incomplete=True), language)
 
 
-def support_line(finding: Finding | Mapping[str, Any], currency: str) -> str:
+def support_line(finding: Finding | Mapping[str, Any], currency: str, *, min_cell: int) -> str:
     """Interval, count and basis of a finding, in brackets: what the sentence rests on."""
     get = finding.get if isinstance(finding, Mapping) else lambda name: getattr(finding, name)
     parts = []
     if not (style.undefined(get("low")) and style.undefined(get("high"))):
         parts.append(style.interval(get("low"), get("high"), str(get("unit")), currency))
     if get("n") is not None:
-        parts.append(f"n{style.SPACE}{style.number(get('n'))}")
+        parts.append(f"n{style.SPACE}{privacy.count(get('n'), min_cell)}")
     if get("basis"):
         parts.append(str(get("basis")))
     return f"({'; '.join(parts)})" if parts else ""
@@ -386,6 +400,7 @@ def footing_line(bundle: Mapping[str, Any], currency: str) -> str:
         return sum(row[field] or 0 for row in transactions if row["step"] == step)
 
     in_files, aside = total("in files", "rows"), total("set aside", "rows")
+    withheld = any(row["step"] == "used" and style.undefined(row["amount"]) for row in transactions)
     why = ", ".join(
         f"{style.escape(_rule_in_short(row['rule']))} {style.number(row['rows'])}"
         for row in transactions
@@ -401,7 +416,7 @@ def footing_line(bundle: Mapping[str, Any], currency: str) -> str:
         why=f": {why}" if why else "",
         anonymous=style.number(total("anonymous", "rows")),
         used=style.number(total("used", "rows")),
-        amount=style.money(total("used", "amount"), currency),
+        amount=_("withheld") if withheld else style.money(total("used", "amount"), currency),
     )
     control = bundle.get("control")
     if control and control["amount_stated"]:

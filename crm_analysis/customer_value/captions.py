@@ -66,7 +66,9 @@ def holdout(state: CustomerValue) -> dict[str, str]:
                 "good forecast runs through it. The lines join classes only to guide the eye."
             )
         ).format(
-            n=style.number(check.n), customers=words(state.scope.profile).customers, day=style.day(check.calibrated_to)
+            n=listing.count(state, check.n),
+            customers=words(state.scope.profile).customers,
+            day=style.day(check.calibrated_to),
         ),
     }
 

@@ -62,6 +62,12 @@ def counts(state: CustomerValue, sizes: pd.Series) -> pd.Series:
     return privacy.shown(sizes, state.scope.profile.privacy.min_cell)
 
 
+def count(state: CustomerValue, n: int) -> str:
+    """A number of customers as text; on the page of all branches it does not tell that of a small branch."""
+    parts = state.status["branch"].value_counts() if state.scope.branch == "all" else ()
+    return privacy.count(n, state.scope.profile.privacy.min_cell, parts=parts)
+
+
 def curve(state: CustomerValue) -> pd.DataFrame:
     """The cumulative profit curve; empty where so few customers, or one above all, make it up that they show."""
     shown = state.concentration.n >= TELLING * state.scope.profile.privacy.min_cell
@@ -90,7 +96,7 @@ def curve_table(state: CustomerValue) -> pd.DataFrame:
         above = concentration.n - round(concentration.below_cost.share * concentration.n)
         if not privacy.small(concentration.n - above, state.scope.profile.privacy.min_cell):
             rows.append((_("all who pay for themselves"), style.number(above), style.percent(concentration.peak)))
-        rows.append((_("everybody"), style.number(concentration.n), style.percent(1.0 if profit.sum() > 0 else None)))
+        rows.append((_("everybody"), count(state, concentration.n), style.percent(1.0 if profit.sum() > 0 else None)))
     return pd.DataFrame(rows, columns=[_("Best customers"), who(state), _("Share of profit")])
 
 
@@ -286,7 +292,8 @@ def outlook_table(state: CustomerValue) -> pd.DataFrame:
         _("Running commitments"): expected.get("regular", nothing),
         _("Everybody else"): expected.get("one_off", nothing),
     }
-    shown = counts(state, pd.Series({name: int((part > 0).sum()) for name, part in parts.items()}))
+    sizes = pd.Series({name: int((part > 0).sum()) for name, part in parts.items()})
+    shown = counts(state, sizes).mask(sizes >= sizes.sum(), count(state, int(sizes.sum())))
     amounts = sums(state, parts)
     rows = [(name, shown[name], amounts[name]) for name in parts]
     return pd.DataFrame(rows, columns=[_("Expected from"), who(state), _("Expected margin, next 12 months")])

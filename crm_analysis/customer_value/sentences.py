@@ -757,7 +757,7 @@ def _measures(state: CustomerValue) -> list[Finding]:
                 value=model.total / check.actual - 1,
                 unit="points",
                 basis=_("holdout"),
-                n=check.n,
+                n=_resting_on(state, state.status, check.n),
                 label=_("Forecast error in the holdout"),
             )
         )

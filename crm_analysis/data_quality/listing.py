@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from crm_analysis import language, style
+from crm_analysis import language, privacy, style
 from crm_analysis.data_quality import reporting
 from crm_analysis.data_quality.assessment import ALL, Assessment, State
+from crm_analysis.data_quality.footing import EXAMPLES
 from crm_analysis.data_quality.scorecard import DIMENSIONS
 from crm_analysis.data_quality.wording import (
     attitude_name,
@@ -24,6 +25,7 @@ from crm_analysis.data_quality.wording import (
 )
 from crm_analysis.language import _
 
+TAIL = 0.1  # the share of lines beyond the outermost quantile
 _MOST_BRANCHES = 14
 _MOST_RULES_DRAWN = 4
 
@@ -186,33 +188,47 @@ def attitudes(assessment: Assessment) -> pd.DataFrame:
     rows = []
     for branch, state in states.items():
         for row in state.attitudes.itertuples(index=False):
-            small = 0 < row.filled_recent < cell
+            few = privacy.small(row.filled_recent, cell) or privacy.small(row.n_recent - row.filled_recent, cell)
+            few_in_all = privacy.small(row.filled, cell) or privacy.small(row.n - row.filled, cell)
+            parts = [] if branch else _parts(assessment, row.field)
             rows.append(
                 {
                     _("Branch"): _name(assessment, branch) if branch else _here(assessment),
                     _("On record"): attitude_name(row.field),
-                    _("Active in the last year"): style.number(row.n_recent),
-                    _("of these known"): counted(row.filled_recent, cell),
-                    _("Share"): style.DASH if small else style.percent(row.share_recent),
-                    _("All on record"): style.number(row.n),
-                    _("of all known"): style.percent(row.share) if not 0 < row.filled < cell else style.DASH,
+                    _("Active in the last year"): counted(row.n_recent, cell, parts=[n.n_recent for n in parts]),
+                    _("of these known"): counted(row.filled_recent, cell, parts=[n.filled_recent for n in parts]),
+                    _("Share"): style.DASH if few else style.percent(row.share_recent),
+                    _("All on record"): counted(row.n, cell, parts=[n.n for n in parts]),
+                    _("of all known"): style.DASH if few_in_all else style.percent(row.share),
                 }
             )
     return pd.DataFrame(rows)
 
 
+def _parts(assessment: Assessment, field: str) -> list[Any]:
+    """A field's line of `attitudes` in every branch."""
+    return [
+        row
+        for state in assessment.branches.values()
+        for row in state.attitudes.itertuples(index=False)
+        if row.field == field
+    ]
+
+
 def contact_ages(assessment: Assessment) -> pd.DataFrame:
     """Age of contact data by branch, with the Wilson interval and the rate at which contacts stop working."""
     states = {"": assessment.state} | (assessment.branches if assessment.scope.branch == ALL else {})
+    cell = assessment.scope.profile.privacy.min_cell
     rows = []
     for branch, state in states.items():
         found = state.contacts
-        if found is None:
+        if found is None or privacy.small(found.n_dated, cell):
             continue
+        dated = [each.contacts.n_dated for each in assessment.branches.values() if each.contacts is not None]
         rows.append(
             {
                 _("Branch"): _name(assessment, branch) if branch else _here(assessment),
-                _("With a date"): style.number(found.n_dated),
+                _("With a date"): counted(found.n_dated, cell, parts=[] if branch else dated),
                 _("Older than the limit"): style.percent(found.share),
                 _("95 % interval"): style.interval(found.low, found.high, "share"),
                 _("Median age, days"): style.number(found.median_age_days),
@@ -256,7 +272,7 @@ def totals(assessment: Assessment) -> pd.DataFrame:
     """The finance office's monthly totals beside ours: those that differ, then the last three that agree."""
     every = assessment.state.footing.totals
     off = every[every["off"]]
-    agreeing = every[~every["off"]].sort_values(["month", "branch"]).tail(3)
+    agreeing = every[~every["off"]].sort_values(["month", "branch"]).tail(EXAMPLES)
     shown = pd.concat([off, agreeing])
     return pd.DataFrame(
         {
@@ -310,7 +326,10 @@ def drifts(assessment: Assessment) -> pd.DataFrame:
 
 def amount_quantiles(assessment: Assessment) -> pd.DataFrame:
     """Quantiles of the amount in the previous period and now."""
-    frame = assessment.mix.quantiles
+    frame, cell = assessment.mix.quantiles, assessment.scope.profile.privacy.min_cell
+    lines = min((found.n_now for found in assessment.mix.drifts), default=0)
+    if assessment.state.facts.customers < cell or lines * TAIL < cell:
+        frame = frame.iloc[:0]
     return pd.DataFrame(
         {
             _("Share of lines below"): [style.percent(q, 0) for q in frame["quantile"]],

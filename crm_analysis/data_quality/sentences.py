@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from crm_analysis import style
+from crm_analysis import privacy, style
 from crm_analysis.data_quality.actions import actions, unknowns
 from crm_analysis.data_quality.assessment import ALL, Assessment
 from crm_analysis.data_quality.completeness import EVERY
@@ -104,7 +104,7 @@ def _totals(assessment: Assessment) -> Finding | None:
         return None
     tolerance = style.percent(assessment.scope.profile.quality.control_total_tolerance)
     off = foot.mismatches
-    gap = float(foot.totals["difference"].sum())
+    gap = float(foot.totals["difference"].sum(min_count=1))
     if off.empty:
         sentence = _("All {n} monthly totals of the finance office agree within {tolerance}.").format(
             n=len(foot.totals), tolerance=tolerance
@@ -187,7 +187,7 @@ def _set_aside(assessment: Assessment) -> Finding | None:
         n=foot.rows_in_files,
         tone="neutral" if foot.rows_set_aside else "good",
         basis=_("counted, not estimated"),
-        stake=abs(foot.amount_set_aside),
+        stake=0.0 if style.undefined(foot.amount_set_aside) else abs(foot.amount_set_aside),
         label=_("Lines set aside"),
         compare=True,
         query="rules",
@@ -247,7 +247,7 @@ def _duplicates(assessment: Assessment) -> Finding | None:
             "**{numbers} numbers belong to {people} people**: {surplus} of them are a second number ({share}), and "
             "{across} people are in several branches. Name and birth date alone would make it {more} more."
         ).format(
-            numbers=style.number(persons.n_customers),
+            numbers=counted(persons.n_customers, cell, parts=_in_branches(assessment)),
             people=people(persons.n_persons, persons.n_surplus, cell),
             surplus=counted(persons.n_surplus, cell),
             across=counted(persons.n_in_several_branches, cell),
@@ -260,7 +260,7 @@ def _duplicates(assessment: Assessment) -> Finding | None:
             "birth date alone would make it {more} more; people in several branches are counted for all branches "
             "together."
         ).format(
-            numbers=style.number(persons.n_customers),
+            numbers=counted(persons.n_customers, cell),
             surplus=counted(persons.n_surplus, cell),
             share=share_of(persons.n_surplus, persons.n_customers, cell),
             more=counted(persons.n_persons - persons.n_persons_if_possible, cell),
@@ -271,7 +271,7 @@ def _duplicates(assessment: Assessment) -> Finding | None:
         sentence,
         value=None if 0 < persons.n_surplus < cell else assessment.state.rate("surplus"),
         unit="share",
-        n=persons.n_customers,
+        n=None if privacy.total_tells(_in_branches(assessment), cell) else persons.n_customers,
         tone="bad" if persons.n_surplus else "good",
         basis=_("deterministic rules, certain and strong evidence only"),
         label=_("Numbers too many"),
@@ -283,6 +283,11 @@ def _duplicates(assessment: Assessment) -> Finding | None:
     )
 
 
+def _in_branches(assessment: Assessment) -> list[int]:
+    """Customer numbers by branch, on the page of all branches."""
+    return [state.persons.n_customers for state in assessment.branches.values() if state.persons is not None]
+
+
 def _attitude(assessment: Assessment) -> Finding | None:
     table = assessment.state.attitudes
     if table.empty or not table["n_recent"].iloc[0]:
@@ -291,7 +296,7 @@ def _attitude(assessment: Assessment) -> Finding | None:
     worst, whole = single.loc[single["share_recent"].idxmin()], table.iloc[-1]
     cell = assessment.scope.profile.privacy.min_cell
     estimate = wilson(int(whole["filled_recent"]), int(whole["n_recent"]))
-    hidden = 0 < whole["filled_recent"] < cell
+    hidden = privacy.small(whole["filled_recent"], cell)
     sentence = _(
         "**{attitudes} are all on record for {share} of the {customers} active in the last year** ({filled} of "
         "{n}); least known is {worst}, {worst_share}. Of all {everyone} on record it is {all_share}."
@@ -300,10 +305,10 @@ def _attitude(assessment: Assessment) -> Finding | None:
         share=style.DASH if hidden else style.percent(whole["share_recent"], 0),
         customers=vocabulary(assessment).customers,
         filled=counted(int(whole["filled_recent"]), cell),
-        n=style.number(whole["n_recent"]),
+        n=counted(int(whole["n_recent"]), cell),
         worst=attitude_name(str(worst["field"])),
         worst_share=style.percent(worst["share_recent"], 0),
-        everyone=style.number(whole["n"]),
+        everyone=counted(int(whole["n"]), cell),
         all_share=style.DASH if hidden else style.percent(whole["share"], 0),
     )
     return _finding(
@@ -329,6 +334,8 @@ def _attitude(assessment: Assessment) -> Finding | None:
 def _stale(assessment: Assessment) -> Finding | None:
     contacts = assessment.state.contacts
     if contacts is None or contacts.share is None:
+        return None
+    if privacy.small(contacts.n_dated, assessment.scope.profile.privacy.min_cell):
         return None
     cell = assessment.scope.profile.privacy.min_cell
     decay = contacts.decay

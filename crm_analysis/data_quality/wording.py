@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
-from crm_analysis import language, style
+from crm_analysis import language, privacy, style
 from crm_analysis.data_quality.assessment import Assessment
 from crm_analysis.data_quality.completeness import EVERY
 from crm_analysis.language import _
 from crm_analysis.tables.footing import FUTURE
 
 
-def counted(n: int, min_cell: int) -> str:
-    """A number of people; one to `min_cell` - 1 are not told apart.
+def counted(n: int, min_cell: int, *, parts: Iterable[int] = ()) -> str:
+    """A number of people by the rule of `privacy.count`, in words where there are few.
 
     >>> counted(3, 5), counted(12, 5), counted(0, 5)
     ('fewer than 5', '12', '0')
     """
-    if 0 < n < min_cell:
+    if privacy.small(n, min_cell):
         return _("fewer than {n}").format(n=min_cell)
-    return style.number(n)
+    return privacy.count(n, min_cell, parts=parts)
 
 
 def passing(share: float | None) -> str:
@@ -118,6 +119,9 @@ def branch_name(assessment: Assessment, branch: str) -> str:
 
 
 def money(assessment: Assessment, amount: float) -> str:
+    """An amount; one that may not be shown is missing and says so."""
+    if style.undefined(amount):
+        return _("withheld")
     return style.money(amount, assessment.scope.profile.currency)
 
 
@@ -152,8 +156,8 @@ def rounded(value: float | None) -> float | None:
 
 def people(n_persons: int, n_surplus: int, min_cell: int) -> str:
     """Persons, unless their number would give away a surplus that is not shown."""
-    return _("almost as many") if 0 < n_surplus < min_cell else style.number(n_persons)
+    return _("almost as many") if privacy.small(n_surplus, min_cell) else counted(n_persons, min_cell)
 
 
 def share_of(part: int, whole: int, min_cell: int) -> str:
-    return style.DASH if 0 < part < min_cell else style.percent(part / whole if whole else None, 2)
+    return style.DASH if privacy.small(part, min_cell) else style.percent(part / whole if whole else None, 2)

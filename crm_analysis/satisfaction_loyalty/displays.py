@@ -150,7 +150,7 @@ def distribution_summary(study: Study) -> str:
         index=style.number(wave.index.mean, 1),
         low=style.number(wave.index.low, 1),
         high=style.number(wave.index.high, 1),
-        n=style.number(wave.n),
+        n=answers_text(study, wave.n),
     )
 
 
@@ -320,16 +320,20 @@ def footing_table(study: Study) -> pd.DataFrame:
     rows = [
         (part, _step_name(row.step), _rule_name(row.rule), shown)
         for part, counts in parts
-        for row, shown in zip(counts.itertuples(), _footed(counts, study.min_cell), strict=True)
+        for row, shown in zip(counts.itertuples(), _footed(counts, study), strict=True)
     ]
     return pd.DataFrame(rows, columns=[_("For"), _("Step"), _("Why"), _("Rows")])
 
 
-def _footed(counts: pd.DataFrame, min_cell: int) -> list[str]:
+def _footed(counts: pd.DataFrame, study: Study) -> list[str]:
     """The rows of a footing as text; its line "answers" is the total of the others."""
-    whole = counts["step"] == "answers"
-    total = counts.loc[whole, "rows"].map(lambda n: privacy.count(n, min_cell))
-    return pd.concat([total, privacy.shown(counts.loc[~whole, "rows"], min_cell)])[counts.index].to_list()
+    whole, min_cell = counts["step"] == "answers", study.min_cell
+    parts = study.answers.frame["branch"].value_counts()
+    shown = privacy.shown(counts.loc[~whole, "rows"], min_cell).reindex(counts.index, fill_value="")
+    if privacy.total_tells(parts, min_cell):
+        large = counts["rows"] >= min_cell
+        shown = shown.mask(large, counts["rows"].map(lambda n: privacy.count(n, min_cell, parts=parts)))
+    return shown.where(~whole, counts["rows"].map(lambda n: privacy.count(n, min_cell, parts=parts))).to_list()
 
 
 def footing_line(study: Study) -> str:
@@ -338,9 +342,7 @@ def footing_line(study: Study) -> str:
         return ""
     parts = [
         f"{_step_name(row.step) if row.step != 'left out' else _rule_name(row.rule)} {shown}"
-        for row, shown in zip(
-            study.follow.counts.itertuples(), _footed(study.follow.counts, study.min_cell), strict=True
-        )
+        for row, shown in zip(study.follow.counts.itertuples(), _footed(study.follow.counts, study), strict=True)
     ]
     return _("Answers that could enter the link: {steps}.").format(steps=" → ".join(parts))
 

@@ -61,8 +61,10 @@ def test_a_drawing_is_the_same_bytes_twice_and_has_a_text_alternative():
 
 
 def test_the_support_line_states_interval_count_and_basis():
-    assert report.support_line(finding(low=0.4, high=0.6), "EUR") == "(40.0 to 60.0\xa0%; n\xa010; Wilson 95 %)"
-    assert report.support_line(finding(n=None, basis=""), "EUR") == ""
+    said = report.support_line(finding(low=0.4, high=0.6), "EUR", min_cell=5)
+    assert said == "(40.0 to 60.0\xa0%; n\xa010; Wilson 95 %)"
+    assert report.support_line(finding(n=None, basis=""), "EUR", min_cell=5) == ""
+    assert report.support_line(finding(n=3), "EUR", min_cell=5) == "(n\xa0< 5; Wilson 95 %)"
 
 
 def test_the_footing_line_adds_up():
@@ -77,6 +79,8 @@ def test_the_footing_line_adds_up():
         "Transaction rows in the files 100 → set aside 4 (4.00\xa0%: exact duplicate 4) → anonymous 6 → used 90; "
         "amount used €900."
     )
+    withheld = [row | ({"amount": None} if row["step"] == "used" else {}) for row in rows]
+    assert report.footing_line({"footing": withheld}, "EUR").endswith("amount used withheld.")
     control = {"rows": 96.0, "amount": 960.0, "rows_stated": 96.0, "amount_stated": 1000.0}
     assert "Files €960, finance office €1,000 over the months it stated: difference 4.00\xa0%." in report.footing_line(
         {"footing": rows, "control": control}, "EUR"
