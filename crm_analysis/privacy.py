@@ -130,7 +130,7 @@ def withheld_steps(contributions: pd.DataFrame, min_cell: int, share: float) -> 
     for key, branch, veiled in zip(keys, contributions["branch"], own, strict=True):
         if pd.isna(branch):
             hidden |= {key} if veiled else set()
-        else:
+        elif branch:
             parts.setdefault(key, []).append(bool(veiled))
     hidden |= {key for key, of_branches in parts.items() if sum(of_branches) == 1}
     if len({key for key in hidden if key[0] == SET_ASIDE and key[1] is not None}) == 1:

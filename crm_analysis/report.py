@@ -339,8 +339,8 @@ def support_line(finding: Finding | Mapping[str, Any], currency: str, *, min_cel
     parts = []
     if not (style.undefined(get("low")) and style.undefined(get("high"))):
         parts.append(style.interval(get("low"), get("high"), str(get("unit")), currency))
-    if get("n") is not None:
-        parts.append(f"n{style.SPACE}{privacy.count(get('n'), min_cell)}")
+    if (n := get("n")) is not None:
+        parts.append(f"n{style.SPACE}{privacy.count(n, min_cell)}")
     if get("basis"):
         parts.append(str(get("basis")))
     return f"({'; '.join(parts)})" if parts else ""

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import ibis
 import pandas as pd
 
+from crm_analysis.contracts import totals
+from crm_analysis.contracts.totals import signed_amount
+
 if TYPE_CHECKING:
     from crm_analysis.tables.scopes import Scope
 
@@ -40,14 +43,15 @@ def steps(scope: Scope, table: str) -> pd.DataFrame:
 def contributions(scope: Scope) -> pd.DataFrame:
     """What the largest of them holds of the amounts of `steps` of the transactions.
 
-    One line per branch (missing for all of them together), step and rule, and one for everything set aside (rule
-    missing): branch, step, rule, customers (whose amounts are not nothing), largest and size (the largest and the sum
-    of customers' net amounts, by size). A row without customer counts as one.
+    One line per branch (missing for all of them together, "" for rows that name none), step and rule, and one for
+    everything set aside (rule missing): branch, step, rule, customers (whose amounts are not nothing), largest and size
+    (the largest and the sum of customers' net amounts, by size). A row without customer counts as one.
     """
     marked = _marked(scope, "transactions")
     step = ibis.cases((marked["why"].notnull(), SET_ASIDE), (marked["anonymous"], ANONYMOUS), else_=USED)
     marked = marked.mutate(step=step, rule=ibis.coalesce(marked["why"], ""))
     each = marked.group_by(["branch", "step", "rule", "person"]).agg(net=marked["signed"].sum()).execute()
+    each["branch"] = each["branch"].astype(object).where(each["branch"].notna(), "")
     aside = each[each["step"] == SET_ASIDE].assign(rule=None)
     files = each.assign(step=IN_FILES, rule="")
     every = pd.concat([each, aside, files], ignore_index=True).astype({"branch": object, "rule": object})
@@ -70,10 +74,10 @@ def _marked(scope: Scope, table: str) -> ibis.Table:
     future = rows[scope.tables.known_date(table)].cast("date") > scope.tables.data_ends_on
     rule = ibis.coalesce(rule, future.ifelse(FUTURE, ibis.null("string")))
     anonymous = rows["customer_id"].isnull() if table == "transactions" else ibis.literal(False)
-    has_amount = "amount" in rows.columns
-    amount = rows["amount"] if has_amount else ibis.literal(0.0)
     if table == "transactions":
-        amount = (rows["kind"] == "refund").ifelse(-amount.abs(), amount)
+        amount = signed_amount(rows)
+    else:
+        amount = rows["amount"] if "amount" in rows.columns else ibis.literal(0.0)
     person = rows["customer_id"] if table == "transactions" else ibis.null("string")
     return rows.select(
         branch=rows["branch"] if "branch" in rows.columns else ibis.null("string"),
@@ -89,20 +93,39 @@ def _total(counted: pd.DataFrame) -> tuple[int, float]:
     return int(counted["rows"].sum()), float(amounts.sum(skipna=False)) if len(amounts) else 0.0
 
 
+def monthly(transactions: ibis.Table) -> pd.DataFrame:
+    """branch, month ("2026-05"), rows, amount (net of refunds) of a table of transactions."""
+    rows = transactions.select(
+        "branch", month=transactions["occurred_at"].strftime("%Y-%m"), signed=signed_amount(transactions)
+    )
+    found = rows.group_by(["branch", "month"]).agg(rows=rows.count(), amount=rows["signed"].sum())
+    return found.order_by(["branch", "month"]).execute()
+
+
+def control(scope: Scope) -> pd.DataFrame:
+    """The finance office's totals of the transactions beside the accepted rows; see `totals.compare`.
+
+    Only months that the branch's data cover to their end: a branch that stopped reporting differs from nothing after.
+    """
+    stated = scope.control_totals()
+    stated = stated[stated["table"] == "transactions"]
+    stated = stated[totals.within_coverage(stated, scope.coverage, scope.as_of)]
+    if stated.empty:
+        return pd.DataFrame(columns=totals.COLUMNS).astype({"off": bool})
+    tolerance = scope.profile.quality.control_total_tolerance
+    return totals.compare(monthly(scope.table("transactions")), stated, tolerance=tolerance)
+
+
 def against_control(scope: Scope) -> dict[str, float] | None:
     """Accepted transaction rows and amount beside the finance office's, over the branches and months that it stated.
 
     Keys: rows, amount, rows_stated, amount_stated. None where no control total of the transactions is known.
     """
-    stated = scope.control_totals()
-    stated = stated[stated["table"] == "transactions"]
-    if stated.empty:
+    both = control(scope)
+    if both.empty:
         return None
-    rows = scope.table("transactions")
-    amount = (rows["kind"] == "refund").ifelse(-rows["amount"].abs(), rows["amount"])
-    marked = rows.select("branch", month=rows["occurred_at"].strftime("%Y-%m"), signed=amount)
-    ours = marked.group_by(["branch", "month"]).agg(rows=marked.count(), amount=marked["signed"].sum()).execute()
-    both = stated.assign(month=pd.to_datetime(stated["month"]).dt.strftime("%Y-%m")).merge(
-        ours, on=["branch", "month"], how="left", suffixes=("_stated", "")
-    )
-    return {name: float(both[name].sum()) for name in ("rows", "amount", "rows_stated", "amount_stated")}
+    return {
+        name + end: float(both.loc[both[f"{name}_finance"].notna(), f"{name}_{column}"].sum())
+        for column, end in (("used", ""), ("finance", "_stated"))
+        for name in ("rows", "amount")
+    }
