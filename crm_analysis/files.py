@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -23,6 +24,9 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _RESERVED = {"all", "con", "prn", "aux", "nul", *(f"com{i}" for i in range(1, 10)), *(f"lpt{i}" for i in range(1, 10))}
 _UMASK = os.umask(0)
 os.umask(_UMASK)
+_TEMPORARY = re.compile(r"\..+\.part(\.\w+)?$")
+# The variable by which a run tells a notebook to leave its lists of customers elsewhere until it is accepted.
+LISTS_VARIABLE = "CRM_ANALYSIS_LISTS"
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
@@ -66,7 +70,7 @@ def replacing(path: Path, *, suffix: str = "", owner_only: bool = False) -> Iter
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:60]}.", suffix=suffix or ".part", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:60]}.", suffix=f".part{suffix}", dir=path.parent)
         os.close(handle)
     except OSError as error:
         raise cannot_write(path, error) from error
@@ -79,6 +83,26 @@ def replacing(path: Path, *, suffix: str = "", owner_only: bool = False) -> Iter
         raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove every temporary file and folder below `folder` whose writer was killed: what is named `.….part`.
+
+    Only for whoever is alone at work there. Raises UserError where one cannot be removed.
+    """
+    for leftover in list(Path(folder).rglob(".*.part*")):
+        if not _TEMPORARY.match(leftover.name):
+            continue
+        with writing(leftover):
+            if leftover.is_dir() and not leftover.is_symlink():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink(missing_ok=True)
+
+
+def lists_folder(build_dir: Path, period: str, branch: str) -> Path:
+    """Where the lists of customers behind the findings of one period and branch are."""
+    return Path(build_dir) / "exports" / "lists" / period / safe_name(branch)
 
 
 @contextlib.contextmanager

@@ -94,16 +94,22 @@ class Writer:
         """The banner of a page that failed, or that something changed for since it was made."""
         since = "; ".join(_(part) for part in outcome.stale.split("; "))
         day, reason = style.escape(outcome.made_on), style.escape(outcome.failure or since)
+        failed_on = style.escape(outcome.failed_on)
         if outcome.failure and outcome.elements:
-            said = _("The latest run of this page failed; what stands here is from {day}. Reason: {reason}")
+            said = _(
+                "This page has failed since {failed_on}; what stands here is from {day}. {reason} "
+                "`crm-analysis status` says why."
+            )
+        elif outcome.failed_on:
+            said = _("This page has failed since {failed_on}. {reason} `crm-analysis status` says why.")
         elif outcome.failure:
-            said = _("This page could not be made. Reason: {reason}")
+            said = _("This page could not be made. {reason}")
         elif outcome.stale:
             said = _("This page was made on {day}; since then {reason}. Run the report again.")
         else:
             return []
         kind = "banner failed" if outcome.failure else "banner"
-        return [f":::{{div}} {kind}\n{said.format(day=day, reason=reason)}\n:::"]
+        return [f":::{{div}} {kind}\n{said.format(day=day, reason=reason, failed_on=failed_on)}\n:::"]
 
     def beside(self, outcome: Outcome, siblings: Sequence[Outcome]) -> list[str]:
         """The chapter's measures beside those of the other branches."""

@@ -6,7 +6,7 @@ plan = runs.plan(profile, chapters=None, branches=["all", "seoul"], periods=["20
 plan.cells          # every Cell asked for: .chapter .branch .period .key .reason ('' = unchanged) .is_due .name
 plan.due            # those that will run, the longest first
 results = runs.execute(plan, workers=None, executor=None, progress=None)                  # -> list[CellResult]
-results[0]          # .chapter .branch .period .status ('done', 'failed', 'skipped', 'cancelled') .seconds .error
+results[0]          # .chapter .branch .period .status ('done', 'failed', 'skipped') .seconds .error
 runs.status(profile)                                        # -> list[CellStatus], what the manifest knows, no planning
 runs.published(profile, chapter, branch, period)            # -> CellStatus: what a page may show, and how stale it is
 runs.outcome(plan)                                          # -> list[CellStatus] of every cell asked for, after a run

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from crm_analysis.errors import UserError
 from crm_analysis.profile.loading import DATA_VARIABLE
 from crm_analysis.runs import keys
 from crm_analysis.runs.forking import fork_server
-from crm_analysis.runs.jobs import Attempt, Job, attempt
+from crm_analysis.runs.jobs import DIED, NOT_WRITTEN, Attempt, Job, Public, attempt
 from crm_analysis.runs.manifest import CellResult, Manifest, alone, findings_beside, output
 from crm_analysis.runs.planning import Cell, Plan
 
@@ -47,26 +47,18 @@ def execute(
     results = {c.name: CellResult(c.chapter, c.branch, c.period, "skipped") for c in plan.cells}
     if due:
         build = Path(plan.profile.build_dir)
-        with alone(build):
-            _sweep(build)
-            with _runtime(build) as runtime:
-                run = _Run(plan, runtime, progress, cell_seconds)
-                if executor is not None:
-                    run.with_executor(executor, due, "")
-                else:
-                    run.with_processes(due, min(workers or _processors(), len(due)))
+        with alone(build), _runtime(build) as runtime:
+            run = _Run(plan, runtime, progress, cell_seconds)
+            if executor is not None:
+                run.with_executor(executor, due, "")
+            else:
+                run.with_processes(due, min(workers or _processors(), len(due)))
         results |= run.results
     return [results[cell.name] for cell in plan.cells]
 
 
 def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _sweep(build: Path) -> None:
-    """Remove what a killed run left."""
-    for leftover in [*build.glob(".*.part"), *build.glob("executed/**/.*.part")]:
-        leftover.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -125,24 +117,22 @@ class _Run:
         """Submit every cell and take in what comes back. On Ctrl-C nothing more is started."""
         waiting: dict[Future[Attempt], tuple[Cell, Job]] = {}
         try:
-            for cell in due:
-                job = self._job(cell, socket)
-                waiting[executor.submit(attempt, job)] = (cell, job)
+            with contextlib.suppress(BrokenExecutor):  # what was submitted before says itself how it ended
+                for cell in due:
+                    job = self._job(cell, socket)
+                    waiting[executor.submit(attempt, job)] = (cell, job)
             while waiting:
                 finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in finished:
                     cell, job = waiting.pop(future)
-                    try:
+                    with contextlib.suppress(BrokenExecutor):
                         self._take_in(cell, job, future.result())
-                    except BrokenExecutor:
-                        if not may_break:
-                            self._failed(cell, KILLED)
-        except BrokenExecutor:
-            if not may_break:
-                raise
         finally:
             for future in waiting:
                 future.cancel()
+        for cell in due:
+            if cell.name not in self.results and not may_break:
+                self._failed(cell, KILLED, Public(DIED))
 
     def _job(self, cell: Cell, socket: str) -> Job:
         final = output(self.plan.profile, cell.chapter, cell.branch, cell.period)
@@ -154,6 +144,7 @@ class _Run:
             **self.plan.parameters.get(cell.chapter, {}),
         }
         profile = self.plan.profile
+        lists = files.lists_folder(profile.build_dir, cell.period, cell.branch) / f".{cell.chapter}.part"
         return Job(
             notebook=self.plan.analyses / f"{cell.chapter}.ipynb",
             parameters=parameters,
@@ -162,8 +153,10 @@ class _Run:
             period=cell.period,
             made_notebook=final.with_name(f".{final.name}.part"),
             made_findings=final.with_name(f".{findings_beside(final).name}.part"),
+            made_lists=lists,
             runtime=self.runtime,
-            variables={} if profile.built_in else {DATA_VARIABLE: str(profile.data_root)},
+            variables={files.LISTS_VARIABLE: str(lists.resolve())}
+            | ({} if profile.built_in else {DATA_VARIABLE: str(profile.data_root)}),
             fork_socket=socket,
             cell_seconds=self.cell_seconds,
         )
@@ -171,25 +164,26 @@ class _Run:
     def _take_in(self, cell: Cell, job: Job, done: Attempt) -> None:
         """Put the new output in place of the old one and record it, or record the failure."""
         if done.error:
-            self._failed(cell, done.error, done)
+            self._failed(cell, done.error, done.public, done)
             return
         final = output(self.plan.profile, cell.chapter, cell.branch, cell.period)
         try:
             os.replace(job.made_findings, findings_beside(final))
             os.replace(job.made_notebook, final)
+            _replace_lists(job, done.made["lists"])
         except OSError as error:
-            self.manifest.forget_output(cell.chapter, cell.branch, cell.period)  # one of the two may be in place
-            self._failed(cell, str(files.cannot_write(final, error)), done)
+            self.manifest.forget_output(cell.chapter, cell.branch, cell.period)  # some of them may be in place
+            self._failed(cell, str(files.cannot_write(final, error)), Public(NOT_WRITTEN), done)
             return
         result = CellResult(cell.chapter, cell.branch, cell.period, "done", done.seconds, stderr=done.stderr)
         made = {**done.made, "language": self.plan.language, "versions": keys.versions()}
         self._record(cell, result, made)
 
-    def _failed(self, cell: Cell, error: str, done: Attempt | None = None) -> None:
+    def _failed(self, cell: Cell, error: str, public: Public, done: Attempt | None = None) -> None:
         seconds = done.seconds if done else 0.0
         trace, stderr = (done.traceback, done.stderr) if done else ("", "")
         scope = (cell.chapter, cell.branch, cell.period)
-        self._record(cell, CellResult(*scope, "failed", seconds, error, trace, stderr), None)
+        self._record(cell, CellResult(*scope, "failed", seconds, error, trace, stderr, public), None)
 
     def _record(self, cell: Cell, result: CellResult, made: dict[str, Any] | None) -> None:
         self.manifest.finished(result, key=cell.key, parts=dict(cell.parts), made=made)
@@ -197,6 +191,19 @@ class _Run:
         self.results[cell.name] = result
         if self.progress is not None:
             self.progress(result)
+
+
+def _replace_lists(job: Job, made: Sequence[str]) -> None:
+    """Put a cell's new lists of customers in place of all its old ones."""
+    folder = job.made_lists.parent
+    names = {Path(name).name for name in made}
+    for path in job.made_lists.glob("*"):
+        if path.name in names:
+            os.replace(path, folder / path.name)
+    for path in folder.glob(f"{job.chapter}.*"):
+        if path.name not in names:
+            path.unlink()
+    shutil.rmtree(job.made_lists, ignore_errors=True)
 
 
 def _no_server() -> contextlib.nullcontext[str]:

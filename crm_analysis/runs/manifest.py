@@ -13,16 +13,18 @@ from typing import Any
 from crm_analysis import files
 from crm_analysis.errors import UserError
 from crm_analysis.profile import Profile
+from crm_analysis.runs.jobs import Public
 
 FORMAT = 1
+_held: set[Path] = set()
 
 
 @dataclass(frozen=True, slots=True)
 class CellResult:
-    """How one cell of the matrix ended: `done`, `failed`, `skipped` or `cancelled`.
+    """How one cell of the matrix ended: `done`, `failed` or `skipped`.
 
-    `error` is one message for people, `traceback` the notebook's own. `stderr` is what the notebook wrote there; it
-    never reaches a page.
+    `error` is one message for people, `traceback` the notebook's own, `stderr` what the notebook wrote there: they may
+    hold values of the data and never reach a page. `public` is what a page may say instead.
     """
 
     chapter: str
@@ -33,6 +35,7 @@ class CellResult:
     error: str = ""
     traceback: str = ""
     stderr: str = ""
+    public: Public | None = None
 
     @property
     def name(self) -> str:
@@ -46,7 +49,8 @@ class CellStatus:
 
     `state` is `fresh` (made from what is there now), `stale` (something it depends on changed since), `failed` (the
     last attempt failed) or `missing` (never made). `notebook` and `findings` are the last good output, where there is
-    one; `made_at` says when, `stale_since` when the first attempt after it failed. Times are ISO 8601, UTC.
+    one; `made_at` says when, `stale_since` when the first attempt after it failed. `error` is for
+    a terminal, `public` for a page. Times are ISO 8601, UTC.
     """
 
     chapter: str
@@ -60,6 +64,7 @@ class CellStatus:
     stale_since: str = ""
     seconds: float = 0.0
     error: str = ""
+    public: Public | None = None
     versions: dict[str, str] = field(default_factory=dict)
     data: str = ""
 
@@ -165,6 +170,7 @@ class Manifest:
             stale_since=record.get("stale_since", "") if state == "failed" else "",
             seconds=last.get("seconds", 0.0),
             error=last.get("error", "") if state == "failed" else "",
+            public=Public(**last.get("public", {})) if state == "failed" else None,
             versions=good["versions"] if good else {},
             data=good["parts"].get("data", "") if good else "",
         )
@@ -184,18 +190,36 @@ def published(profile: Profile, chapter: str, branch: str, period: str) -> CellS
 
 @contextlib.contextmanager
 def alone(build_dir: Path) -> Iterator[None]:
-    """Keep a second run off the same build folder. The lock ends with the process, however that ends."""
+    """Keep every other process off a build folder, and remove what a killed one left there.
+
+    The lock ends with the process, however that ends. Within a process it may be taken again and again. Raises
+    UserError where another process has it.
+    """
+    build = Path(build_dir).resolve()
+    if build in _held:
+        yield
+        return
+    with _locked(Path(build_dir)):
+        _held.add(build)
+        try:
+            files.sweep(build_dir)
+            yield
+        finally:
+            _held.discard(build)
+
+
+@contextlib.contextmanager
+def _locked(build_dir: Path) -> Iterator[None]:
+    with files.writing(build_dir):
+        build_dir.mkdir(parents=True, exist_ok=True)
     try:
         import fcntl
     except ImportError:  # Windows has no fcntl; two runs at once are then the user's own affair
         yield
         return
-    path = Path(build_dir) / ".lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    path = build_dir / ".lock"
+    with files.writing(path):
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise files.cannot_write(path, error) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 import uuid
 from collections.abc import Mapping
@@ -17,10 +18,11 @@ from papermill.exceptions import PapermillExecutionError
 from crm_analysis import files
 from crm_analysis.errors import UserError
 from crm_analysis.runs import kernels
-from crm_analysis.runs.jobs import Attempt, Job
+from crm_analysis.runs.jobs import DIED, NO_FINDINGS, NOT_EXECUTED, NOT_WRITTEN, STOPPED, TOO_LONG, Attempt, Job, Public
 
 BUNDLE = "application/vnd.crm-analysis.findings+json"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_CLASS = re.compile(r"[A-Za-z]{0,40}(Error|Exception|Exit|Interrupt|Warning)")
 _LONGEST_TEXT = 4000
 _STARTUP_SECONDS = 180
 
@@ -34,21 +36,27 @@ def execute(job: Job) -> Attempt:
     began = time.perf_counter()
     stderr = ""
     error = traceback = ""
+    public = Public(NOT_EXECUTED)
     made: dict[str, Any] = {}
     try:
         executed = _run(job)
         stderr = _tidy(executed)
+        public = Public(NO_FINDINGS)
         bundle = _findings(executed, job)
+        public = Public(NOT_WRITTEN)
         files.write_text(job.made_findings, json.dumps(bundle, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
         files.write_text(job.made_notebook, json.dumps(executed, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
         made = _described(job, bundle)
     except PapermillExecutionError as failure:
         error = f"{failure.ename}: {failure.evalue}" if failure.ename != "UserError" else str(failure.evalue)
         traceback = _COLOURS.sub("", "\n".join(failure.traceback))
+        public = _stopped(job, failure)
     except DeadKernelError:
         error = "The kernel died. The usual cause is that memory ran out; try with fewer --workers."
+        public = Public(DIED)
     except CellTimeoutError:
         error = f"A cell ran longer than {job.cell_seconds} seconds and was stopped."
+        public = Public(TOO_LONG)
     except UserError as failure:
         error = str(failure)
     except Exception as failure:  # whatever went wrong is this cell's failure, not the run's
@@ -58,7 +66,17 @@ def execute(job: Job) -> Attempt:
     if error:
         job.made_notebook.unlink(missing_ok=True)
         job.made_findings.unlink(missing_ok=True)
-    return Attempt(time.perf_counter() - began, _short(error), _short(traceback), _short(stderr), made)
+        shutil.rmtree(job.made_lists, ignore_errors=True)
+    return Attempt(time.perf_counter() - began, _short(error), public, _short(traceback), _short(stderr), made)
+
+
+def _stopped(job: Job, failure: PapermillExecutionError) -> Public:
+    """Where a notebook stopped, counted as in the notebook itself, which lacks the cell of injected parameters."""
+    cells = json.loads(job.notebook.read_text(encoding="utf-8"))["cells"]
+    tagged = [n for n, cell in enumerate(cells) if "parameters" in cell.get("metadata", {}).get("tags", ())]
+    injected = bool(tagged) and failure.cell_index > tagged[0]
+    named = _CLASS.fullmatch(str(failure.ename))  # a class made at run time may be called anything
+    return Public(STOPPED, failure.cell_index + (0 if injected else 1), failure.ename if named else "Exception")
 
 
 def _run(job: Job) -> Any:
@@ -142,7 +160,6 @@ def _findings(executed: Any, job: Job) -> dict[str, Any]:
 def _described(job: Job, bundle: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "bytes": [job.made_notebook.stat().st_size, job.made_findings.stat().st_size],
-        "sha256": files.sha256_of([job.made_notebook, job.made_findings]),
         "as_of": bundle.get("as_of", ""),
         "lists": sorted(dict(bundle.get("lists") or {}).values()),
     }

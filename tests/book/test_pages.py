@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from crm_analysis.book.cells import Outcome
+from crm_analysis.book.cells import Outcome, of_status
 from crm_analysis.book.pages import Writer
+from crm_analysis.runs import CellStatus
+from crm_analysis.runs.jobs import Public
 
 
 @pytest.fixture
@@ -44,6 +48,26 @@ def test_a_chapter_without_its_tables_is_its_opening_and_end(writer: Writer, tmp
     page = (tmp_path / "2026Q3" / "b" / "x.md").read_text(encoding="utf-8")
     assert "Needs a table." in page and "Unknown." in page
     assert "Nothing to show." not in page and "What to fix first" not in page and "Annex" not in page
+
+
+def test_a_failed_page_says_so_without_the_words_of_the_exception(writer: Writer, tmp_path: Path):
+    """An exception's message may hold a customer and stays in the terminal and the manifest."""
+    secret = "could not read C0001234, kim@example.org"
+    place = ("x", "b", "2026Q3")
+    told = Public("The notebook stopped in its cell {cell} ({exception}).", 7, "ValueError")
+    status = CellStatus(*place, "failed", error=f"ValueError: {secret}", stale_since="2026-10-02T08:00:00", public=told)
+    failed = of_status(status)
+    writer.chapter(failed, [])
+    page = html.unescape((tmp_path / "2026Q3" / "b" / "x.md").read_text(encoding="utf-8"))
+    assert "failed since 2026-10-02. The notebook stopped in its cell 7 (ValueError). `crm-analysis status`" in page
+    unknown = of_status(CellStatus(*place, "failed", error=secret, public=Public(secret)))
+    assert unknown.failure == "It could not be executed."
+    assert secret not in page + repr(failed) + repr(unknown)
+
+    shown = Outcome(*place, elements=[element("opening", "o")], failure="Its kernel died.", made_on="2026-10-01")
+    (banner,) = writer.standing(replace(shown, failed_on="2026-10-02"))
+    said = "This page has failed since 2026-10-02; what stands here is from 2026-10-01. Its kernel died."
+    assert said in html.unescape(banner)
 
 
 def test_what_can_be_shown_without_the_missing_tables_is_shown(writer: Writer):

@@ -33,6 +33,7 @@ def broken(shop):
         {"cell_type": "code", "id": "broken", "metadata": {}, "execution_count": None, "outputs": [], "source": source},
     )
     path.write_text(json.dumps(notebook), encoding="utf-8")
+    shop.stopped_in = place + 2
     return shop
 
 
@@ -44,8 +45,9 @@ def test_a_failed_notebook_is_named_and_its_page_says_so(broken, read):
     html = broken.folder / "build" / "shop" / "html"
     assert done.stdout.splitlines()[-1] == "build/shop/html/index.html"
     page = read(html / "2025Q4" / "north" / "data_quality.html")
-    assert "The latest run of this page failed; what stands here is from 20" in page
-    assert "Reason: ValueError: the meter is <b>broken</b>" in page  # as text
+    assert "This page has failed since 20" in page and "; what stands here is from 20" in page
+    assert f"The notebook stopped in its cell {broken.stopped_in} (ValueError). crm-analysis status says why." in page
+    assert not [path for path in html.rglob("*.html") if "the meter is" in path.read_text(encoding="utf-8")]
     assert "Usable" in page  # the last good state stands below
     assert "failed" not in read(html / "2025Q4" / "all" / "data_quality.html")
     assert "1 of 2 pages failed or were never run" in read(html / "index.html")
@@ -58,7 +60,7 @@ def test_a_failed_notebook_is_named_and_its_page_says_so(broken, read):
 
     alone = broken.run("book", *ASKED)  # the book alone hides it no more than the report does
     assert alone.returncode == 0
-    assert "The latest run of this page failed" in read(html / "2025Q4" / "north" / "data_quality.html")
+    assert "This page has failed since 20" in read(html / "2025Q4" / "north" / "data_quality.html")
 
     planned = broken.run("run", "--dry-run", *ASKED)
     assert "run   2025Q4/north/data_quality  failed last time" in planned.stdout
@@ -69,7 +71,7 @@ def test_a_page_that_never_ran_says_so(broken, read):
     assert done.returncode == 0
     html = broken.folder / "build" / "shop" / "html"
     page = read(html / "2025Q4" / "north" / "crm_roi.html")
-    assert "This page could not be made. Reason: never executed" in page
+    assert "This page could not be made. It was never executed." in page
     assert "2 of 4 pages failed or were never run" in read(html / "index.html")
     state = broken.run("status", "--profile", "shop.yaml", "--branch", "south", "--chapter", "crm_roi")
     assert state.stdout.split() == ["missing", "never", "2025Q4/south/crm_roi", "never", "run"]

@@ -11,6 +11,7 @@ import pytest
 
 from crm_analysis import contracts, language, style
 from crm_analysis.book.build import title_of
+from crm_analysis.runs.jobs import FAILURES
 from crm_analysis.runs.planning import PARTS
 
 ROOT = Path(__file__).parents[2]
@@ -40,9 +41,9 @@ def _marked() -> dict[str, str]:
 
 
 def _named_elsewhere() -> dict[str, str]:
-    """Texts that are looked up under a name: chapters' titles and the reasons to run a page again."""
+    """Texts that are looked up under a name: chapters' titles, the reasons to run a page again, and how one failed."""
     titles = {title_of(path): path.name for path in (ROOT / "analyses").glob("*.ipynb")}
-    return titles | dict.fromkeys(PARTS.values(), "runs/planning.py")
+    return titles | dict.fromkeys(PARTS.values(), "runs/planning.py") | dict.fromkeys(FAILURES, "runs/jobs.py")
 
 
 def _placeholders(text: str) -> set[str]:

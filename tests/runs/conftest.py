@@ -100,7 +100,7 @@ class Instant(Executor):
         text = f"{job.chapter} {job.branch} {job.period}"
         files.write_text(job.made_notebook, text)
         files.write_text(job.made_findings, text)
-        made = {"bytes": [len(text), len(text)], "sha256": "", "as_of": "", "lists": self.lists}
+        made = {"bytes": [len(text), len(text)], "as_of": "", "lists": self.lists}
         future.set_result(Attempt(0.1, made=made))
         return future
 

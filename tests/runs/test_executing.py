@@ -1,9 +1,11 @@
 """Notebooks really executed: outputs, failures, and what is recorded of them."""
 
+import fcntl
 import json
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from crm_analysis import files, runs
 from crm_analysis.errors import UserError
 from crm_analysis.runs import executing
+from crm_analysis.runs.jobs import Public
 from crm_analysis.runs.manifest import alone
 
 
@@ -98,6 +101,15 @@ def test_failures_are_told_apart_and_do_not_stop_the_others(office) -> None:
         "open": f"{office.analyses / 'open.ipynb'} ended without its findings: "
         "its last cell has to call `page.close(claims)`.",
     }
+    public = {s.chapter: s.public for s in runs.status(office.profile)}
+    assert public == {
+        "fine": None,
+        "raises": Public("The notebook stopped in its cell {cell} ({exception}).", 2, "ZeroDivisionError"),
+        "refuses": Public("The notebook stopped in its cell {cell} ({exception}).", 2, "UserError"),
+        "dies": Public("Its kernel died."),
+        "hangs": Public("It ran past its time limit."),
+        "open": Public("It left no findings."),
+    }
     assert {k for k, v in states(office).items() if v == "fresh"} == {"all/fine"}
     assert set(office.files()) == {"2026Q1/all/fine.ipynb", "2026Q1/all/fine.findings.json"}
     assert "1 / 0" in next(r.traceback for r in results if r.chapter == "raises")
@@ -151,8 +163,12 @@ def test_branch_names_become_safe_folders(office, instant) -> None:
 def test_second_run_at_the_same_time_is_refused(office, instant) -> None:
     office.notebook("one")
     plan = office.plan()
-    with alone(office.folder / "build"), pytest.raises(UserError, match="Another run is at work"):
-        runs.execute(plan, executor=instant())
+    with open(office.folder / "build" / ".lock", "w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)  # a handle of its own stands for another process
+        with pytest.raises(UserError, match="Another run is at work"):
+            runs.execute(plan, executor=instant())
+    with alone(office.folder / "build"), alone(office.folder / "build"):  # within a process it is shared
+        assert runs.execute(plan, executor=instant())[0].status == "done"
 
 
 def test_leftovers_of_a_killed_run_are_removed(office, instant) -> None:
@@ -160,9 +176,82 @@ def test_leftovers_of_a_killed_run_are_removed(office, instant) -> None:
     folder = office.folder / "build" / "executed" / "2026Q1" / "all"
     folder.mkdir(parents=True)
     (folder / ".one.ipynb.part").write_text("half")
-    (office.folder / "build" / ".manifest.json.abc.part").write_text("half")
+    build = office.folder / "build"
+    (build / ".manifest.json.abc.part").write_text("half")
+    for name in ("exports/lists/2026Q1/north/one.x.parquet", "exports/x.xlsx", "data_quality/failures.parquet"):
+        with files.replacing(build / name, suffix=Path(name).suffix) as temporary:
+            kept = temporary.with_name(temporary.name.replace(".part", "9.part"))
+            kept.write_text("customers")
+    staged = files.lists_folder(build, "2026Q1", "south") / ".one.part" / "one.x.parquet"
+    staged.parent.mkdir(parents=True)
+    staged.write_text("customers")
+    (build / ".source.abc.part" / "fresh").mkdir(parents=True)
+    (build / "source" / ".parts").mkdir(parents=True)  # somebody's own
+    assert len([path for path in build.rglob("*.part*") if path.is_file()]) == 5
+    assert staged.exists()
     runs.execute(office.plan(), executor=instant())
-    assert not [p for p in (office.folder / "build").rglob("*.part")]
+    assert not [p for p in build.rglob("*.part*") if p.name != ".parts"]
+    assert (build / "source" / ".parts").exists()
+
+
+def test_customer_lists_are_replaced_when_their_page_is(office) -> None:
+    """What a notebook that fails had written is gone; the lists of the last good page stay, and no others."""
+    write = """
+    import os
+    from pathlib import Path
+    folder = Path(os.environ["CRM_ANALYSIS_LISTS"])
+    folder.mkdir(parents=True)
+    {stop}
+    (folder / "one.{name}.parquet").write_text("{name}")
+    """
+    folder = files.lists_folder(office.folder / "build", "2026Q1", "all")
+    folder.mkdir(parents=True)
+    (folder / "two.kept.parquet").write_text("of another chapter")
+
+    def run(name: str, stop: str = "") -> dict[str, str]:
+        office.notebook("one", write.format(name=name, stop=stop), closing=False)
+        path = office.analyses / "one.ipynb"
+        closing = CLOSING.format(name=f"exports/lists/2026Q1/{folder.name}/one.{name}.parquet")
+        book = json.loads(path.read_text())
+        book["cells"].append({**book["cells"][-1], "id": "closing", "source": ("1 / 0" if stop else closing)})
+        path.write_text(json.dumps(book))
+        runs.execute(office.plan(branches=["all"]), workers=1)
+        return {path.name: path.read_text() for path in sorted(folder.iterdir())}
+
+    other = {"two.kept.parquet": "of another chapter"}
+    assert run("first") == {"one.first.parquet": "first", **other}
+    assert run("second", "(folder / 'one.first.parquet').write_text('half')") == {"one.first.parquet": "first", **other}
+    assert run("third") == {"one.third.parquet": "third", **other}
+    assert not office.plan(branches=["all"]).due
+
+
+CLOSING = """
+from IPython.display import display
+bundle = {{"as_of": "2026-03-31", "lists": {{"x": "{name}"}}}}
+display({{"application/vnd.crm-analysis.findings+json": bundle}}, raw=True)
+"""
+
+
+class Breaking(Executor):
+    """Takes one job, then is broken."""
+
+    def __init__(self, first: Executor) -> None:
+        self.first = first
+        self.taken = 0
+
+    def submit(self, fn: object, job: object) -> Future:  # type: ignore[override]
+        """The first job; none after."""
+        self.taken += 1
+        if self.taken > 1:
+            raise BrokenProcessPool
+        return self.first.submit(fn, job)
+
+
+def test_an_executor_that_breaks_fails_what_it_has_not_done(office, instant) -> None:
+    office.notebook("one")
+    results = runs.execute(office.plan(), executor=Breaking(instant()))
+    assert sorted(r.status for r in results) == ["done", "failed", "failed"]
+    assert {r.error for r in results if r.error} == {executing.KILLED}
 
 
 @pytest.mark.parametrize(
