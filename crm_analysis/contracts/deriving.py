@@ -6,7 +6,6 @@ tables that were compared. Everything is computed by the engine that holds the t
 
 from __future__ import annotations
 
-import calendar
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -16,6 +15,7 @@ import ibis
 import numpy as np
 import pandas as pd
 
+from crm_analysis.contracts import totals
 from crm_analysis.contracts.model import Contract, Rule
 from crm_analysis.profile import Profile
 from crm_analysis.units import Period
@@ -367,61 +367,49 @@ def _out_of_date(rule: Rule, setting: Setting) -> pd.DataFrame:
 def _amount(table: str, rows: ibis.Table, setting: Setting) -> ibis.Value | None:
     """What a control total of `table` adds up: income net of refunds, dues collected, costs."""
     if table == "transactions":
-        return ibis.ifelse(rows["kind"] == "refund", -rows["amount"], rows["amount"]).sum()
+        return totals.signed_amount(rows)
     if table == "dues" and setting.has(table, "amount_collected"):
-        return rows["amount_collected"].sum()
-    return rows["amount"].sum() if table == "costs" else None
+        return rows["amount_collected"]
+    return rows["amount"] if table == "costs" else None
 
 
 def _control_total(rule: Rule, setting: Setting) -> pd.DataFrame:
     columns = ["branch", "month", "rows", "rows_stated", "amount", "amount_stated", "failed"]
     contract, nothing = setting.contracts[rule.table], pd.DataFrame(columns=columns)
-    totals = setting.tables["control_totals"]
-    totals = totals.filter(totals["table"] == rule.table).select("branch", "month", "rows", "amount").execute()
-    totals = totals.dropna(subset=["branch", "month"]).drop_duplicates(["branch", "month"])
-    if totals.empty or contract.known_date is None or not setting.has(rule.table, contract.known_date):
+    stated = setting.accepted("control_totals")
+    stated = stated.filter(stated["table"] == rule.table).select("table", "branch", "month", "rows", "amount").execute()
+    stated = stated.dropna(subset=["branch", "month"]).drop_duplicates(["branch", "month"])
+    if stated.empty or contract.known_date is None or not setting.has(rule.table, contract.known_date):
         return nothing
-    totals["month"] = [_day(month) for month in totals["month"]]
+    stated["month"] = totals.month(stated["month"])
     rows = setting.accepted(rule.table)
     has_branch = setting.has(rule.table, "branch")
-    rows = rows.mutate(
-        _branch=rows["branch"] if has_branch else ibis.literal(""),
-        _month=rows[contract.known_date].cast("date").truncate("M"),
-    )
-    amount = _amount(rule.table, rows, setting)
-    sums = {"rows": rows.count()} | ({} if amount is None else {"amount": amount})
-    found = rows.group_by(["_branch", "_month"]).agg(**sums).execute()
-    by_month = {(line["_branch"], _day(line["_month"])): line for line in found.to_dict("records")}
-    tolerance = setting.profile.quality.control_total_tolerance
+    covered = totals.within_coverage(stated, setting.coverage, setting.data_ends_on)
+    stated = stated[covered if has_branch else covered.groupby(stated["month"]).transform("all")]
     if not has_branch:
-        totals = totals.groupby("month", as_index=False)[["rows", "amount"]].sum(min_count=1).assign(branch="")
-    lines = []
-    for line in totals.sort_values(["branch", "month"]).to_dict("records"):
-        month = line["month"]
-        if month.replace(day=calendar.monthrange(month.year, month.month)[1]) > setting.data_ends_on:
-            continue
-        mine = by_month.get((line["branch"], month), {"rows": 0, "amount": 0.0})
-        failed = _differs(mine["rows"], line["rows"], tolerance)
-        if amount is not None:
-            failed = failed or _differs(mine["amount"], line["amount"], tolerance)
-        lines.append(
-            {"branch": line["branch"], "month": month.strftime("%Y-%m"), "rows": int(mine["rows"]),
-             "rows_stated": _number(line["rows"]), "amount": None if amount is None else _number(mine["amount"]),
-             "amount_stated": _number(line["amount"]), "failed": failed}
-        )  # fmt: skip
+        stated = stated.groupby(["table", "month"], as_index=False)[["rows", "amount"]].sum(min_count=1)
+        stated["branch"] = ""
+    amount = _amount(rule.table, rows, setting)
+    if amount is None:
+        stated["amount"] = float("nan")
+    rows = rows.select(
+        branch=rows["branch"] if has_branch else ibis.literal(""),
+        month=rows[contract.known_date].strftime("%Y-%m"),
+        amount=ibis.literal(0.0) if amount is None else amount,
+    )
+    used = rows.group_by(["branch", "month"]).agg(rows=rows.count(), amount=rows["amount"].sum()).execute()
+    both = totals.compare(used, stated, tolerance=setting.profile.quality.control_total_tolerance)
+    lines = [
+        {"branch": line["branch"], "month": line["month"], "rows": int(line["rows_used"]),
+         "rows_stated": _number(line["rows_finance"]), "amount": None if amount is None else line["amount_used"],
+         "amount_stated": _number(line["amount_finance"]), "failed": line["off"]}
+        for line in both.to_dict("records")
+    ]  # fmt: skip
     return pd.DataFrame(lines, columns=columns)
 
 
 def _number(value: Any) -> float | None:
     return None if value is None or pd.isna(value) else float(value)
-
-
-def _differs(mine: Any, stated: Any, tolerance: float) -> bool:
-    """Further apart than the tolerance, as a share of what is stated; nothing stated differs from nothing."""
-    if stated is None or pd.isna(stated):
-        return False
-    mine = 0.0 if mine is None or pd.isna(mine) else float(mine)
-    return abs(mine - float(stated)) > tolerance * abs(float(stated)) + 1e-9
 
 
 _TABLE_RULES: Mapping[str, Callable[[Rule, Setting], pd.DataFrame]] = {

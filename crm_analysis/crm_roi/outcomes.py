@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import ibis
 import pandas as pd
 
+from crm_analysis.contracts.totals import signed_amount
+
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
 
@@ -162,12 +164,12 @@ def priced(transactions: ibis.Table, *, margin_rate: float, list_prices: bool) -
     granted = rows.discount.abs().fill_null(0.0) if list_prices else ibis.literal(0.0)
     told = ibis.coalesce(rows.margin, paid - rows.cost.abs())
     own = told.notnull()
-    left = own.ifelse((rows.kind == "refund").ifelse(-told.abs(), told), sign * margin_rate * (paid + granted))
+    left = own.ifelse(signed_amount(rows, told), sign * margin_rate * (paid + granted))
     return rows.select(
         "customer_id",
         "branch",
         on=rows.occurred_at.cast("date"),
-        paid=sign * paid,
+        paid=signed_amount(rows),
         left=left,
         discount=own.ifelse(0.0, sign * granted),
         is_order=rows.kind != "refund",

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import customers
+from crm_analysis.contracts.totals import signed_amount
 from crm_analysis.estimators.proportions import Proportion, wilson
 from crm_analysis.tables import Scope
 from crm_analysis.units import DAYS_PER_YEAR
@@ -98,7 +99,6 @@ def _within_year(table: ibis.Table, ends: dict[str, Any], on: Any) -> ibis.Table
 
 def _payments(scope: Scope, ends: dict[str, Any], on: Any) -> pd.DataFrame:
     rows = _within_year(customers.payments(scope), ends, on)
-    sign = (rows.kind == "refund").ifelse(-1.0, 1.0)
     known = [rows[name] for name in ("margin",) if name in rows.columns]
     if "cost" in rows.columns:
         known.append(rows.amount.abs() - rows.cost.abs())
@@ -117,7 +117,7 @@ def _payments(scope: Scope, ends: dict[str, Any], on: Any) -> pd.DataFrame:
                 else ibis.null("float64")
             ),
             n_orders=rows._day.nunique(where=is_order),
-            margin=(margin * sign).sum(),
+            margin=signed_amount(rows, margin).sum(),
         )
         .to_pandas()
         .fillna(0.0)

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import ibis
 import pandas as pd
 
+from crm_analysis.contracts.totals import signed_amount
+
 UNITS = {"day": "D", "week": "W", "month": "M"}
 COLUMNS = (
     "customer_id",
@@ -68,7 +70,7 @@ def summarize(
         "branch": rows.branch.max(),
     }
     if (known := _margin(rows)) is not None:
-        grain |= {"margin": is_order.ifelse(known, -known.abs()).sum(), "rows_without_margin": known.isnull().sum()}
+        grain |= {"margin": signed_amount(rows, known).sum(), "rows_without_margin": known.isnull().sum()}
     # Refunds of a customer share the group without a period, so one pass serves orders and refunds.
     by_period = rows.group_by(rows.customer_id, period=is_order.ifelse(on, ibis.null("date"))).aggregate(**grain)
     bought = by_period.period.notnull()

@@ -11,6 +11,7 @@ import ibis
 import pandas as pd
 
 from crm_analysis import files, tables
+from crm_analysis.contracts.totals import signed_amount
 from crm_analysis.data_quality import completeness, facts, matching, mix, reporting, scorecard, staleness
 from crm_analysis.data_quality.footing import Footing, footing
 from crm_analysis.errors import DataError, ScopeError
@@ -233,7 +234,7 @@ def _queries(scope: Scope) -> dict[str, str]:
     used = scope.table("transactions")
     months = used.group_by(["branch", used["occurred_at"].strftime("%Y-%m").name("month")]).agg(
         rows=lambda t: t.count(),
-        amount=lambda t: t["amount"].sum(where=t["kind"] != "refund") - t["amount"].sum(where=t["kind"] == "refund"),
+        amount=lambda t: signed_amount(t).sum(),
     )
     found = {"lines": str(ibis.to_sql(lines)), "months": str(ibis.to_sql(months))}
     failed = failures(scope)

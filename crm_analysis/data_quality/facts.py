@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from crm_analysis.data_quality.footing import REFUND
-
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
 
@@ -41,7 +39,7 @@ def line_facts(raw: ibis.Table, supplied: frozenset[str] | set[str]) -> LineFact
         raw.aggregate(
             lines=raw.count(),
             without_customer=anonymous.sum(),
-            refunds=(raw["kind"] == REFUND).sum(),
+            refunds=(raw["kind"] == "refund").sum(),
             zero=(raw["amount"] == 0).sum(),
             negative=(raw["amount"] < 0).sum(),
             customers=customer.nunique(where=~anonymous),

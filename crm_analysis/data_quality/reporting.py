@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import ibis
 import pandas as pd
 
-from crm_analysis.data_quality.footing import monthly
+from crm_analysis.tables.footing import monthly
 
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope

@@ -15,6 +15,7 @@ import ibis
 import numpy as np
 import pandas as pd
 
+from crm_analysis.contracts.totals import signed_amount
 from crm_analysis.estimators.proportions import Difference, Proportion, two_proportions, wilson
 from crm_analysis.profile.settings import Loyalty
 from crm_analysis.satisfaction_loyalty.answers import Answers
@@ -219,8 +220,7 @@ def paid_within(transactions: ibis.Table, as_of: date, days: int = ACTIVE_BEFORE
     t = transactions.filter(transactions.customer_id.notnull(), transactions.customer_id != "")
     on = t.occurred_at.cast("date")
     recent = t.filter(on <= as_of, on > as_of - timedelta(days=days))
-    net = (recent.kind == "refund").ifelse(-recent.amount.abs(), recent.amount)
-    return recent.group_by("customer_id").aggregate(paid_last_year=net.sum()).to_pandas()
+    return recent.group_by("customer_id").aggregate(paid_last_year=signed_amount(recent).sum()).to_pandas()
 
 
 def missing_by_outcome(

@@ -6,7 +6,8 @@ import ibis
 import pandas as pd
 import pytest
 
-from crm_analysis.data_quality.footing import compare_totals, monthly
+from crm_analysis.contracts.totals import compare
+from crm_analysis.tables.footing import monthly
 
 
 def totals(*rows: tuple[str, str, int, float]) -> pd.DataFrame:
@@ -20,7 +21,7 @@ def used(*rows: tuple[str, str, int, float]) -> pd.DataFrame:
 
 
 def test_the_tolerance_is_a_share_of_the_finance_offices_amount() -> None:
-    found = compare_totals(
+    found = compare(
         used(("a", "2026-05", 10, 995.0), ("b", "2026-05", 10, 994.9)),
         totals(("a", "2026-05", 10, 1000.0), ("b", "2026-05", 10, 1000.0)),
         tolerance=0.005,
@@ -30,24 +31,23 @@ def test_the_tolerance_is_a_share_of_the_finance_offices_amount() -> None:
 
 
 def test_a_month_without_rows_is_a_difference_of_the_whole_total() -> None:
-    found = compare_totals(used(), totals(("a", "2026-05", 10, 1000.0)), tolerance=0.005)
+    found = compare(used(), totals(("a", "2026-05", 10, 1000.0)), tolerance=0.005)
     assert found.iloc[0]["difference"] == -1000.0 and found.iloc[0]["share"] == -1.0 and found.iloc[0]["off"]
 
 
 def test_rows_that_differ_are_a_difference_even_where_amounts_agree() -> None:
-    found = compare_totals(used(("a", "2026-05", 90, 1000.0)), totals(("a", "2026-05", 100, 1000.0)), tolerance=0.005)
+    found = compare(used(("a", "2026-05", 90, 1000.0)), totals(("a", "2026-05", 100, 1000.0)), tolerance=0.005)
     assert found.iloc[0]["off"]
 
 
 def test_nothing_stated_is_nothing_to_differ_from() -> None:
     stated = totals(("a", "2026-05", 10, float("nan")))
-    assert not compare_totals(used(("a", "2026-05", 10, 7.0)), stated, tolerance=0.005).iloc[0]["off"]
+    assert not compare(used(("a", "2026-05", 10, 7.0)), stated, tolerance=0.005).iloc[0]["off"]
 
 
-def test_totals_of_other_tables_are_not_compared_and_dates_are_months() -> None:
+def test_dates_are_months() -> None:
     stated = totals(("a", "2026-05", 10, 7.0)).assign(month=pd.Timestamp("2026-05-01"))
-    both = pd.concat([stated, stated.assign(table="dues")])
-    found = compare_totals(used(("a", "2026-05", 10, 7.0)), both, tolerance=0.005)
+    found = compare(used(("a", "2026-05", 10, 7.0)), stated, tolerance=0.005)
     assert len(found) == 1 and found.iloc[0]["month"] == "2026-05" and not found.iloc[0]["off"]
 
 
