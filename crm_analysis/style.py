@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 INK, MUTE, LINE, GREY = "#1f2933", "#5f6c7b", "#e4e7eb", "#7b8794"
 ACCENT, GOOD, BAD, WAIT = "#1f6feb", "#0f766e", "#b42318", "#8a6d00"
-TONE = {"good": GOOD, "bad": BAD, "wait": WAIT, "neutral": GREY}
 SEQUENCE = (ACCENT, "#0f766e", "#b45309", "#7c3aed", "#be185d", "#4d7c0f", "#7b8794")
 DASH = "–"
 SPACE = "\N{NO-BREAK SPACE}"

@@ -21,16 +21,6 @@ def months_to_days(months: float) -> float:
     return months * DAYS_PER_MONTH
 
 
-def days_to_months(days: float) -> float:
-    """Length of `days` in mean Gregorian months."""
-    return days / DAYS_PER_MONTH
-
-
-def annual_to_monthly_rate(rate_annual: float) -> float:
-    """Monthly rate that compounds to `rate_annual` over twelve months."""
-    return (1.0 + rate_annual) ** (1.0 / 12.0) - 1.0
-
-
 def add_months(day: date, months: int) -> date:
     """`day` moved by whole calendar months, held back to the last day of a shorter month.
 

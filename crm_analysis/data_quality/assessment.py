@@ -47,7 +47,6 @@ class State:
     persons: matching.SamePersons | None
     attitudes: pd.DataFrame
     scorecard: scorecard.Scorecard
-    ids_in_several_branches: int
     customers: pd.DataFrame = field(repr=False)
 
     def rate(self, name: str) -> float | None:
@@ -131,9 +130,7 @@ def state(scope: Scope, rules: pd.DataFrame) -> State:
     people = _customers(scope)
     contacts = persons = None
     attitude = pd.DataFrame(columns=completeness.ATTITUDE_COLUMNS)
-    several = 0
     if people is not None:
-        several = int((people.groupby("customer_id")["branch"].nunique() > 1).sum())
         people = completeness.one_row_each(people)
         quality = scope.profile.quality
         if "contact_verified_on" in people:
@@ -168,7 +165,6 @@ def state(scope: Scope, rules: pd.DataFrame) -> State:
         contacts=contacts,
         persons=persons,
         attitudes=attitude,
-        ids_in_several_branches=several,
         scorecard=scorecard.score(
             pd.concat([rules, own_rules], ignore_index=True), pd.concat([counted, own_counts], ignore_index=True)
         ),

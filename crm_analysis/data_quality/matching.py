@@ -68,12 +68,6 @@ class SamePersons:
         """Customers counted more than once."""
         return self.n_customers - self.n_persons
 
-    @property
-    def n_people_recorded_twice(self) -> int:
-        """Persons with two or more customer numbers."""
-        sizes = self.clusters.groupby("person_id").size()
-        return int((sizes > 1).sum())
-
 
 def normal_name(name: object) -> str | None:
     """A name for comparing: Unicode composed, case, spaces, hyphens and punctuation removed; None when nothing is left.

@@ -35,7 +35,6 @@ class Mix:
     adjusted: tuple[float, ...]
     quantiles: pd.DataFrame
     comparable: bool
-    branches_left_out: tuple[str, ...] = ()
 
     @property
     def beyond_noise(self) -> tuple[Drift, ...]:

@@ -25,8 +25,8 @@ VALUABLE_QUANTILE = 0.75
 class Study:
     """One branch and period.
 
-    `period_rows` are the answers of the period; `wave`, `changed` and `year_changed` what they say and how that differs
-    from the period before and the same a year before (None where nothing was asked then). `follow` and `link` hold
+    `period_rows` are the answers of the period; `wave` and `changed` what they say and how that differs from the
+    period before (None where nothing was asked then). `follow` and `link` hold
     behaviour after the answers, `stated` the link to what respondents say they will do, `staff` the satisfaction of
     staff and dealers in the period. `missing` names absent tables.
     """
@@ -37,7 +37,6 @@ class Study:
     period_rows: pd.DataFrame
     wave: measure.Wave
     changed: measure.WaveChange | None
-    year_changed: measure.WaveChange | None
     follow: followup.FollowUp | None
     link: shape.Shape | None
     steps: tuple[followup.StepWorth, ...]
@@ -91,7 +90,6 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
         period_rows=rows,
         wave=wave,
         changed=_change(answers, rows, wave, scope.previous(), survey),
-        year_changed=_change(answers, rows, wave, scope.year_before(), survey),
         follow=follow,
         link=link,
         steps=tuple(steps),

@@ -70,11 +70,6 @@ class Fit:
         """Akaike's information criterion."""
         return 2 * len(self.values) - 2 * self.log_likelihood
 
-    @property
-    def bic(self) -> float:
-        """Schwarz's information criterion, n being the number of customers."""
-        return math.log(self.n_customers) * len(self.values) - 2 * self.log_likelihood
-
     def delta(self, quantity: Callable[[Self], float]) -> Estimate:
         """`quantity` of the fit with its 95 % interval by the delta method, on the log scale of the parameters."""
         theta = np.array(self.values)
