@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from crm_analysis import __version__
-from crm_analysis.errors import UserError
+from crm_analysis.errors import BusyError, UserError
 
 FAILED, STOPPED = 1, 130
 
@@ -125,38 +126,43 @@ def _prepared(steps, given: argparse.Namespace):  # type: ignore[no-untyped-def]
 
 def _report(given: argparse.Namespace) -> int:
     steps = _steps(given)
-    wanted = _prepared(steps, given)
-    results = steps.run(wanted, workers=given.workers, force=given.force)
-    page = steps.book(wanted)
+    with steps.alone():
+        wanted = _prepared(steps, given)
+        results = steps.run(wanted, workers=given.workers, force=given.force)
+        page = steps.book(wanted)
     failed = steps.summary(results)
     print(page)
     return FAILED if failed else 0
 
 
 def _check(given: argparse.Namespace) -> int:
-    return _steps(given).check(strict=given.strict)
+    steps = _steps(given)
+    with steps.alone():
+        return steps.check(strict=given.strict)
 
 
 def _run(given: argparse.Namespace) -> int:
     steps = _steps(given)
-    wanted = _prepared(steps, given)
-    if given.dry_run:
-        steps.show_plan(wanted, force=given.force)
-        return 0
-    results = steps.run(wanted, workers=given.workers, force=given.force)
+    with steps.alone():
+        wanted = _prepared(steps, given)
+        if given.dry_run:
+            steps.show_plan(wanted, force=given.force)
+            return 0
+        results = steps.run(wanted, workers=given.workers, force=given.force)
     return FAILED if steps.summary(results) else 0
 
 
 def _book(given: argparse.Namespace) -> int:
     steps = _steps(given)
-    wanted = _wanted(steps, given)
-    print(steps.book(wanted))
+    with steps.alone():
+        print(steps.book(_wanted(steps, given)))
     return 0
 
 
 def _status(given: argparse.Namespace) -> int:
     steps = _steps(given)
-    steps.read()
+    with contextlib.suppress(BusyError), steps.alone():  # a run at work has read the sources itself
+        steps.read()
     steps.show_status(_wanted(steps, given))
     return 0
 

@@ -32,6 +32,10 @@ class ScopeError(UserError):
     """The branch or period asked for does not exist, holds no rows, or is not over."""
 
 
+class BusyError(UserError):
+    """Another process is at work in the build folder."""
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """`' Did you mean "x"?'` for the choice most like `name`, or an empty string when none is near.
 

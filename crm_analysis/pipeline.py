@@ -9,6 +9,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
@@ -52,6 +53,12 @@ class Steps:
             os.environ[profiles.DATA_VARIABLE] = str(Path(data).resolve())
         settings = profiles.load(path, data=data, language=language)
         return cls(settings)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keeps other processes off the build folder. Raises BusyError where one is at work there."""
+        from crm_analysis import runs
+
+        return runs.alone(self.profile.build_dir)
 
     # Preparing the data
 

@@ -21,7 +21,7 @@ Nothing here reads customer rows: the data enter a key as fingerprints, which `t
 """
 
 from crm_analysis.runs.executing import execute
-from crm_analysis.runs.manifest import CellResult, CellStatus, published, status
+from crm_analysis.runs.manifest import CellResult, CellStatus, alone, published, status
 from crm_analysis.runs.planning import Cell, Plan, outcome, plan
 
-__all__ = ["Cell", "CellResult", "CellStatus", "Plan", "execute", "outcome", "plan", "published", "status"]
+__all__ = ["Cell", "CellResult", "CellStatus", "Plan", "alone", "execute", "outcome", "plan", "published", "status"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,16 @@ Grouped = tuple[str, str, str, int, str]
 class Fingerprints:
     """Rows and hashes per table, branch and month in which a row became known; coverage; rows set aside.
 
-    A scope's fingerprint covers what was known at its period's end, of its own branch or of all. Rows of no branch
+    A scope's fingerprint covers what was known at its period's end, of its own branch or of all, and between which days
+    the data lie: they decide whether a period is over and whether there is one before. Rows of no branch
     belong to every branch in the tables that `tables` shares between them, and in those that know no branches. Rows
     that carry no date count as always known; so do rows dated after the end of the data, which every page counts among
     the rows in the files.
     """
 
-    def __init__(self, grouped: list[Grouped], coverage: list[dict[str, Any]], data_end_on: str = "") -> None:
+    def __init__(self, grouped: list[Grouped], coverage: list[dict[str, Any]], extent: Mapping[str, Any]) -> None:
+        self._starts_on = str(extent.get("data_start_on", ""))
+        self._ends_on = data_end_on = str(extent.get("data_ends_on", ""))
         self._by_branch: dict[str, list[Grouped]] = defaultdict(list)
         self._transactions: dict[str, int] = defaultdict(int)
         for entry in sorted(grouped):
@@ -59,7 +63,7 @@ class Fingerprints:
             if failures.exists():
                 grouped += con.execute(query, ["failing rows of ", str(failures)]).fetchall()
         extent = files.read_json(folder / "extent.json") or {}
-        return cls(grouped, files.read_json(folder / "coverage.json") or [], extent.get("data_ends_on", ""))
+        return cls(grouped, files.read_json(folder / "coverage.json") or [], extent)
 
     @property
     def branches(self) -> list[str]:
@@ -79,7 +83,7 @@ class Fingerprints:
             entries = [*self._of_every_branch, *self._by_branch.get(branch, ())]
         known = [entry for entry in entries if entry[2] <= last or entry[2] >= self._false_from]
         covered = [self._covered(name, period) for name in sorted(self._coverage) if branch in ("all", name)]
-        return digest([known, covered])
+        return digest([known, covered, self._starts_on, min(self._ends_on, period.end.isoformat())])
 
     def _covered(self, branch: str, period: Period) -> list[Any]:
         entry = self._coverage[branch]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from crm_analysis import files
-from crm_analysis.errors import UserError
+from crm_analysis.errors import BusyError
 from crm_analysis.profile import Profile
 from crm_analysis.runs.jobs import Public
 
@@ -193,7 +193,7 @@ def alone(build_dir: Path) -> Iterator[None]:
     """Keep every other process off a build folder, and remove what a killed one left there.
 
     The lock ends with the process, however that ends. Within a process it may be taken again and again. Raises
-    UserError where another process has it.
+    BusyError where another process has it.
     """
     build = Path(build_dir).resolve()
     if build in _held:
@@ -224,7 +224,7 @@ def _locked(build_dir: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise UserError(f"Another run is at work in {build_dir}. Wait for it to end.") from None
+            raise BusyError(f"Another run is at work in {build_dir}. Wait for it to end.") from None
         yield
     finally:
         os.close(handle)

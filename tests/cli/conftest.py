@@ -92,12 +92,12 @@ class Shop(Place):
         return self.run("check", "--profile", "shop.yaml", **options)
 
     def tree(self) -> dict[str, tuple[int, int]]:
-        """Every file below the build folder with size and time, to see whether anything was touched."""
+        """Every file below the build folder but its lock with size and time, to see whether anything was touched."""
         build = self.folder / "build"
         return {
             str(path.relative_to(build)): (path.stat().st_size, path.stat().st_mtime_ns)
             for path in sorted(build.rglob("*"))
-            if path.is_file()
+            if path.is_file() and path.name != ".lock"
         }
 
 

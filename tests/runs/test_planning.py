@@ -83,6 +83,21 @@ def test_coverage_touches_its_branch_and_all(done, reasons, instant) -> None:
     assert set(reasons(done.plan())) == {"2026Q1/all/one", "2026Q1/north/one"}
 
 
+def test_the_days_between_which_the_data_lie_touch_every_page(done, reasons, instant) -> None:
+    """They decide whether a period is complete and whether it has one before."""
+    stored = done.folder / "build" / "tables" / "extent.json"
+
+    def reach(start: str, end: str) -> dict[str, str]:
+        stored.write_text(json.dumps({"data_start_on": start, "data_ends_on": end}))
+        return reasons(done.plan())
+
+    reach("2026-01-01", "2026-04-30")
+    runs.execute(done.plan(force=True), executor=instant())
+    assert reach("2026-01-01", "2026-05-31") == {}  # both ends lie after the period
+    assert reach("2026-01-01", "2026-03-30") == dict.fromkeys(ALL, "its data changed")
+    assert reach("2025-01-01", "2026-04-30") == dict.fromkeys(ALL, "its data changed")
+
+
 def test_outputs_and_formatting_of_a_notebook_do_not_count_its_source_does(done, reasons) -> None:
     path = done.analyses / "one.ipynb"
     book = json.loads(path.read_text())
