@@ -98,7 +98,7 @@ def money(state: CustomerValue) -> dict[str, Any]:
 
 
 def outlook(state: CustomerValue) -> dict[str, Any]:
-    """The next twelve months, as keyword arguments of `report.table`."""
+    """The months ahead, as keyword arguments of `report.table`."""
     return _annexed(listing.outlook_table(state), _("Not discounted; nobody who is not known today is in it."))
 
 

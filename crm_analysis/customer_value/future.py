@@ -1,4 +1,4 @@
-"""What customers will bring over the next twelve months, and whether a model says it better than a rule of thumb.
+"""What customers will bring over the months ahead, and whether a model says it better than a rule of thumb.
 
 Regular transfers are valued through the commitment: what was promised a year ago against what has come in since.
 Everything else (one-off purchases of those without a running commitment) goes through BG/NBD and Gamma-Gamma, checked
@@ -93,7 +93,7 @@ class Yield:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """Margin expected over the next twelve months from today's customers, in the profile's currency.
+    """Margin expected over the next `months` from today's customers, in the profile's currency.
 
     `customers`: customer_id, expected_value, part (regular or one_off), probability_alive, expected_purchases.
     `way` says how the one-off part was made: "model", or "class" (what customers with as many purchases lately brought
@@ -101,6 +101,7 @@ class Outlook:
     "young" (no holdout possible), "diagnosis"; "none" where there is nothing to foresee.
     """
 
+    months: int
     customers: pd.DataFrame
     value: float
     low: float
@@ -130,15 +131,18 @@ class _View:
 def outlook(
     scope: Scope, status: pd.DataFrame, year_ago: pd.DataFrame, profits: pd.DataFrame, settings: Value
 ) -> Outlook:
-    """The next twelve months. `year_ago` is the status frame of twelve months back, `profits` that of the last year."""
-    months = _holdout_months(scope, settings)
+    """The profile's `value.horizon_months` ahead.
+
+    `year_ago` is the status frame of twelve months back, `profits` that of the last year.
+    """
+    months, ahead = _holdout_months(scope, settings), settings.horizon_months
     view = _View(
         _one_off(scope, 0),
         _one_off(scope, months) if months else _nothing(),
         _one_off(scope, 2 * months) if months else _nothing(),
     )
     running = status[status["committed"] & ~status["status"].isin(["lost"])]
-    regular, yields, regular_variance = _regular(running, year_ago, profits)
+    regular, yields, regular_variance = _regular(running, year_ago, profits, ahead / 12)
     free = view.now[~view.now["customer_id"].isin(running["customer_id"])]
     histories = value_models.histories(free, unit=UNIT, as_of=scope.as_of)
     one_time = float((histories.frame["x"] == 0).mean()) if len(histories) else math.nan
@@ -150,22 +154,22 @@ def outlook(
     fit, spend, why = _fitted(histories, check, one_time, repeat, settings)
     if why == "" and fit is not None and spend is not None:
         way = "model"
-        frame, variance = _by_model(histories, fit, spend, margin)
+        frame, variance = _by_model(histories, fit, spend, margin, ahead)
         error = _relative_error(check, spend_mean=spend.mean)
     elif check is not None and len(histories):
         way = "class"
-        frame, variance = _by_class(
-            histories, check, margin, _lately(view, histories), _to_a_year(scope, view, months, profits)
-        )
+        scale = _to_a_year(scope, view, months, profits) * ahead / 12
+        frame, variance = _by_class(histories, check, margin, _lately(view, histories), scale)
         error = 0.0
     else:
         way = "none" if not len(histories) else "rate"
-        frame, variance, error = _by_rate(histories, margin), math.nan, 0.0
+        frame, variance, error = _by_rate(histories, margin, ahead), math.nan, 0.0
     one_off = float(frame["expected_value"].sum())
     half = math.sqrt(max(Z95**2 * (variance + regular_variance) + (error * one_off) ** 2, 0.0))
     both = pd.concat([regular, frame.reset_index().assign(part="one_off")], ignore_index=True)
     value = float(both["expected_value"].sum())
     return Outlook(
+        months=ahead,
         customers=both,
         value=value,
         low=value - half,
@@ -215,10 +219,12 @@ def _margin_rate(profits: pd.DataFrame) -> float:
 
 
 def _regular(
-    running: pd.DataFrame, year_ago: pd.DataFrame, profits: pd.DataFrame
+    running: pd.DataFrame, year_ago: pd.DataFrame, profits: pd.DataFrame, years: float
 ) -> tuple[pd.DataFrame, tuple[Yield, ...], float]:
-    """Expected value of those with a running commitment: dues by the yield of their standing, further one-off
-    payments as last year in the same proportion as those of a year ago went on. Also the variance of the sum.
+    """Expected value over `years` of those with a running commitment. Also the variance of the sum.
+
+    Dues count by the yield of their standing, further one-off payments as last year, in the same proportion as those
+    of a year ago went on. Both are of a year; a longer or shorter time counts in proportion.
     """
     paid = profits.set_index("customer_id")
     rate = _margin_rate(profits)
@@ -251,13 +257,13 @@ def _regular(
     frame = pd.DataFrame(
         {
             "customer_id": running["customer_id"].to_numpy(),
-            "expected_value": rate * (running["amount_a_year"].to_numpy(float) * factor + further * goes_on),
+            "expected_value": years * rate * (running["amount_a_year"].to_numpy(float) * factor + further * goes_on),
             "part": "regular",
             "probability_alive": np.nan,
             "expected_purchases": np.nan,
         }
     )
-    return frame, tuple(yields), variance
+    return frame, tuple(yields), years**2 * variance
 
 
 def _standing(frame: pd.DataFrame) -> pd.Series:
@@ -341,8 +347,10 @@ def _fitted(
     return fit, spend, ""
 
 
-def _by_model(histories: Histories, fit: BgNbdFit, spend: GammaGammaFit, margin: float) -> tuple[pd.DataFrame, float]:
-    days = months_to_days(12)
+def _by_model(
+    histories: Histories, fit: BgNbdFit, spend: GammaGammaFit, margin: float, ahead: int
+) -> tuple[pd.DataFrame, float]:
+    days = months_to_days(ahead)
     purchases = fit.expected_purchases(histories, horizon_days=days)
     worth = spend.expected_value(histories)
     frame = pd.DataFrame(
@@ -409,11 +417,11 @@ def _by_class(
     return frame, float((now.value_counts() ** 2 * spread).sum())
 
 
-def _by_rate(histories: Histories, margin: float) -> pd.DataFrame:
+def _by_rate(histories: Histories, margin: float, ahead: int) -> pd.DataFrame:
     """Each customer's own mean rate and spend so far: all that a short history can say."""
     frame = histories.frame
     observed = frame["T"] * 7
-    purchases = (frame["x"] / observed.where(observed > 0) * months_to_days(12)).fillna(0.0)
+    purchases = (frame["x"] / observed.where(observed > 0) * months_to_days(ahead)).fillna(0.0)
     return pd.DataFrame(
         {
             "expected_value": purchases * frame["mean_value"].fillna(0.0) * margin,

@@ -285,7 +285,7 @@ def rule_table(state: CustomerValue) -> pd.DataFrame:
 
 
 def outlook_table(state: CustomerValue) -> pd.DataFrame:
-    """What the next twelve months consist of."""
+    """What the margin expected over the months ahead consists of."""
     expected = dict(list(state.outlook.customers.groupby("part")["expected_value"]))
     nothing = pd.Series(dtype=float)
     parts = {
@@ -296,7 +296,8 @@ def outlook_table(state: CustomerValue) -> pd.DataFrame:
     shown = counts(state, sizes).mask(sizes >= sizes.sum(), count(state, int(sizes.sum())))
     amounts = sums(state, parts)
     rows = [(name, shown[name], amounts[name]) for name in parts]
-    return pd.DataFrame(rows, columns=[_("Expected from"), who(state), _("Expected margin, next 12 months")])
+    margin = _("Expected margin, next {months} months").format(months=state.outlook.months)
+    return pd.DataFrame(rows, columns=[_("Expected from"), who(state), margin])
 
 
 def yield_table(state: CustomerValue) -> pd.DataFrame:

@@ -201,30 +201,30 @@ def _verdict_on_future(state: CustomerValue) -> str:
         return ""
     template = {
         "": _(
-            "Today's {customers} should bring {value} over the next twelve months; the forecast beats rules of thumb."
+            "Today's {customers} should bring {value} over the next {months} months; the forecast beats rules of thumb."
         ),
         "lost": _(
-            "Today's {customers} should bring {value} over the next twelve months; the model of {orders} does not "
+            "Today's {customers} should bring {value} over the next {months} months; the model of {orders} does not "
             "beat a rule of thumb here, so the rule is used."
         ),
         "few": _(
-            "Today's {customers} should bring {value} over the next twelve months; too few come back to fit a model "
+            "Today's {customers} should bring {value} over the next {months} months; too few come back to fit a model "
             "of {orders}."
         ),
         "one_time": _(
-            "Today's {customers} should bring {value} over the next twelve months; models of repeat {orders} add "
+            "Today's {customers} should bring {value} over the next {months} months; models of repeat {orders} add "
             "nothing here."
         ),
         "young": _(
-            "Today's {customers} should bring some {value} over the next twelve months, a first guess: the history "
+            "Today's {customers} should bring some {value} over the next {months} months, a first guess: the history "
             "is too short to check it."
         ),
         "diagnosis": _(
-            "Today's {customers} should bring {value} over the next twelve months, by a rule of thumb: the model of "
+            "Today's {customers} should bring {value} over the next {months} months, by a rule of thumb: the model of "
             "{orders} could not be fitted reliably."
         ),
     }[outlook.why]
-    return _say(state, template, value=_money(state, outlook.value))
+    return _say(state, template, value=_money(state, outlook.value), months=outlook.months)
 
 
 def _retention(state: CustomerValue) -> Finding | None:
@@ -397,17 +397,19 @@ def _next_year(state: CustomerValue) -> Finding | None:
         _say(
             state,
             _(
-                "**Today's {customers} should bring {value} of margin over the next twelve months**, {regular} of it "
+                "**Today's {customers} should bring {value} of margin over the next {months} months**, {regular} of it "
                 "from running commitments."
             ),
             value=_money(state, outlook.value),
+            months=outlook.months,
             regular=style.percent(outlook.regular / outlook.value, 0),
         )
         if outlook.regular > 0 and _parts_shown(state)
         else _say(
             state,
-            _("**Today's {customers} should bring {value} of margin over the next twelve months.**"),
+            _("**Today's {customers} should bring {value} of margin over the next {months} months.**"),
             value=_money(state, outlook.value),
+            months=outlook.months,
         )
     )
     return Finding(
@@ -421,7 +423,7 @@ def _next_year(state: CustomerValue) -> Finding | None:
         n=_resting_on(state, state.status, len(outlook.customers)),
         stake=0.0,
         tone="good" if outlook.why == "" and outlook.way == "model" else "wait",
-        label=_("Value, next 12 months"),
+        label=_("Value, next {months} months").format(months=outlook.months),
         compare=True,
         definition=_say(
             state,
@@ -446,8 +448,8 @@ def _basis_of_outlook(state: CustomerValue) -> str:
     if state.outlook.way == "model":
         return _("95 %: parameters (delta method), chance, and the error in the holdout")
     if state.outlook.way == "class" and state.outlook.holdout is not None:
-        text = _("95 %: spread between customers over the last {months} months, scaled to a year")
-        return text.format(months=state.outlook.holdout.months)
+        text = _("95 %: spread between customers over the last {months} months, scaled to {ahead} months")
+        return text.format(months=state.outlook.holdout.months, ahead=state.outlook.months)
     return _("not checked: no interval")
 
 

@@ -185,9 +185,8 @@ class Loyalty(Settings):
 class Value(Settings):
     """Segments and the models of future value."""
 
-    horizon_months: float = Field(12, gt=0)
+    horizon_months: int = Field(12, ge=3, description="how far ahead future value looks")
     holdout_months: float = Field(12, gt=0)
-    discount_rate_annual: NotNegative = 0.08
     score_cuts: dict[Literal["recency_days", "frequency", "monetary"], list[float]] = Field(
         {}, description="four inner cut points per score; quintiles at the base period where absent"
     )
@@ -198,7 +197,6 @@ class Value(Settings):
 class Roi(Settings):
     """Assumptions of programme evaluation."""
 
-    discount_rate_annual: NotNegative = 0.08
     balance_history_days: int = Field(365, ge=1)
     sample_ratio_alpha: Share = 0.001
     min_control: int = Field(30, ge=2)

@@ -97,6 +97,29 @@ def test_steady_custom_is_expected_to_go_on_however_long_it_has_been_known(scope
     assert state.outlook.value == pytest.approx(float(state.profits.customers["margin"].sum()), rel=0.15)
 
 
+@pytest.mark.parametrize(("log", "way"), [(buyers, "model"), (clockwork, "class")])
+def test_the_horizon_is_the_profiles(scope_of, log, way):
+    """Twice as far ahead brings more; where nobody drops out, twice as much. The page says how far."""
+    near, far = (assess(scope_of({"transactions": log()}, value={"horizon_months": n})) for n in (12, 24))
+    assert near.outlook.way == far.outlook.way == way
+    ratio = far.outlook.value / near.outlook.value
+    assert 1.2 < ratio < 2.0 if way == "model" else ratio == pytest.approx(2.0)
+    value = finding(far, "value_next_12m")
+    assert "over the next 24 months" in value.sentence and value.label == "Value, next 24 months"
+    assert "over the next 24 months" in verdict(far) and "over the next 12 months" in verdict(near)
+    assert listing.outlook_table(far).columns[-1] == "Expected margin, next 24 months"
+
+
+def test_promises_count_in_proportion_to_the_horizon():
+    ids = [f"c{n}" for n in range(10)]
+    then = pd.DataFrame({"customer_id": ids, "status": "active", "committed": True, "amount_a_year": 120.0})
+    earned = pd.DataFrame({"customer_id": ids, "gross": 90.0, "margin": 90.0, "regular": 90.0, "one_off": 10.0})
+    year, half = (future._regular(then, then, earned, years) for years in (1.0, 0.5))
+    assert year[0]["expected_value"].sum() == pytest.approx(10 * (90.0 + 0.75 * 10.0))
+    assert half[0]["expected_value"].sum() == pytest.approx(year[0]["expected_value"].sum() / 2)
+    assert half[2] == pytest.approx(year[2] / 4)
+
+
 def test_a_season_does_not_pass_for_a_year(scope_of):
     """Everybody buys three times in the autumn and never else: the year to come is three purchases, not nine."""
     days = [pd.Timestamp(year, month, 10) for year in (2023, 2024, 2025) for month in (10, 11, 12)]

@@ -15,9 +15,10 @@ import pandas as pd
 import pytest
 
 from crm_analysis import language
+from crm_analysis.contracts.totals import COLUMNS as TOTAL_COLUMNS
 from crm_analysis.data_quality import drift, matching, wording
 from crm_analysis.data_quality.completeness import ATTITUDE_COLUMNS, attitudes
-from crm_analysis.data_quality.footing import TOTAL_COLUMNS, Footing
+from crm_analysis.data_quality.footing import Footing
 from crm_analysis.data_quality.judgement import KINDS, reservations
 from crm_analysis.data_quality.matching import same_persons
 from crm_analysis.data_quality.mix import Mix
