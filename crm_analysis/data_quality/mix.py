@@ -67,7 +67,7 @@ def counts(table: ibis.Table, day: ibis.Value, category: ibis.Value, periods: li
 
 def mix(scope: Scope, left_out: tuple[str, ...] = ()) -> Mix:
     """Drift of the scope's period; branches in `left_out` (those that stopped reporting) are compared nowhere."""
-    empty = Mix((), (), pd.DataFrame(columns=["quantile", "before", "now"]), False, left_out)
+    empty = Mix((), (), pd.DataFrame(columns=["quantile", "before", "now"]), False)
     coverage = scope.coverage[~scope.coverage["branch"].isin(left_out)]
     if not scope.complete or coverage.empty:
         return empty
@@ -107,7 +107,7 @@ def mix(scope: Scope, left_out: tuple[str, ...] = ()) -> Mix:
         drifts.append(drift(table, variable="payment_method", units=table.sum()))
     measured = tuple(found for found in drifts if found is not None)
     adjusted = tuple(float(p) for p in holm([found.p for found in measured])) if measured else ()
-    return Mix(measured, adjusted, quantiles, True, left_out)
+    return Mix(measured, adjusted, quantiles, True)
 
 
 def _lumped(wide: pd.DataFrame) -> pd.DataFrame:
