@@ -31,6 +31,7 @@ _EXTENSIONS = [
     "sphinx_external_toc",
     "sphinx_design",
     "sphinx_book_theme",
+    "crm_analysis.book.escaping",
 ]
 
 
