@@ -164,7 +164,7 @@ def test_dates_reach_great_expectations_as_days(data_set: Any) -> None:
             "type: expect_column_values_to_be_between",
             "type: expect_column_values_to_be_betwixt",
             'costs.yaml: rule costs_incurred_on_future cannot be compiled: Great Expectations has no '
-            '"expect_column_values_to_be_betwixt". Did you mean "ExpectColumnValuesToBeBetween"?',
+            '"expect_column_values_to_be_betwixt". Did you mean "expect_column_values_to_be_between"?',
         ),
         (
             "type: expect_column_values_to_be_between",
