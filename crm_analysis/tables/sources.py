@@ -59,7 +59,8 @@ def find(source: Source, data_root: Path, *, place: str) -> list[File]:
             matches = [data_root / pattern] if (data_root / pattern).is_file() else sorted(data_root.glob(pattern))
         matches = [path for path in matches if path.is_file() and not path.name.startswith(("~$", "."))]
         if not matches:
-            raise DataError(f'{place}: no file matches "{pattern}" in {data_root.resolve()}.{_there(data_root, pattern)}')
+            there = _there(data_root, pattern)
+            raise DataError(f'{place}: no file matches "{pattern}" in {data_root.resolve()}.{there}')
         for path in matches:
             label = path.relative_to(data_root).as_posix() if path.is_relative_to(data_root) else path.as_posix()
             found.setdefault(label, File(path, label))
