@@ -20,6 +20,7 @@ import yaml
 
 from crm_analysis import files
 from crm_analysis import profile as profiles
+from crm_analysis.contracts.written import complete
 from crm_analysis.errors import ScopeError, UserError, listed, nearest
 from crm_analysis.language import activate
 from crm_analysis.profile import Profile
@@ -82,9 +83,7 @@ class Steps:
         """
         checked = files.read_json(self._checked_file)
         key = self._check_key()
-        folder = self._checked_file.parent
-        whole = all((folder / name).exists() for name in ("failures.parquet", "report.json"))
-        if not checked or checked["key"] != key or not whole:
+        if not checked or checked["key"] != key or not complete(self.profile.build_dir):
             checked = self._check(key)
         if checked["stopping"]:
             raise UserError(

@@ -362,8 +362,8 @@ def _actions(told: Told | None, study: Study, scope: Scope) -> tuple[Action, ...
             Action(
                 key=f"{CHAPTER}.call_back",
                 text=_(
-                    "Call back the {number} {customers} on the lowest level who are among the most valuable quarter "
-                    "of those who answered (list: very_dissatisfied_valuable)."
+                    "Call back the {customers} on the lowest level who are among the most valuable quarter "
+                    "of those who answered: {number} (list: very_dissatisfied_valuable)."
                 ).format(number=number, customers=profile.vocabulary(language.active()).customers),
                 owner=service,
                 resting_on=_("answers of the period, payments of the last 365 days"),
