@@ -85,7 +85,7 @@ def test_a_book_before_anything_was_read_says_what_to_do(shop, refused):
 
 
 def test_findings_are_explained_and_their_customers_listed(shop, refused):
-    for row in shop.rows[::3]:
+    for row in shop.rows:
         row[1] = f"={row[1]}+1"  # what a spreadsheet would run
     shop.write()
     asked = ("--profile", "shop.yaml", "--branch", "north")
