@@ -87,9 +87,17 @@ def months(assessment: Assessment) -> pd.DataFrame:
 
 
 def month_table(assessment: Assessment) -> pd.DataFrame:
-    """The last twelve months of deliveries, one line per branch."""
+    """The last twelve months of deliveries by branch; a dash where nothing was delivered, which is not zero."""
     frame = months(assessment)
-    wide = frame.pivot_table(index="branch", columns="month", values="rows", sort=False, aggfunc="sum")
+    frame["rows"] = frame["rows"].where(frame["covered"] | (frame["rows"] > 0))
+    wide = frame.pivot_table(
+        index="branch",
+        columns="month",
+        values="rows",
+        sort=False,
+        aggfunc=lambda rows: rows.sum(min_count=1),
+        dropna=False,
+    )
     recent = sorted(wide.columns)[-12:]
     shown = wide[recent].map(style.number).reset_index()
     shown.columns = pd.Index([_("Branch"), *recent])

@@ -101,6 +101,12 @@ def test_a_branchs_page_and_the_page_of_all_say_the_same_of_it(
     assert own.state.reporting.days_covered == 31 and own.state.reporting.days_due == 92
 
 
+def test_months_that_were_not_delivered_are_a_dash_and_not_zero(everything: Assessment) -> None:
+    shown = listing.month_table(everything).set_index("Branch")
+    assert list(shown.loc["Gwangju", ["2026-08", "2026-09"]]) == ["–", "–"]
+    assert "–" not in shown.drop(index="Gwangju").to_numpy()
+
+
 def test_nothing_of_a_customer_reaches_the_page(everything: Assessment) -> None:
     said = claims(everything)
     text = " ".join(
