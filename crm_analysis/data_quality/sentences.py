@@ -167,8 +167,8 @@ def _set_aside(assessment: Assessment) -> Finding | None:
     else:
         top = foot.by_rule.iloc[0] if len(foot.by_rule) else None
         sentence = _(
-            "**{rows} of {lines} lines ({share}) are set aside**, with {amount}; the commonest reason ({top} of "
-            "them): {why}."
+            "**{rows} of {lines} lines ({share}) are set aside** (amount: {amount}); the commonest reason ({top} "
+            "of them): {why}."
         ).format(
             rows=style.number(foot.rows_set_aside),
             lines=style.number(foot.rows_in_files),
