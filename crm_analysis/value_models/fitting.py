@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import minimize
 
 from crm_analysis.errors import DataError
@@ -20,8 +21,20 @@ FURTHER_STARTS = ((1.0, 1.0, -1.0, -1.0), (-1.0, -1.0, 1.0, 1.0))
 LOG_LIMIT = 7.0  # the search ends at e**7 and e**-7 of a parameter's start; one within 1 of that has run off
 
 
+SPREAD_LOST = "customers differ less in this respect than the model can say"
+THINNED_TO = 20_000
+DRAWN_AT_ONCE = 20_000_000  # numbers that `interval` by draws holds in memory
+
+
 class CannotFit(DataError):
     """The data cannot bear the model; the message says why, with the number."""
+
+
+class Customers(Protocol):
+    """What a model predicts for: a frozen dataclass with one row per customer in `frame`."""
+
+    @property
+    def frame(self) -> pd.DataFrame: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +51,15 @@ class Estimate:
 class Fit:
     """A fitted model. `values` are the parameters in the order of `names`, `covariance` theirs, on the original scale
     (inverse of minus the Hessian of the total log-likelihood). `unit` is the unit of time they were fitted in.
-    `notes` says in words what is wrong with the fit; empty when nothing is.
+    `notes` says in words what is wrong with the fit; empty when nothing is. `columns` are those of a history on which
+    predictions depend.
+
+    A prediction that has no finite mean under the parameters is not a number, and `undefined` says why under its name.
     """
 
     names: ClassVar[tuple[str, ...]] = ()
     model: ClassVar[str] = ""
+    columns: ClassVar[tuple[str, ...]] = ("x", "t_x", "T")
 
     values: tuple[float, ...]
     covariance: np.ndarray
@@ -70,6 +87,26 @@ class Fit:
         """Akaike's information criterion."""
         return 2 * len(self.values) - 2 * self.log_likelihood
 
+    @property
+    def bic(self) -> float:
+        """Bayesian information criterion, with the number of customers as the size of the sample."""
+        return math.log(self.n_customers) * len(self.values) - 2 * self.log_likelihood
+
+    @property
+    def undefined(self) -> dict[str, str]:
+        """Predictions that these parameters leave without a finite mean: name of the method, and the reason."""
+        return {}
+
+    def parameter_table(self) -> pd.DataFrame:
+        """One row per parameter: estimate, standard_error, and low and high of the 95 % interval on the log scale."""
+        estimate = np.array(self.values)
+        error = np.array(list(self.standard_errors.values()))
+        width = np.exp(Z95 * error / estimate)
+        return pd.DataFrame(
+            {"estimate": estimate, "standard_error": error, "low": estimate / width, "high": estimate * width},
+            index=pd.Index(self.names, name="parameter"),
+        )
+
     def delta(self, quantity: Callable[[Self], float]) -> Estimate:
         """`quantity` of the fit with its 95 % interval by the delta method, on the log scale of the parameters."""
         theta = np.array(self.values)
@@ -86,11 +123,89 @@ class Fit:
         return Estimate(value, error, value - Z95 * error, value + Z95 * error)
 
     def draws(self, n: int, *, seed: int) -> list[Self]:
-        """`n` fits with parameters drawn from their distribution (normal on the log scale)."""
+        """`n` fits with parameters drawn from their distribution (normal on the log scale).
+
+        Raises DataError where the likelihood does not determine the parameters, so that there is nothing to draw from.
+        """
         theta = np.array(self.values)
         spread = self.covariance / np.outer(theta, theta)
+        if not np.isfinite(spread).all():
+            raise DataError(
+                f"The {self.model} fit has no covariance to draw parameters from: "
+                f"{'; '.join(self.notes) or 'it was not estimated'}."
+            )
         drawn = np.random.default_rng(seed).multivariate_normal(np.log(theta), spread, size=n, method="eigh")
         return [self._at(row) for row in np.exp(drawn)]
+
+    def interval(
+        self,
+        quantity: Callable[[Self, Any], pd.Series | np.ndarray],
+        customers: Customers,
+        *,
+        method: Literal["delta", "draws"] = "delta",
+        upper: float | None = None,
+        draws: int = 200,
+        seed: int = 1,
+    ) -> pd.DataFrame:
+        """A prediction for each customer with the 95 % interval that the uncertainty of the parameters alone gives it:
+        value, low, high, in the customers' order. What each customer will do varies far more than that.
+
+        `quantity` takes a fit and customers and returns one number of zero or more for each, for example
+        `lambda fit, group: fit.expected_purchases(group, horizon_days=364)`; where it cannot exceed a number, as a
+        probability cannot exceed one, that is `upper`. It is worked out once for each distinct history. By `delta` the
+        interval is symmetric on the log scale (on the logit scale where there is an upper limit); by `draws` its ends
+        are the 2.5 and 97.5 % quantiles over `draws` drawn parameters, among which those without a finite mean count
+        as beyond any number. low and high are not a number where the likelihood does not determine the parameters.
+        """
+        firsts, where = distinct_rows(customers.frame, self.columns)
+        group: Any = replace(customers, frame=customers.frame.iloc[firsts])  # type: ignore[type-var]
+        value = np.asarray(quantity(self, group), float)
+        if not np.isfinite(self.covariance).all():
+            low = high = np.full(len(value), np.nan)
+        elif method == "delta":
+            low, high = self._delta_bounds(lambda fit: np.asarray(quantity(fit, group), float), value, upper)
+        else:
+            low, high = self._drawn_bounds(quantity, group, self.draws(draws, seed=seed))
+        return pd.DataFrame({"value": value[where], "low": low[where], "high": high[where]}, customers.frame.index)
+
+    def _delta_bounds(
+        self, quantity: Callable[[Self], np.ndarray], value: np.ndarray, upper: float | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        theta, step = np.array(self.values), 1e-4
+        gradient = []
+        for i in range(len(theta)):
+            move = np.ones(len(theta))
+            move[i] = math.exp(step)
+            gradient.append((quantity(self._at(theta * move)) - quantity(self._at(theta / move))) / (2 * step))
+        slope = np.array(gradient)
+        spread = self.covariance / np.outer(theta, theta)
+        error = np.sqrt(np.maximum(np.einsum("in,ij,jn->n", slope, spread, slope, optimize=True), 0))
+        room = np.ones(len(value)) if upper is None else np.maximum(1 - value / upper, 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            width = np.exp(np.where(error > 0, Z95 * error / (value * room), 0.0))
+            if upper is None:
+                return value / width, value * width
+            share = value / upper
+            low, high = share / (share + room * width), share / (share + room / width)
+        return upper * low, upper * high
+
+    def _drawn_bounds(
+        self, quantity: Callable[[Self, Any], pd.Series | np.ndarray], group: Any, fits: list[Self]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        frame = group.frame
+        order = np.lexsort([frame[name].to_numpy() for name in self.columns])  # neighbours share what is costly
+        low, high = np.empty(len(frame)), np.empty(len(frame))
+        at_once = max(DRAWN_AT_ONCE // len(fits), 1)
+        for first in range(0, len(frame), at_once):
+            rows = order[first : first + at_once]
+            part = replace(group, frame=frame.iloc[rows])
+            drawn = np.sort([np.asarray(quantity(fit, part), float) for fit in fits], axis=0)  # not a number goes last
+            for share, bound in ((0.025, low), (0.975, high)):
+                place = share * (len(fits) - 1)
+                below = math.floor(place)
+                above = min(below + 1, len(fits) - 1)
+                bound[rows] = drawn[below] + (place - below) * (drawn[above] - drawn[below])
+        return low, high
 
     def _at(self, theta: np.ndarray) -> Self:
         return replace(self, values=tuple(float(value) for value in theta))
@@ -111,20 +226,49 @@ def dot(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.einsum("i,i->", first, second))
 
 
-def maximise(likelihood: Likelihood, start: dict[str, float], *, n_customers: int) -> dict[str, Any]:
+def distinct_rows(frame: pd.DataFrame, columns: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the first of each distinct row in `columns`, and for each row which of those it equals."""
+    code = np.zeros(len(frame), dtype=np.int64)
+    for name in columns:
+        each, kinds = pd.factorize(frame[name].to_numpy(), use_na_sentinel=False)
+        code = pd.factorize(code * max(len(kinds), 1) + each)[0]
+    seen = np.full(int(code.max(initial=-1)) + 1, -1)
+    seen[code[::-1]] = np.arange(len(code))[::-1]
+    return seen, code
+
+
+def thinned(distinct: pd.DataFrame) -> pd.DataFrame | None:
+    """A sample of many distinct histories to find a neighbourhood in; None when they are few."""
+    if len(distinct) <= 2 * THINNED_TO:
+        return None
+    rows = np.random.default_rng(1).choice(len(distinct), THINNED_TO, replace=False)
+    return distinct.iloc[np.sort(rows)]
+
+
+def maximise(
+    likelihood: Likelihood,
+    start: dict[str, float],
+    *,
+    n_customers: int,
+    rough: Likelihood | None = None,
+    words: dict[tuple[str, str], str] | None = None,
+) -> dict[str, Any]:
     """The fields of a `Fit` that the search determines.
 
     `likelihood` gives the total log-likelihood and its gradient for parameters on the original scale. The search runs
-    on their logarithms, by L-BFGS and then Newton steps; further starts are tried only when the first ends badly.
+    on their logarithms, by L-BFGS and then Newton steps; further starts are tried only when the first ends badly: not
+    converged, or with a parameter at the end of its range. Where `rough`, the likelihood of a sample, is given, L-BFGS
+    runs on that and only the Newton steps on all. `words` says what it means that a parameter runs off: by name and
+    side ("up" or "down").
     """
     first_guess = np.log(list(start.values()))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        value, log_theta, converged = _search(likelihood, first_guess)
+        value, log_theta, converged = _search(likelihood, first_guess, rough)
         for scale in FURTHER_STARTS:
-            if converged:
+            if converged and np.abs(log_theta - first_guess).max() <= LOG_LIMIT - 1:
                 break
             found = _search(likelihood, first_guess + np.array(scale[: len(start)]))
-            if found[0] > value + 1e-6:
+            if found[0] > value + max(1e-6, 1e-9 * abs(value)):
                 value, log_theta, converged = found
         theta = np.exp(log_theta)
         covariance, determined = _covariance(likelihood, log_theta)
@@ -135,7 +279,8 @@ def maximise(likelihood: Likelihood, start: dict[str, float], *, n_customers: in
     for name, where, first, error in zip(start, log_theta, first_guess, log_errors, strict=True):
         if abs(where - first) > LOG_LIMIT - 1:
             side = "without limit" if where > first else "towards zero"
-            notes.append(f"{name} runs {side}: customers differ less in this respect than the model can say")
+            meaning = (words or {}).get((name, "up" if where > first else "down"), SPREAD_LOST)
+            notes.append(f"{name} runs {side}: {meaning}")
         elif error > 2:
             notes.append(f"{name} is hardly determined by these data (standard error larger than the value)")
     if not determined:
@@ -150,32 +295,32 @@ def maximise(likelihood: Likelihood, start: dict[str, float], *, n_customers: in
     }
 
 
-def _search(likelihood: Likelihood, start: np.ndarray) -> tuple[float, np.ndarray, bool]:
-    value, gradient = likelihood(np.exp(start))
+def _search(
+    likelihood: Likelihood, start: np.ndarray, rough: Likelihood | None = None
+) -> tuple[float, np.ndarray, bool]:
+    hessian = None
+    if rough is not None:
+        rough_value, log_theta, near = _search(rough, start)
+        value, gradient = likelihood(np.exp(log_theta))
+        if near:
+            hessian = _log_hessian(rough, log_theta) * (value / rough_value)
+    if hessian is None:
+        log_theta = _by_lbfgs(likelihood, start)
+        value, gradient = likelihood(np.exp(log_theta))
     size = max(abs(value), 1.0)
-
-    def objective(log_theta: np.ndarray) -> tuple[float, np.ndarray]:
-        theta = np.exp(log_theta)
-        found, slope = likelihood(theta)
-        if not math.isfinite(found):
-            return 1e10, np.zeros(len(theta))
-        return -found / size, -slope * theta / size
-
-    bounds = [(centre - LOG_LIMIT, centre + LOG_LIMIT) for centre in start]
-    result = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
-    log_theta = result.x
-    value, gradient = likelihood(np.exp(log_theta))
     slope = gradient * np.exp(log_theta)
-    for _step in range(20):
-        if np.abs(slope).max() <= 1e-9 * size:
+    for _step in range(30):
+        before = np.abs(slope).max()
+        if before <= 1e-9 * size:
             break
-        hessian = _log_hessian(likelihood, log_theta)
+        if hessian is None:
+            hessian = _log_hessian(likelihood, log_theta)
         try:
             step = np.linalg.solve(hessian, -slope)
         except np.linalg.LinAlgError:
             break
         inside = np.abs(log_theta + step - start).max() < LOG_LIMIT
-        if step @ slope <= 0 or not inside:  # also where the step is not a number
+        if not step @ slope > 0 or not inside:  # also where the step is not a number
             break
         step *= min(1.0, 1.0 / np.abs(step).max())
         while np.abs(step).max() > 1e-12:
@@ -187,7 +332,24 @@ def _search(likelihood: Likelihood, start: np.ndarray) -> tuple[float, np.ndarra
             break
         log_theta = log_theta + step
         value, slope = new_value, new_gradient * np.exp(log_theta)
+        if np.abs(slope).max() > 0.1 * before:  # the second derivatives of a step ago serve while they help
+            hessian = None
     return float(value), log_theta, bool(np.abs(slope).max() <= 1e-6 * size)
+
+
+def _by_lbfgs(likelihood: Likelihood, start: np.ndarray) -> np.ndarray:
+    size = max(abs(likelihood(np.exp(start))[0]), 1.0)
+
+    def objective(log_theta: np.ndarray) -> tuple[float, np.ndarray]:
+        theta = np.exp(log_theta)
+        found, slope = likelihood(theta)
+        if not math.isfinite(found):
+            return 1e10, np.zeros(len(theta))
+        return -found / size, -slope * theta / size
+
+    bounds = [(centre - LOG_LIMIT, centre + LOG_LIMIT) for centre in start]
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500}).x
+    return np.asarray(found, float)
 
 
 def _log_hessian(likelihood: Likelihood, log_theta: np.ndarray) -> np.ndarray:
