@@ -4,6 +4,7 @@ from crm_analysis.value_models.bg_nbd import BgNbdFit, fit_bg_nbd
 from crm_analysis.value_models.fitting import CannotFit, Estimate, Fit
 from crm_analysis.value_models.gamma_gamma import GammaGammaFit, fit_gamma_gamma
 from crm_analysis.value_models.histories import Histories, histories
+from crm_analysis.value_models.mbg_nbd import MbgNbdFit, fit_mbg_nbd
 from crm_analysis.value_models.pareto_nbd import ParetoNbdFit, fit_pareto_nbd
 
 __all__ = [
@@ -13,9 +14,11 @@ __all__ = [
     "Fit",
     "GammaGammaFit",
     "Histories",
+    "MbgNbdFit",
     "ParetoNbdFit",
     "fit_bg_nbd",
     "fit_gamma_gamma",
+    "fit_mbg_nbd",
     "fit_pareto_nbd",
     "histories",
 ]

@@ -21,6 +21,7 @@ FURTHER_STARTS = ((1.0, 1.0, -1.0, -1.0), (-1.0, -1.0, 1.0, 1.0))
 LOG_LIMIT = 7.0  # the search ends at e**7 and e**-7 of a parameter's start; one within 1 of that has run off
 
 
+MIN_REPEAT = 10
 SPREAD_LOST = "customers differ less in this respect than the model can say"
 THINNED_TO = 20_000
 DRAWN_AT_ONCE = 20_000_000  # numbers that `interval` by draws holds in memory
@@ -51,7 +52,8 @@ class Estimate:
 class Fit:
     """A fitted model. `values` are the parameters in the order of `names`, `covariance` theirs, on the original scale
     (inverse of minus the Hessian of the total log-likelihood). `unit` is the unit of time they were fitted in.
-    `notes` says in words what is wrong with the fit; empty when nothing is. `columns` are those of a history on which
+    `notes` says in words what is wrong with the fit; empty when nothing is. `remarks` says what to know of a fit with
+    which nothing is wrong. `columns` are those of a history on which
     predictions depend.
 
     A prediction that has no finite mean under the parameters is not a number, and `undefined` says why under its name.
@@ -70,6 +72,7 @@ class Fit:
     notes: tuple[str, ...]
     unit: str
     as_of: date | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -238,11 +241,26 @@ def distinct_rows(frame: pd.DataFrame, columns: tuple[str, ...]) -> tuple[np.nda
 
 
 def thinned(distinct: pd.DataFrame) -> pd.DataFrame | None:
-    """A sample of many distinct histories to find a neighbourhood in; None when they are few."""
+    """A sample of many distinct histories (x, t_x, T, n) to find a neighbourhood in; None when they are few.
+
+    Every k-th of them stands for k; those that k customers or more share all stay.
+    """
     if len(distinct) <= 2 * THINNED_TO:
         return None
-    rows = np.random.default_rng(1).choice(len(distinct), THINNED_TO, replace=False)
-    return distinct.iloc[np.sort(rows)]
+    k = len(distinct) // THINNED_TO
+    light = distinct["n"].to_numpy() < k
+    few = distinct[light].iloc[::k]
+    return pd.concat([distinct[~light], few.assign(n=few["n"] * k)], ignore_index=True)
+
+
+def need_repeat(histories: Histories, model: str) -> None:
+    """Raise CannotFit with fewer than ten customers who have a repeat purchase."""
+    repeat = int((histories.frame["x"] > 0).sum())
+    if repeat < MIN_REPEAT:
+        raise CannotFit(
+            f"{model} needs at least {MIN_REPEAT} customers with a repeat purchase; "
+            f"{repeat} of {len(histories)} have one."
+        )
 
 
 def maximise(

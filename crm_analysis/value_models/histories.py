@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date
 
@@ -53,7 +54,17 @@ class Histories:
 
     def compressed(self) -> pd.DataFrame:
         """Distinct (x, t_x, T) with the number of customers who share them, as `n`."""
-        return self.frame.groupby(["x", "t_x", "T"], sort=True).size().rename("n").reset_index()
+        columns = ("x", "t_x", "T")
+        codes, kinds = zip(*(pd.factorize(self.frame[name].to_numpy(), sort=True) for name in columns), strict=True)
+        if math.prod(len(each) for each in kinds) >= 2**62:
+            return self.frame.groupby(list(columns), sort=True).size().rename("n").reset_index()
+        key = (codes[0] * len(kinds[1]) + codes[1]) * len(kinds[2]) + codes[2]
+        key.sort()
+        first = np.flatnonzero(np.diff(key, prepend=-1))
+        rest, end = np.divmod(key[first], len(kinds[2]))
+        x, last = np.divmod(rest, len(kinds[1]))
+        found = {name: values[code] for name, values, code in zip(columns, kinds, (x, last, end), strict=True)}
+        return pd.DataFrame({**found, "n": np.diff(first, append=len(key))})
 
 
 def histories(summary: pd.DataFrame, *, unit: str = "week", as_of: date | None = None) -> Histories:
