@@ -21,8 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, gammaln, logsumexp, psi
 
-from crm_analysis.value_models.bg_nbd import MIN_REPEAT
-from crm_analysis.value_models.fitting import CannotFit, Fit, dot, maximise
+from crm_analysis.value_models.fitting import MIN_REPEAT, CannotFit, Fit, dot, maximise
 from crm_analysis.value_models.histories import DAYS_PER_UNIT, Histories
 
 if TYPE_CHECKING:
