@@ -27,7 +27,7 @@ ROWS_AT_ONCE = 16_384  # so many numbers of each kind stay in the processor's ca
 NEAR = 1e-5  # closer to a removable point than this, the mean of the two sides BESIDE it is taken
 BESIDE = 1e-4
 # The exp-sinh rule for integrals over (0, infinity): t = exp(v - exp(-v)), equal steps in v.
-STEP = 0.1
+STEP = 0.2
 V = np.arange(-3.6, 60.0, STEP)
 WORDS = {
     ("r", "up"): "customers hardly differ in how often they buy",
