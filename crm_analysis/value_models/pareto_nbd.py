@@ -5,11 +5,14 @@ While alive a customer buys at a Poisson rate lambda ~ Gamma(r, alpha); the life
 mu ~ Gamma(s, beta), independent of lambda. Unlike in BG/NBD a customer may drop out at any moment, also without ever
 having bought again.
 
-The likelihood is Gamma(r+x) alpha^r beta^s / Gamma(r) times
-(alpha+T)^-(r+x) (beta+T)^-s + s * integral from t_x to T of (alpha+u)^-(r+x) (beta+u)^-(s+1) du.
-With m = r + s + x and y^6 = ((alpha+t_x)/(alpha+u))^m the integral becomes (alpha+t_x)^-m / m times that of
-6 y^5 ((alpha+u)/(beta+u))^(s+1) over y from y(T) to 1: smooth and bounded whatever the parameters, so that a fixed
-Gauss-Legendre rule gives likelihood and gradient to some ten digits without a hypergeometric function.
+With I(a, b; t) the integral from t to infinity of (alpha+u)^-a (beta+u)^-b du, the likelihood of a history is
+Gamma(r+x)/Gamma(r) alpha^r beta^s times (r+x) I(r+x+1, s; T) + s I(r+x, s+1; t_x). The second term is that of dropping
+out at any time after t_x; what it counts too many, those who drop out after T and have bought in between, together with
+those alive at T, is the first (integrate (alpha+T)^-(r+x) (beta+T)^-s by parts). Both are positive, so that nothing
+cancels, and each depends on a pair, (x, T) or (x, t_x), of which there are far fewer than histories.
+
+A customer alive at T goes on as a new one with r+x, alpha+T, s and beta+T: every prediction is one for those
+parameters times P(alive at T).
 """
 
 from __future__ import annotations
@@ -19,16 +22,42 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, gammaln, logsumexp, psi
+from scipy.special import gammaln, psi
 
-from crm_analysis.value_models.fitting import MIN_REPEAT, CannotFit, Fit, dot, maximise
-from crm_analysis.value_models.histories import DAYS_PER_UNIT, Histories
+from crm_analysis.errors import DataError
+from crm_analysis.units import DAYS_PER_YEAR, months_to_days
+from crm_analysis.value_models.beta_geometric import ONE_COHORT
+from crm_analysis.value_models.fitting import Fit, Likelihood, distinct_rows, dot, maximise, need_repeat
+from crm_analysis.value_models.histories import Histories
+from crm_analysis.value_models.tail_integrals import about_peak, log_tail, positive_root, tails
 
 if TYPE_CHECKING:
     from lifetimes import ParetoNBDFitter
 
-POWER = 6
-NODES, WEIGHTS = np.polynomial.legendre.leggauss(20)
+ROWS_AT_ONCE = 512
+WORDS = {
+    ("r", "up"): "customers hardly differ in how often they buy",
+    ("alpha", "up"): "customers hardly differ in how often they buy",
+    ("s", "down"): "hardly anybody drops out",
+    ("s", "up"): "customers hardly differ in how readily they drop out",
+    ("beta", "up"): "hardly anybody drops out, or customers hardly differ in how readily they do",
+    ("beta", "down"): "many drop out as soon as they have bought for the first time",
+}
+ENDLESS = (
+    "s is {s:.3g}, not above 1: so many customers hardly ever drop out that the mean of all purchases to come, "
+    "undiscounted, is infinite"
+)
+LONG_LIFE = (
+    "s is {s:.3g}, not above 1: so many customers hardly ever drop out that the mean of the time to dropout is infinite"
+)
+
+
+class Given(NamedTuple):
+    """The parameters of customers alive at T: r + x, alpha + T, beta + T; s does not change."""
+
+    r: np.ndarray
+    alpha: np.ndarray
+    beta: np.ndarray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,30 +67,127 @@ class ParetoNbdFit(Fit):
     names: ClassVar[tuple[str, ...]] = ("r", "alpha", "s", "beta")
     model: ClassVar[str] = "Pareto/NBD"
 
-    def probability_alive(self, histories: Histories) -> pd.Series:
-        """P(alive at T | history)."""
+    @property
+    def undefined(self) -> dict[str, str]:
+        """Predictions without a finite mean, and why."""
+        s = self.values[2]
+        if s > 1:
+            return {}
+        return {"residual_purchases": ENDLESS.format(s=s), "residual_lifetime_days": LONG_LIFE.format(s=s)}
+
+    def probability_alive(self, histories: Histories, *, later_days: float = 0.0) -> pd.Series:
+        """P(alive at T + later | history)."""
         self._same_unit(histories)
-        frame = histories.frame
-        log_alive, log_gone = _log_terms(
-            np.array(self.values), *(frame[name].to_numpy(float) for name in ("x", "t_x", "T"))
-        )
-        return pd.Series(expit(log_alive - log_gone), frame.index, name="probability_alive")
+        alive = self._alive(histories)
+        if later_days:
+            given, s = self._given(histories.frame), self.values[2]
+            alive = alive * np.exp(-s * np.log1p(self._time(later_days) / given.beta))
+        return pd.Series(alive, histories.frame.index, name="probability_alive")
 
     def expected_purchases(self, histories: Histories, *, horizon_days: float, start_days: float = 0.0) -> pd.Series:
         """Expected purchases in (T + start, T + start + horizon] given each history (Fader and Hardie 2005, eq. 41)."""
-        r, alpha, s, beta = self.values
-        frame = histories.frame
-        x, observed = frame["x"].to_numpy(float), frame["T"].to_numpy(float)
-        rate = (r + x) / (alpha + observed) * (beta + observed)
-        upto, since = (_decay(s, beta + observed, self._time(days)) for days in (start_days + horizon_days, start_days))
-        expected = rate * (upto - since) * self.probability_alive(histories).to_numpy()
-        return pd.Series(expected, frame.index, name="expected_purchases")
+        self._same_unit(histories)
+        given = self._given(histories.frame)
+        upto, since = (self._mean_while_alive(given, days) for days in (start_days + horizon_days, start_days))
+        expected = (upto - since) * self._alive(histories)
+        return pd.Series(expected, histories.frame.index, name="expected_purchases")
+
+    def purchase_probabilities(self, histories: Histories, *, horizon_days: float, upto: int) -> pd.DataFrame:
+        """P(n purchases in (T, T + horizon] | history), a column for each n from 0 to `upto` (Fader and Hardie 2014,
+        "Deriving the conditional PMF of the Pareto/NBD model", there in closed form, here by integration over the time
+        of dropout).
+        """
+        self._same_unit(histories)
+        firsts, where = distinct_rows(histories.frame, ("x", "T"))
+        given = self._given(histories.frame.iloc[firsts])
+        alive = self._alive(histories)
+        t = self._time(horizon_days)
+        found = {n: alive * self._count_probability(given, n, t)[where] for n in range(upto + 1)}
+        found[0] = found[0] + (1 - alive)
+        return pd.DataFrame(found, histories.frame.index)
+
+    def discounted_purchases(self, histories: Histories, *, horizon_months: int, rate_annual: float) -> pd.Series:
+        """Expected purchases of the next `horizon_months`, each month's discounted from its middle."""
+        self._same_unit(histories)
+        firsts, where = distinct_rows(histories.frame, ("T",))
+        given = self._given(histories.frame.iloc[firsts])
+        discount = (1 + rate_annual) ** -((np.arange(horizon_months) + 0.5) / 12)
+        upto = [self._lifetime(given, months_to_days(month)) for month in range(horizon_months + 1)]
+        lifetime = np.tensordot(discount, np.diff(upto, axis=0), axes=1)[where]
+        everyone = self._given(histories.frame)
+        expected = everyone.r / everyone.alpha * lifetime * self._alive(histories)
+        return pd.Series(expected, histories.frame.index, name="discounted_purchases")
+
+    def discounted_residual_purchases(self, histories: Histories, *, rate_annual: float) -> pd.Series:
+        """Expected purchases after T without end, discounted continuously to T at (1 + rate_annual) a year (DET in
+        Fader, Hardie and Lee 2005, "RFM and CLV", eq. 2, DERT elsewhere).
+
+        Its Psi(s, s; z), Tricomi's function, is z^(1-s) times the integral of exp(-zv) (1+v)^-s over v > 0, which is
+        stable for any s and z. Finite for every s once there is a discount; without one see `residual_purchases`.
+        """
+        self._same_unit(histories)
+        if not rate_annual > 0:
+            raise DataError(
+                f"An endless horizon needs a discount rate above zero; it is {rate_annual:g} a year. Use "
+                "`residual_purchases` for the purchases to come without discount, or give a horizon to "
+                "`discounted_purchases`."
+            )
+        delta = np.log1p(rate_annual) / self._time(DAYS_PER_YEAR)
+        firsts, where = distinct_rows(histories.frame, ("T",))
+        beta = self._given(histories.frame.iloc[firsts]).beta
+        lifetime = (beta * _discounted_lifetime(self.values[2], delta * beta))[where]
+        given = self._given(histories.frame)
+        expected = given.r / given.alpha * lifetime * self._alive(histories)
+        return pd.Series(expected, histories.frame.index, name="discounted_residual_purchases")
+
+    def residual_purchases(self, histories: Histories) -> pd.Series:
+        """Expected purchases after T without end and without discount. Not a number when s <= 1, where that mean is
+        infinite.
+        """
+        self._same_unit(histories)
+        given, s = self._given(histories.frame), self.values[2]
+        total = np.full(len(given.r), np.nan)
+        if s > 1:
+            total = given.r / given.alpha * given.beta / (s - 1) * self._alive(histories)
+        return pd.Series(total, histories.frame.index, name="residual_purchases")
+
+    def residual_lifetime_days(self, histories: Histories) -> pd.Series:
+        """Expected days from T to dropout, none for who is gone already. Not a number when s <= 1, where that mean is
+        infinite; `median_lifetime_days` always is one.
+        """
+        self._same_unit(histories)
+        given, s = self._given(histories.frame), self.values[2]
+        days = np.full(len(given.r), np.nan)
+        if s > 1:
+            days = given.beta / (s - 1) / self._time(1.0) * self._alive(histories)
+        return pd.Series(days, histories.frame.index, name="residual_lifetime_days")
+
+    def median_lifetime_days(self, histories: Histories) -> pd.Series:
+        """Days from T within which half of the customers with this history, if alive at T, drop out. Infinite beyond
+        ten million years.
+        """
+        self._same_unit(histories)
+        with np.errstate(over="ignore"):
+            days = self._given(histories.frame).beta * np.expm1(np.log(2) / self.values[2]) / self._time(1.0)
+        days = np.where(days < 1e7 * DAYS_PER_YEAR, days, np.inf)
+        return pd.Series(days, histories.frame.index, name="median_lifetime_days")
 
     def new_customer_purchases(self, days: float | np.ndarray) -> np.ndarray:
-        """Expected repeat purchases of a new customer within `days` of the first purchase."""
-        r, alpha, s, beta = self.values
-        t = np.asarray(days, float) / DAYS_PER_UNIT[self.unit]
-        return r * beta / alpha * _decay(s, beta, t)
+        """Expected repeat purchases of a new customer within `days` of the first purchase (Fader and Hardie 2005, eq.
+        27).
+        """
+        r, alpha, _, beta = self.values
+        return self._mean_while_alive(
+            Given(*(np.asarray(value) for value in (r, alpha, beta))), np.asarray(days, float)
+        )
+
+    def new_customer_probabilities(self, *, horizon_days: float, upto: int) -> np.ndarray:
+        """P(n repeat purchases of a new customer within `horizon_days`), for n from 0 to `upto` (Fader and Hardie 2006,
+        "Deriving an expression for P(X(t) = x) under the Pareto/NBD model").
+        """
+        r, alpha, _, beta = self.values
+        new = Given(*(np.array([value]) for value in (r, alpha, beta)))
+        return np.array([self._count_probability(new, n, self._time(horizon_days))[0] for n in range(upto + 1)])
 
     def simulate(self, observed: np.ndarray, *, seed: int, days_ahead: float = 0.0) -> pd.DataFrame:
         """Histories x, t_x, T drawn from the model, `alive` at T, and `future` purchases in the `days_ahead` after."""
@@ -69,7 +195,8 @@ class ParetoNbdFit(Fit):
         rng = np.random.default_rng(seed)
         observed = np.asarray(observed, float)
         rate = rng.gamma(r, 1 / alpha, len(observed))
-        death = rng.exponential(1, len(observed)) / rng.gamma(s, 1 / beta, len(observed))
+        with np.errstate(divide="ignore"):  # who drops out at a rate of zero lives for ever
+            death = rng.exponential(1, len(observed)) / rng.gamma(s, 1 / beta, len(observed))
         ahead = self._time(days_ahead)
         span = np.minimum(observed, death)
         x = rng.poisson(rate * span)
@@ -78,107 +205,160 @@ class ParetoNbdFit(Fit):
         future = rng.poisson(rate * np.clip(np.minimum(observed + ahead, death) - observed, 0, None))
         return pd.DataFrame({"x": x, "t_x": t_x, "T": observed, "alive": death > observed, "future": future})
 
-    def to_lifetimes(self) -> ParetoNBDFitter:
-        """The same model as a fitter of the lifetimes library."""
+    def to_lifetimes(self, histories: Histories | None = None) -> ParetoNBDFitter:
+        """The same model as a fitter of the lifetimes library, with the data too when `histories` are given."""
         from lifetimes import ParetoNBDFitter
 
         fitter = ParetoNBDFitter()
         fitter.params_ = pd.Series(self.parameters)
         fitter._scale = 1.0
+        if histories is not None:
+            self._same_unit(histories)
+            fitter.data = histories.frame[["x", "t_x", "T"]].set_axis(["frequency", "recency", "T"], axis=1)
+            fitter.data = fitter.data.assign(weights=1)
+            fitter.predict = fitter.conditional_expected_number_of_purchases_up_to_time
         return fitter
 
+    def _given(self, frame: pd.DataFrame) -> Given:
+        r, alpha, _, beta = self.values
+        observed = frame["T"].to_numpy(float)
+        return Given(r + frame["x"].to_numpy(float), alpha + observed, beta + observed)
 
-def _decay(s: float, beta: Any, t: Any) -> Any:
-    """(1 - (beta / (beta + t))^(s-1)) / (s - 1), with its limit at s = 1."""
-    log_ratio = np.log1p(t / beta)
-    return log_ratio if abs(s - 1) < 1e-9 else -np.expm1(-(s - 1) * log_ratio) / (s - 1)
+    def _alive(self, histories: Histories) -> np.ndarray:
+        """P(alive at T)."""
+        r, alpha, s, beta = self.values
+        x, _, observed = columns = [histories.frame[name].to_numpy(float) for name in ("x", "t_x", "T")]
+        log_alive = -(r + x) * np.log(alpha + observed) - s * np.log(beta + observed)
+        return np.exp(np.minimum(log_alive - _log_both(self.values, *columns), 0.0))
+
+    def _lifetime(self, given: Given, days: Any) -> np.ndarray:
+        """Expected time alive within `days` of T, given alive at T."""
+        s = self.values[2]
+        log_ratio = np.log1p(self._time(1.0) * days / given.beta)
+        return given.beta * (log_ratio if abs(s - 1) < 1e-9 else -np.expm1(-(s - 1) * log_ratio) / (s - 1))
+
+    def _mean_while_alive(self, given: Given, days: Any) -> np.ndarray:
+        """Expected purchases within `days` of T, given alive at T."""
+        return given.r / given.alpha * self._lifetime(given, days)
+
+    def _count_probability(self, given: Given, n: int, t: float) -> np.ndarray:
+        """P(n purchases in (T, T + t] | alive at T): a negative binomial count over t for who is alive then, and over
+        the time to dropout for all others.
+        """
+        s = self.values[2]
+        if t <= 0:
+            return np.full(len(given.r), float(n == 0))
+        found = np.empty(len(given.r))
+        for first in range(0, len(found), ROWS_AT_ONCE):
+            rows = slice(first, first + ROWS_AT_ONCE)
+            r, alpha, beta = (each[rows] for each in given)
+            counts = gammaln(r + n) - gammaln(r) - gammaln(n + 1)
+            log_stayed = counts - r * np.log1p(t / alpha) - s * np.log1p(t / beta)
+            log_stayed += n * (np.log(t) - np.log(alpha + t))
+            quitting = _quitting(r, alpha, s, beta, n, t)
+            found[rows] = np.exp(log_stayed) + np.exp(counts + quitting)
+        return found
 
 
-def _log_terms(
-    theta: np.ndarray, x: np.ndarray, t_x: np.ndarray, observed: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Logarithms of the alive and of the gone part of the likelihood, common factor left out."""
+def _quitting(r: np.ndarray, alpha: np.ndarray, s: float, beta: np.ndarray, n: int, t: float) -> np.ndarray:
+    """log of the integral over w from 0 to t of (alpha/(alpha+w))^r (w/(alpha+w))^n s/beta (beta/(beta+w))^(s+1)."""
+
+    def log_density(log_time: np.ndarray) -> np.ndarray:
+        time = np.exp(log_time)
+        stretch = log_time - np.log(alpha[:, None] + time)
+        return (
+            log_time
+            + n * stretch
+            - r[:, None] * np.log1p(time / alpha[:, None])
+            - (s + 1) * np.log1p(time / beta[:, None])
+        )
+
+    peak = positive_root(-(r + s), (n + 1) * (alpha + beta) - (r + n) * beta - (s + 1) * alpha, (n + 1) * alpha * beta)
+    end = np.full(len(r), np.log(t))
+    _, density, top = about_peak(log_density, np.minimum(np.log(peak), end), end)
+    return np.log(s) - np.log(beta) + top + np.log(density.sum(1))
+
+
+def _discounted_lifetime(s: float, z: np.ndarray) -> np.ndarray:
+    """The integral of exp(-zv) (1+v)^-s over v > 0, which is U(1, 2-s, z)."""
+
+    def log_density(log_v: np.ndarray) -> np.ndarray:
+        v = np.exp(log_v)
+        return log_v - z[:, None] * v - s * np.log1p(v)
+
+    peak = np.log(positive_root(-z, 1 - z - s, np.ones(len(z))))
+    _, density, top = about_peak(log_density, peak)
+    return np.exp(top) * density.sum(1)
+
+
+def _pairs(x: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distinct pairs, and for each history which it has."""
+    firsts, where = distinct_rows(pd.DataFrame({"x": x, "t": t}), ("x", "t"))
+    return x[firsts], t[firsts], where
+
+
+def _log_both(theta: tuple[float, ...], x: np.ndarray, t_x: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """The logarithm of (r+x) I(r+x+1, s; T) + s I(r+x, s+1; t_x) for each history."""
     r, alpha, s, beta = theta
-    log_alive = -(r + x) * np.log(alpha + observed) - s * np.log(beta + observed)
-    return log_alive, np.log(s) + logsumexp(_nodes(theta, x, t_x, observed).log_density, axis=1)
-
-
-class Nodes(NamedTuple):
-    """alpha + u and beta + u at the quadrature nodes of each history, log(alpha + u), and the logarithm of integrand
-    times weight there.
-    """
-
-    from_alpha: np.ndarray
-    from_beta: np.ndarray
-    log_from_alpha: np.ndarray
-    log_density: np.ndarray
-
-
-def _nodes(theta: np.ndarray, x: np.ndarray, t_x: np.ndarray, observed: np.ndarray) -> Nodes:
-    """The quadrature nodes of each history."""
-    r, alpha, s, beta = theta
-    m = (r + s + x)[:, None]
-    width = -np.expm1(-m / POWER * np.log1p((observed - t_x) / (alpha + t_x))[:, None])
-    with np.errstate(divide="ignore"):  # no stretch to integrate over where T = t_x
-        log_width = np.log(POWER * width / 2)
-    log_y = np.log1p(-width * (1 + NODES) / 2)
-    log_u = np.log(alpha + t_x)[:, None] - POWER / m * log_y
-    from_alpha = np.exp(log_u)
-    from_beta = from_alpha + (beta - alpha)
-    log_density = (
-        (s + 1) * (log_u - np.log(from_beta))
-        - m * np.log(alpha + t_x)[:, None]
-        - np.log(m)
-        + (POWER - 1) * log_y
-        + log_width
-        + np.log(WEIGHTS)
-    )
-    return Nodes(from_alpha, from_beta, log_u, log_density)
+    x_end, end, at_end = _pairs(x, observed)
+    x_last, last, at_last = _pairs(x, t_x)
+    log_end = np.log(r + x_end) + log_tail(r + x_end + 1, s, alpha, beta, end)
+    log_last = np.log(s) + log_tail(r + x_last, s + 1, alpha, beta, last)
+    return np.logaddexp(log_end[at_end], log_last[at_last])
 
 
 def fit_pareto_nbd(histories: Histories) -> ParetoNbdFit:
     """Fit Pareto/NBD to histories. Raises CannotFit with fewer than ten repeat customers."""
-    repeat = int((histories.frame["x"] > 0).sum())
-    if repeat < MIN_REPEAT:
-        raise CannotFit(
-            f"Pareto/NBD needs at least {MIN_REPEAT} customers with a repeat purchase; "
-            f"{repeat} of {len(histories)} have one."
-        )
+    need_repeat(histories, ParetoNbdFit.model)
     distinct = histories.compressed()
     typical = float(np.average(distinct["T"], weights=distinct["n"]))
-    start = {"r": 1.0, "alpha": max(typical / 2, 1e-3), "s": 0.8, "beta": max(typical / 2, 1e-3)}
-    found = maximise(_likelihood(distinct), start, n_customers=len(histories))
-    return ParetoNbdFit(**found, n_distinct=len(distinct), unit=histories.unit, as_of=histories.as_of)
+    found = maximise(
+        log_likelihood(distinct),
+        {"r": 1.0, "alpha": max(typical / 2, 1e-3), "s": 0.8, "beta": max(typical / 2, 1e-3)},
+        n_customers=len(histories),
+        words=WORDS,
+    )
+    return ParetoNbdFit(
+        **found,
+        n_distinct=len(distinct),
+        unit=histories.unit,
+        as_of=histories.as_of,
+        remarks=(ONE_COHORT,) if distinct["T"].nunique() == 1 else (),
+    )
 
 
-def _likelihood(distinct: pd.DataFrame) -> Any:
-    n, x, t_x, observed = (distinct[name].to_numpy(float) for name in ("n", "x", "t_x", "T"))
+def log_likelihood(distinct: pd.DataFrame) -> Likelihood:
+    """Total log-likelihood and gradient over distinct histories x, t_x, T shared by n customers each."""
+    n, row_x, t_x, observed = (distinct[name].to_numpy(float) for name in ("n", "x", "t_x", "T"))
+    x_end, end, at_end = _pairs(row_x, observed)
+    x_last, last, at_last = _pairs(row_x, t_x)
+    code, x = pd.factorize(row_x)
+    n_x = np.bincount(code, weights=n)
     total = n.sum()
 
     def likelihood(theta: np.ndarray) -> tuple[float, np.ndarray]:
         r, alpha, s, beta = theta
-        log_end, log_end_beta = np.log(alpha + observed), np.log(beta + observed)
-        log_alive = -(r + x) * log_end - s * log_end_beta
-        nodes = _nodes(theta, x, t_x, observed)
-        log_density = nodes.log_density + np.log(s)
-        top = np.maximum(log_alive, log_density.max(1))
-        alive = np.exp(log_alive - top)
-        gone = np.exp(log_density - top[:, None])
-        both = alive + gone.sum(1)
-        value = dot(n, gammaln(r + x) + top + np.log(both))
-        value += total * (r * np.log(alpha) + s * np.log(beta) - gammaln(r))
-        share_alive = n * alive / both
-        share_gone = gone * (n / both)[:, None]
-        by_r = psi(r + x) - psi(r) + np.log(alpha)
-        log_u_beta = np.log(nodes.from_beta)
-        per_u, per_u_beta = share_gone / nodes.from_alpha, share_gone / nodes.from_beta
-        stopped = (share_gone * log_u_beta).sum()
+        by_end = tails(r + x_end + 1, s, alpha, beta, end)
+        by_last = tails(r + x_last, s + 1, alpha, beta, last)
+        log_end = (np.log(r + x_end) + by_end.log_value)[at_end]
+        log_last = (np.log(s) + by_last.log_value)[at_last]
+        log_both = np.logaddexp(log_end, log_last)
+        value = dot(n_x, gammaln(r + x) - gammaln(r)) + total * (r * np.log(alpha) + s * np.log(beta))
+        value += dot(n, log_both)
+        share_end = n * np.exp(log_end - log_both)
+        n_end = np.bincount(at_end, weights=share_end, minlength=len(end))
+        n_last = np.bincount(at_last, weights=n - share_end, minlength=len(last))
         gradient = np.array(
             [
-                dot(n, by_r) - dot(share_alive, log_end) - (share_gone * nodes.log_from_alpha).sum(),
-                total * r / alpha - dot(r + x, share_alive / (alpha + observed) + per_u.sum(1)),
-                total * np.log(beta) + share_gone.sum() / s - dot(share_alive, log_end_beta) - stopped,
-                total * s / beta - s * dot(share_alive, 1 / (beta + observed)) - (s + 1) * per_u_beta.sum(),
+                dot(n_x, psi(r + x) - psi(r))
+                + total * np.log(alpha)
+                + dot(n_end, 1 / (r + x_end) - by_end.log_alpha_u)
+                - dot(n_last, by_last.log_alpha_u),
+                total * r / alpha
+                - dot(n_end, (r + x_end + 1) * by_end.per_alpha_u)
+                - dot(n_last, (r + x_last) * by_last.per_alpha_u),
+                total * np.log(beta) - dot(n_end, by_end.log_beta_u) + dot(n_last, 1 / s - by_last.log_beta_u),
+                total * s / beta - s * dot(n_end, by_end.per_beta_u) - (s + 1) * dot(n_last, by_last.per_beta_u),
             ]
         )
         return float(value), gradient
