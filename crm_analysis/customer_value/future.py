@@ -98,7 +98,8 @@ class Outlook:
     `customers`: customer_id, expected_value, part (regular or one_off), probability_alive, expected_purchases.
     `way` says how the one-off part was made: "model", or "class" (what customers with as many purchases lately brought
     in the holdout) with the reason in `why`: "" (the model won), "lost", "few" (too few repeat customers), "one_time",
-    "young" (no holdout possible), "diagnosis"; "none" where there is nothing to foresee.
+    "young" (no holdout possible), "diagnosis"; "none" where there is nothing to foresee. `one_time_share` is the share
+    of those without a running commitment, first seen at least `one_time_days` ago, who have not come back.
     """
 
     months: int
@@ -111,6 +112,7 @@ class Outlook:
     way: str
     why: str
     one_time_share: float
+    one_time_days: int
     repeat_customers: int
     min_repeat_customers: int
     holdout: Holdout | None
@@ -145,7 +147,7 @@ def outlook(
     regular, yields, regular_variance = _regular(running, year_ago, profits, ahead / 12)
     free = view.now[~view.now["customer_id"].isin(running["customer_id"])]
     histories = value_models.histories(free, unit=UNIT, as_of=scope.as_of)
-    one_time = float((histories.frame["x"] == 0).mean()) if len(histories) else math.nan
+    one_time = one_time_share(free, scope.profile.status.dormant_days)
     repeat = int((histories.frame["x"] > 0).sum())
     margin = _margin_rate(profits)
 
@@ -179,6 +181,7 @@ def outlook(
         way=way,
         why=why,
         one_time_share=one_time,
+        one_time_days=scope.profile.status.dormant_days,
         repeat_customers=repeat,
         min_repeat_customers=settings.min_repeat_customers,
         holdout=check,
@@ -186,6 +189,16 @@ def outlook(
         spend=spend,
         yields=yields,
     )
+
+
+def one_time_share(summary: pd.DataFrame, days: int) -> float:
+    """Share of the customers first seen at least `days` ago who never came back; not a number where there are none.
+
+    Whoever came later has not had the time to: counting them would call every growing organisation one of one-time
+    buyers.
+    """
+    seen_for = (pd.to_datetime(summary["observed_to"]) - pd.to_datetime(summary["first_on"])).dt.days
+    return float((summary.loc[seen_for >= days, "n_repeat_orders"] == 0).mean())
 
 
 def _holdout_months(scope: Scope, settings: Value) -> int:

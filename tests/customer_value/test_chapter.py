@@ -16,6 +16,7 @@ from crm_analysis.value_models import BgNbdFit
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 START = pd.Timestamp(2023, 10, 1)
+END = date(2026, 9, 30)
 DAYS = 1096
 
 
@@ -139,8 +140,54 @@ def test_a_season_does_not_pass_for_a_year(scope_of):
 def test_one_time_buyers_are_called_that(scope_of):
     state = assess(scope_of({"transactions": once()}))
     assert state.outlook.why == "one_time"
-    assert verdict(state).startswith("**98 % of customers bought once and never again**")
+    assert verdict(state).startswith(
+        "**98 % of the customers whose first purchase is at least 365 days old never came back**"
+    )
     assert "nothing to work with" in finding(state, "value_next_12m").sentence
+
+
+def test_who_came_lately_has_not_had_the_time_to_come_back(scope_of):
+    """Of sixty known for over a year half came back; the thousand of the last months leave that share as it is."""
+    old = pd.DataFrame({"n_repeat_orders": [0, 1] * 30, "first_on": date(2025, 1, 1)}).assign(observed_to=END)
+    lately = pd.DataFrame({"n_repeat_orders": [0] * 1000, "first_on": date(2026, 6, 1)}).assign(observed_to=END)
+    assert future.one_time_share(pd.concat([old, lately]), 365) == 0.5
+    assert math.isnan(future.one_time_share(lately, 365))
+    log = clockwork(60)
+    new = [(f"n{i}", pd.Timestamp(2026, 8, 1 + i % 28), 10.0) for i in range(2000)]
+    grown = pd.concat([log, pd.DataFrame(new, columns=log.columns)])
+    assert assess(scope_of({"transactions": grown})).outlook.why == "few"
+
+
+def luck(n: int = 1000, years: int = 3) -> pd.DataFrame:
+    """Everybody is alike: what one of them gives in a year is luck, and so is who was best."""
+    rng = np.random.default_rng(8)
+    days = [START + pd.Timedelta(days=365 * year + 100) for year in range(3 - years, 3)]
+    rows = [(f"c{i}", day, round(rng.lognormal(4.0, 1.0), 2)) for i in range(n) for day in days]
+    return pd.DataFrame(rows, columns=["customer_id", "occurred_at", "amount"])
+
+
+def test_the_best_are_valued_by_a_year_that_did_not_choose_them(scope_of):
+    """Among equals the best tenth are worth as much as any tenth in the year to come: their good year was luck."""
+    state = assess(scope_of({"transactions": luck()}))
+    said = finding(state, "top_tenth_share")
+    anybody = state.concentration.total / state.concentration.n
+    assert said.stake == pytest.approx(anybody * 100 / 10, rel=0.2)
+    assert said.stake < state.concentration.top_share * state.concentration.total / 10 / 2
+    assert "By what the best tenth of a year ago have brought since" in said.sentence
+    assert style.money(said.stake, "EUR") in said.sentence
+
+
+def test_without_a_year_before_nothing_is_said_of_what_losing_the_best_would_cost(scope_of):
+    said = finding(assess(scope_of({"transactions": luck(years=1)})), "top_tenth_share")
+    assert said.stake == 0.0 and "losing" not in said.sentence
+
+
+def test_what_was_counted_has_no_interval(scope_of):
+    """What contacts of last year's list cost is a sum, not a sample: its square root says nothing of next year."""
+    log = buyers(400)
+    state = assess(scope_of({"transactions": log, "contacts": contacts_of(log, 1e3)}, margin={"rate": 0.5}))
+    action = next(each for each in claims(state).actions if each.key == "customer_value.cheapest_channel")
+    assert action.value > 0 and action.low is None and action.high is None
 
 
 def test_a_branch_too_small_for_a_model_says_so(scope_of):
@@ -239,7 +286,7 @@ def test_every_figure_and_table_of_the_page_can_be_made(scope_of):
     shares = listing.segments(state).groupby("measure")["share"].sum()
     assert shares.to_list() == pytest.approx([1.0, 1.0])
     for words in (captions.profit_curve, captions.segments, captions.holdout):
-        assert set(words(state)) == {"title", "alt", "how_to_read"}
+        assert set(words(state)) == {"title", "alt", "how_to_read", "table"}
     for table in (
         captions.statuses,
         captions.money,
@@ -249,6 +296,8 @@ def test_every_figure_and_table_of_the_page_can_be_made(scope_of):
         captions.parameters,
     ):
         assert not table(state)["frame"].empty
+    assert captions.branches(state)["frame"] is None, "one branch alone stands beside none"
+    assert captions.yields(state)["frame"] is None, "nobody has a commitment"
     lists = listing.lists(state)
     assert set(lists) == {"below_cost", "slipping_away", "most_valuable"}
     assert len(lists["below_cost"]) == round(state.concentration.below_cost.share * state.concentration.n)
