@@ -234,7 +234,8 @@ def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
         "earned": _("**{name} earned {net} net** on a cost of {cost}: {ratio} {unit} net for each {unit} spent."),
         "lost": _("**{name} lost {net}**: it cost {cost} and brought in {margin} of margin."),
         "unknown": _(
-            "**{name} is not settled**: margin gained {margin}, cost {cost}, a chance of {chance} that it earned."
+            "**{name} is not settled**: margin gained {margin}, cost {cost}; had every result been equally likely "
+            "beforehand, the chance that it earned would be {chance}."
         ),
     }[roi.verdict]
     if roi.verdict == "lost" and roi.incremental_margin < 0:
@@ -258,7 +259,9 @@ def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
         low=roi.roi_low,
         high=roi.roi_high,
         unit="ratio",
-        basis=_("ROI, randomised, Fieller 95 %"),
+        basis=_("ROI, randomised, Fieller 95 %; chance that it earned: flat prior, normal")
+        if roi.verdict == "unknown"
+        else _("ROI, randomised, Fieller 95 %"),
         n=_members(result, evaluation),
         stake=abs(roi.net),
         tone=_tone(roi.verdict),
