@@ -191,7 +191,7 @@ def _worth_finding(told: Told) -> Finding | None:
         ).format(customers=told.words.customers, money=style.money(value, told.profile.currency), window=window)
     else:
         step = told.study.steps[-1 if link.kind == "accelerating" else largest_step(told) - 1]
-        value, low, high = step.money_per_hundred, step.money_low, step.money_high
+        value, low, high = step.money_per_hundred, step.together_low, step.together_high
         sentence = _(
             "A hundred {customers} at “{upper}” rather than “{lower}” go with **{money} more margin within {window} "
             "days**. That is a difference between people, and an upper bound if satisfaction is the whole cause."
@@ -209,7 +209,12 @@ def _worth_finding(told: Told) -> Finding | None:
         low=low,
         high=high,
         unit="money",
-        basis=_("association, not proof; interval of the step, margin per customer taken as given"),
+        basis=_("association, not proof; interval of the line's slope, margin per customer taken as given")
+        if link.kind == "straight"
+        else _(
+            "association, not proof; interval wide enough for any step that is picked (Bonferroni), margin per "
+            "customer taken as given"
+        ),
         n=link.n,
         label=_("Margin that goes with a step of satisfaction, per 100 customers"),
         definition=_("Step in loyalty times the mean margin, within the window, of a customer who came back."),
