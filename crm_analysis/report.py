@@ -79,19 +79,29 @@ def text(markdown: str) -> Element:
     return Element("text", f"<p>{style.inline_html(markdown)}</p>", markdown)
 
 
-def table(frame: pd.DataFrame, *, caption: str = "", note: str = "") -> Element:
-    """A table of finished text: numbers already formatted with `style`; columns of numbers align right.
+def table(frame: pd.DataFrame | None, *, title: str = "", note: str = "") -> Element:
+    """A table of finished text under its heading: numbers already formatted with `style`, their columns align right.
 
     Every cell and column name is escaped. An empty frame shows its note, or a sentence that there is nothing to show.
+    `frame` is None where the table does not apply to the page: then nothing is shown, the heading included.
     """
+    if frame is None:
+        return Element("text", "")
     if frame.empty:
-        return text(note or _("Nothing to show here for this branch and period."))
-    markup = table_html(frame, caption)
+        return _headed(title, text(note or _("Nothing to show here for this branch and period.")))
+    markup = table_html(frame)
     note_html = f'<p class="how">{style.inline_html(note)}</p>' if note else ""
-    return Element("table", markup + note_html, markup + ("\n\n" + _how(note) if note else ""))
+    return _headed(title, Element("table", markup + note_html, markup + ("\n\n" + _how(note) if note else "")))
 
 
-def table_html(frame: pd.DataFrame, caption: str = "") -> str:
+def _headed(title: str, element: Element) -> Element:
+    if not title:
+        return element
+    head = heading(title)
+    return Element(element.kind, head.html + element.html, f"{head.myst}\n\n{element.myst}", element.data)
+
+
+def table_html(frame: pd.DataFrame) -> str:
     """A frame of finished text as an HTML table on one line; wide tables scroll inside their own box."""
     names = [str(name) for name in frame.columns]
     rows = [[style.cell(value) for value in row] for row in frame.itertuples(index=False, name=None)]
@@ -101,8 +111,7 @@ def table_html(frame: pd.DataFrame, caption: str = "") -> str:
     body = "".join(
         "<tr>" + "".join(f"<td{c}>{value}</td>" for value, c in zip(row, css, strict=True)) + "</tr>" for row in rows
     )
-    title = f"<caption>{style.inline_html(caption)}</caption>" if caption else ""
-    return f'<div class="crm-table"><table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="crm-table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 _NUMBER = re.compile(
@@ -126,10 +135,10 @@ def figure(
     markup = svg(drawing, alt)
     behind = table_html(table) if table is not None and not table.empty else ""
     folded = f"<details><summary>{_('The numbers behind this figure')}</summary>{behind}</details>" if behind else ""
-    heading_html = f"<h3>{style.inline_html(title)}</h3>" if title else ""
+    head = heading(title).html if title else ""
     return Element(
         "figure",
-        f'{heading_html}{markup}<p class="how">{style.inline_html(how_to_read)}</p>{folded}',
+        f'{head}{markup}<p class="how">{style.inline_html(how_to_read)}</p>{folded}',
         data={"title": title, "svg": markup, "alt": alt, "how_to_read": how_to_read, "table": folded},
     )
 

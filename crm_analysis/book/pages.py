@@ -14,6 +14,7 @@ from crm_analysis.book.cells import Outcome
 from crm_analysis.book.compare import branch_gaps
 from crm_analysis.language import _
 from crm_analysis.profile import Profile
+from crm_analysis.report import heading
 
 BESIDE_AT_MOST = 6
 
@@ -85,7 +86,7 @@ class Writer:
         name = f"_figures/{hashlib.sha256(svg.encode()).hexdigest()[:16]}.svg"
         files.write_text(self.folder / name, svg)
         alternative = re.sub(r"\s+", " ", html.unescape(alt))
-        parts = [f"## {title}"] if title else []
+        parts = [heading(title).myst] if title else []
         parts.append(f"```{{image}} /{name}\n:alt: {alternative}\n```")
         parts.append(f":::{{div}} how\n{how_to_read}\n:::")
         return "\n\n".join(parts + ([table] if table else []))

@@ -30,11 +30,6 @@ _MOST_BRANCHES = 14
 _MOST_RULES_DRAWN = 4
 
 
-def noted(frame: pd.DataFrame, note: str) -> dict[str, Any]:
-    """A table and its note as arguments of `report.table`; an empty table has no note."""
-    return {"frame": frame, "note": "" if frame.empty else note}
-
-
 def scores(assessment: Assessment) -> pd.DataFrame:
     """For the chart: dimension, score, before, branches (pairs of name and score)."""
     now = assessment.state.scorecard.dimensions

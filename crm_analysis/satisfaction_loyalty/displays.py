@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from crm_analysis import language, privacy, style
@@ -52,6 +54,15 @@ def curve_note(study: Study) -> str:
     return _("last step {last} points, the step before {before}").format(
         last=style.points(last, 0 if abs(last) >= 0.015 else 1), before=style.points(before, 0)
     )
+
+
+def curve(study: Study, profile: Profile) -> dict[str, Any]:
+    """What `charts.link_curve` takes."""
+    return {
+        "curve": curve_frame(study, profile),
+        "window_days": profile.loyalty.window_days,
+        "note": curve_note(study),
+    }
 
 
 def curve_table(study: Study, profile: Profile) -> pd.DataFrame:
@@ -176,6 +187,15 @@ def box_text(study: Study, box: Estimate) -> str:
 def earlier_distribution(study: Study, profile: Profile) -> pd.DataFrame | None:
     """The distribution of the period before, or None."""
     return None if study.changed is None else distribution_frame(study.changed.previous.distribution, profile)
+
+
+def distribution(study: Study, profile: Profile) -> dict[str, Any]:
+    """What `charts.distribution` takes."""
+    return {
+        "levels": distribution_frame(study.wave.distribution, profile),
+        "summary": distribution_summary(study),
+        "earlier": earlier_distribution(study, profile),
+    }
 
 
 def drivers_frame(study: Study, profile: Profile, *, most: int = 8) -> pd.DataFrame:
@@ -473,13 +493,8 @@ def groups_table(study: Study, profile: Profile) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[_("Group"), _("Answers"), _("Index"), _("Top level")])
 
 
-def stores_table(pair: Pair, *, surveyed: bool = True) -> pd.DataFrame:
-    """The constructed pair of stores as text: level, share of each store's customers, share kept at the level.
-
-    Empty where nobody was surveyed: there is nothing then that the pair could illustrate.
-    """
-    if not surveyed:
-        return pd.DataFrame()
+def stores_table(pair: Pair) -> pd.DataFrame:
+    """The constructed pair of stores as text: level, share of each store's customers, share kept at the level."""
     rows = [
         (style.number(row.level), style.percent(row.first), style.percent(row.second), style.percent(row.curve, 0))
         for row in pair.table.itertuples()
