@@ -96,6 +96,24 @@ def branch_gaps(outcomes: Sequence[Outcome], key: str) -> list[BranchGap]:
     return sorted(gaps, key=lambda gap: -abs(gap.difference))
 
 
+def without_repeats(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The outcomes without those of the only branch, where it is the whole: then `all` has said the same already."""
+    branches = {outcome.branch for outcome in outcomes} - {"all"}
+    values = [
+        {
+            (outcome.chapter, finding["key"]): finding["value"]
+            for outcome in outcomes
+            if (outcome.branch == "all") == whole
+            for finding in outcome.every_finding()
+        }
+        for whole in (True, False)
+    ]
+    common = values[0].keys() & values[1].keys()
+    if len(branches) != 1 or not common or any(values[0][key] != values[1][key] for key in common):
+        return list(outcomes)
+    return [outcome for outcome in outcomes if outcome.branch == "all"]
+
+
 def moved(outcomes: Sequence[Outcome]) -> tuple[list[Moved], int]:
     """The changes that pass the false discovery rate among all that carry a p-value, and how many were examined."""
     examined = [

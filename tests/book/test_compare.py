@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from crm_analysis.book.cells import Outcome
-from crm_analysis.book.compare import branch_gaps, moved
+from crm_analysis.book.compare import branch_gaps, moved, without_repeats
 
 
 def outcome(branch: str, value: float, spread: float, *, p: float | None = None) -> Outcome:
@@ -59,3 +59,11 @@ def test_only_changes_that_pass_the_false_discovery_rate_are_reported():
     assert [change.branch for change in passed] == ["a"]
     assert examined == 10
     assert moved([outcome("a", 0.5, 0.1)]) == ([], 0)
+
+
+def test_the_only_branch_repeats_the_whole_unless_they_differ():
+    whole, branch = outcome("all", 0.5, 0.1, p=0.001), outcome("a", 0.5, 0.1, p=0.001)
+    assert without_repeats([whole, branch]) == [whole]
+    other = outcome("a", 0.6, 0.1)  # one of several branches, the only one with pages of its own
+    for kept in ([whole, other], [whole, branch, outcome("b", 0.5, 0.1)], [whole], [branch]):
+        assert without_repeats(kept) == kept
