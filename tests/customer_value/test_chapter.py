@@ -121,6 +121,34 @@ def test_promises_count_in_proportion_to_the_horizon():
     assert half[2] == pytest.approx(year[2] / 4)
 
 
+def test_beyond_a_year_only_what_is_left_of_the_promises_counts():
+    """A fifth of the promises ended over the year: the second year is worth four fifths of the first, and so on."""
+    ids = [f"c{n}" for n in range(10)]
+    then = pd.DataFrame({"customer_id": ids, "status": "active", "committed": True, "amount_a_year": 120.0})
+    now = then.iloc[2:]
+    earned = pd.DataFrame({"customer_id": ids, "gross": 108.0, "margin": 108.0, "regular": 108.0, "one_off": 0.0})
+    value = {years: future._regular(now, then, earned, years)[0]["expected_value"].sum() for years in (1.0, 2.0, 3.5)}
+    assert value[1.0] == pytest.approx(8 * 108.0)
+    assert value[2.0] == pytest.approx(8 * 108.0 * (1 + 0.8))
+    assert value[3.5] == pytest.approx(8 * 108.0 * (1 + 0.8 + 0.8**2 + 0.5 * 0.8**3))
+
+
+def test_promises_beyond_a_year_move_between_standings():
+    """Half of those up to date fall overdue within a year and pay half; of the overdue none is left after one."""
+    ids = [f"c{n}" for n in range(6)]
+    then = pd.DataFrame({"customer_id": ids, "committed": True, "amount_a_year": 100.0})
+    then["status"] = ["active"] * 4 + ["overdue"] * 2
+    now = then.iloc[:4].assign(status=["active", "active", "overdue", "overdue"])
+    earned = pd.DataFrame({"customer_id": ids, "one_off": 0.0, "regular": [100.0] * 4 + [50.0] * 2})
+    earned = earned.assign(gross=earned["regular"], margin=earned["regular"])
+    frame, _yields, _variance = future._regular(now, then, earned, 2.0)
+    worth = frame.set_index("customer_id")["expected_value"]
+    assert worth["c0"] == pytest.approx(100.0 + 0.5 * 100.0 + 0.5 * 50.0)
+    assert worth["c2"] == pytest.approx(50.0)
+    moves = future._moves(then.iloc[:4].assign(standing="up to date"), now.assign(now=future._standing(now)))
+    assert moves.loc["up to date"].to_list() == moves.loc["dormant"].to_list() == [0.5, 0.5, 0.0]
+
+
 def test_a_season_does_not_pass_for_a_year(scope_of):
     """Everybody buys three times in the autumn and never else: the year to come is three purchases, not nine."""
     days = [pd.Timestamp(year, month, 10) for year in (2023, 2024, 2025) for month in (10, 11, 12)]
