@@ -132,7 +132,7 @@ class Writer:
                 cells.append(f'<td class="n">{self.measure(found)}{mark}</td>')
             rows.append(f"<tr{here}>{''.join(cells)}</tr>")
         note = ""
-        if any(gap for gap in out.values()):
+        if any(gap.stands_out for gaps in out.values() for gap in gaps.values()):
             said = _("An asterisk marks a branch that differs from the others beyond noise (false discovery rate 5 %).")
             note = f":::{{div}} how\n{said}\n:::"
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
