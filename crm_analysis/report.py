@@ -105,7 +105,8 @@ def table_html(frame: pd.DataFrame) -> str:
     """A frame of finished text as an HTML table on one line; wide tables scroll inside their own box."""
     names = [str(name) for name in frame.columns]
     rows = [[style.cell(value) for value in row] for row in frame.itertuples(index=False, name=None)]
-    right = [bool(rows) and all(_numeric(row[i]) for row in rows) for i in range(len(names))]
+    right = [any(row[i] for row in rows) and all(_numeric(row[i]) for row in rows) for i in range(len(names))]
+    rows = [[_kept_together(text) if flag else text for text, flag in zip(row, right, strict=True)] for row in rows]
     css = [' class="n"' if flag else "" for flag in right]
     head = "".join(f"<th{c}>{html.escape(name)}</th>" for name, c in zip(names, css, strict=True))
     body = "".join(
@@ -115,12 +116,19 @@ def table_html(frame: pd.DataFrame) -> str:
 
 
 _NUMBER = re.compile(
-    r"^(?:&lt;\s?)?[−+(]?(?:£|\$|€|¥|₹|R\$|CN¥|[A-Z]{3})?\s?\d[\d,.]*(?:\s?(?:%|m|bn|won|억원|만원|원))*(?=$|\s[(–;]|\sto\s|~)"
+    r"^(?:&[lg]t;\s?)?[−+(]?(?:£|\$|€|¥|₹|R\$|CN¥|[A-Z]{3})?\s?\d[\d,.]*(?:\s?(?:%p?|m|bn|won|points|억원|만원|원))*(?=$|\s[(–;]|\sto\s|~)"
 )
 
 
+def _kept_together(cell_text: str) -> str:
+    """A number in a cell on one line, and its interval on one line."""
+    value, bracket, interval = cell_text.partition(" (")
+    value = value.replace(" ", style.SPACE)
+    return f'{value} <span class="ci">({interval}</span>' if bracket else value
+
+
 def _numeric(cell_text: str) -> bool:
-    return cell_text == style.DASH or bool(_NUMBER.match(cell_text)) or cell_text.startswith(("p =", "p &lt;"))
+    return cell_text in ("", style.DASH) or bool(_NUMBER.match(cell_text)) or cell_text.startswith(("p =", "p &lt;"))
 
 
 def figure(
@@ -347,11 +355,12 @@ def support_line(finding: Finding | Mapping[str, Any], currency: str, *, min_cel
     get = finding.get if isinstance(finding, Mapping) else lambda name: getattr(finding, name)
     parts = []
     if not (style.undefined(get("low")) and style.undefined(get("high"))):
-        parts.append(style.interval(get("low"), get("high"), str(get("unit")), currency))
+        between = style.interval(get("low"), get("high"), str(get("unit")), currency)
+        parts.append(_("{points} points").format(points=between) if get("unit") == "points" else between)
     if (n := get("n")) is not None:
         parts.append(f"n{style.SPACE}{privacy.count(n, min_cell)}")
     if get("basis"):
-        parts.append(str(get("basis")))
+        parts.append(str(get("basis")).replace(" %", f"{style.SPACE}%"))
     return f"({'; '.join(parts)})" if parts else ""
 
 
@@ -379,7 +388,7 @@ def footing_rows(footing: pd.DataFrame) -> list[dict[str, Any]]:
     return [to_json(dict(row)) for row in footing.to_dict("records")]
 
 
-def _rule_in_short(rule: str) -> str:
+def rule_in_short(rule: str) -> str:
     """A rule of transactions in a few words; a rule of the organisation's own by its identifier."""
     known = {
         "amount_missing": _("no amount"),
@@ -411,7 +420,7 @@ def footing_line(bundle: Mapping[str, Any], currency: str) -> str:
     in_files, aside = total("in files", "rows"), total("set aside", "rows")
     withheld = any(row["step"] == "used" and style.undefined(row["amount"]) for row in transactions)
     why = ", ".join(
-        f"{style.escape(_rule_in_short(row['rule']))} {style.number(row['rows'])}"
+        f"{style.escape(rule_in_short(row['rule']))} {style.number(row['rows'])}"
         for row in transactions
         if row["step"] == "set aside" and row["rows"]
     )
@@ -438,5 +447,5 @@ def footing_line(bundle: Mapping[str, Any], currency: str) -> str:
         row["rows"] or 0 for row in bundle["footing"] if row["step"] == "set aside" and row["table"] != "transactions"
     )
     if others:
-        line += " " + _("Set aside in other tables: {rows} rows.").format(rows=style.number(others))
+        line += " " + _("Rows set aside in other tables: {rows}.").format(rows=style.number(others))
     return line

@@ -69,8 +69,10 @@ def points(difference: float | None, digits: int = 1, *, sign: bool = True) -> s
 
 
 def _three_digits(value: float) -> str:
-    """Three significant digits, as readers of large amounts want them."""
+    """Three significant digits, as readers of large amounts want them; nothing is 0."""
     size = abs(value)
+    if not size:
+        return "0"
     return number(value, 0 if size >= 100 else 1 if size >= 10 else 2)
 
 

@@ -114,9 +114,9 @@ def _act_stale(assessment: Assessment) -> Action:
         assessment,
         "confirm_contacts",
         _(
-            "Confirm the contact data on the list stale_contacts before the next "
+            "Confirm the contact data older than {days} days before the next "
             "mailing, recently active {customers} first."
-        ).format(customers=vocabulary(assessment).customers),
+        ).format(days=assessment.scope.profile.quality.contact_stale_days, customers=vocabulary(assessment).customers),
         _("Customer service"),
         "customer_service",
         "retention",

@@ -22,7 +22,6 @@ from crm_analysis.data_quality.wording import (
     month_name,
     people,
     rounded,
-    rule_text,
     share_of,
     small_percent,
     variable_name,
@@ -31,6 +30,7 @@ from crm_analysis.data_quality.wording import (
 from crm_analysis.estimators.proportions import two_proportions, wilson
 from crm_analysis.findings import MOST_FINDINGS, Change, Claims, Finding
 from crm_analysis.language import _
+from crm_analysis.report import rule_in_short
 
 CHAPTER = "data_quality"
 
@@ -175,7 +175,7 @@ def _set_aside(assessment: Assessment) -> Finding | None:
             share=small_percent(foot.set_aside_share),
             amount=money(assessment, foot.amount_set_aside),
             top=style.number(top["rows"] if top is not None else None),
-            why=rule_text(assessment, str(top["rule"])) if top is not None else style.DASH,
+            why=style.escape(rule_in_short(str(top["rule"]))) if top is not None else style.DASH,
         )
     before = assessment.previous.rate("set_aside") if assessment.previous else None
     return _finding(
@@ -245,7 +245,7 @@ def _duplicates(assessment: Assessment) -> Finding | None:
     elif assessment.scope.branch == ALL:
         sentence = _(
             "**{numbers} numbers belong to {people} people**: {surplus} of them are a second number ({share}), and "
-            "{across} people are in several branches. Name and birth date alone would make it {more} more."
+            "{across} people are in several branches. Name and birth date alone would find {more} more."
         ).format(
             numbers=counted(persons.n_customers, cell, parts=_in_branches(assessment)),
             people=people(persons.n_persons, persons.n_surplus, cell),
@@ -257,7 +257,7 @@ def _duplicates(assessment: Assessment) -> Finding | None:
     else:
         sentence = _(
             "**{surplus} of {numbers} numbers are a second number of somebody in this branch** ({share}). Name and "
-            "birth date alone would make it {more} more; people in several branches are counted for all branches "
+            "birth date alone would find {more} more; people in several branches are counted for all branches "
             "together."
         ).format(
             numbers=counted(persons.n_customers, cell),
@@ -340,7 +340,7 @@ def _stale(assessment: Assessment) -> Finding | None:
     cell = assessment.scope.profile.privacy.min_cell
     decay = contacts.decay
     if decay.source == "own":
-        why = _("Contacts come back at {rate} a year here ({interval}, from {n} with a known outcome)").format(
+        why = _("Contact data go out of date at {rate} a year here ({interval}, from {n} with a known outcome)").format(
             rate=style.percent(decay.rate_annual),
             interval=style.interval(decay.low, decay.high, "share"),
             n=style.number(decay.n_checked),

@@ -78,9 +78,9 @@ def test_a_drawing_is_the_same_bytes_twice_and_has_a_text_alternative():
 
 def test_the_support_line_states_interval_count_and_basis():
     said = report.support_line(finding(low=0.4, high=0.6), "EUR", min_cell=5)
-    assert said == "(40.0 to 60.0\xa0%; n\xa010; Wilson 95 %)"
+    assert said == "(40.0 to 60.0\xa0%; n\xa010; Wilson 95\xa0%)"
     assert report.support_line(finding(n=None, basis=""), "EUR", min_cell=5) == ""
-    assert report.support_line(finding(n=3), "EUR", min_cell=5) == "(n\xa0< 5; Wilson 95 %)"
+    assert report.support_line(finding(n=3), "EUR", min_cell=5) == "(n\xa0< 5; Wilson 95\xa0%)"
 
 
 def test_the_footing_line_adds_up():
