@@ -116,12 +116,12 @@ def _contrast(evaluation: Evaluation) -> list[str]:
         parts.append(_("{names} lost {net}.").format(names=words_of["lost"], net=money["lost"]))
     if groups["unknown"] and evaluation.branch != "all":
         parts.append(
-            _("With {n} members here {names} cannot be told from break-even.").format(
+            _("With {n} members here no result can be told from break-even: {names}.").format(
                 n=style.number(sum(r.n_treated + r.n_control for r in groups["unknown"])), names=words_of["unknown"]
             )
         )
     elif groups["unknown"]:
-        parts.append(_("{names} cannot be told from break-even.").format(names=words_of["unknown"]))
+        parts.append(_("Not to be told from break-even: {names}.").format(names=words_of["unknown"]))
     return parts
 
 
@@ -352,7 +352,7 @@ def _unplanned_finding(result: CampaignResult, evaluation: Evaluation) -> Findin
         value=cost.unplanned,
         unit="money",
         basis=_("cost ledger, all branches"),
-        n=cost.n_lines,
+        n=None,  # lines of a ledger are no customers
         stake=cost.unplanned,
         tone="bad",
         label=_("Cost nobody planned, {name}").format(name=result.name),

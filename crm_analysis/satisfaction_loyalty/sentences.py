@@ -368,7 +368,7 @@ def _actions(told: Told | None, study: Study, scope: Scope) -> tuple[Action, ...
                 key=f"{CHAPTER}.call_back",
                 text=_(
                     "Call back the {customers} on the lowest level who are among the most valuable quarter "
-                    "of those who answered: {number} (list: very_dissatisfied_valuable)."
+                    "of those who answered: {number}."
                 ).format(number=number, customers=profile.vocabulary(language.active()).customers),
                 owner=service,
                 resting_on=_("answers of the period, payments of the last 365 days"),
@@ -444,7 +444,7 @@ def _item_for(told: Told, study: Study, kind: str) -> str:
         return ""
     fitting = ranked[ranked["kind"] == kind]
     first = (fitting if len(fitting) else ranked).iloc[0]
-    name = style.escape(item_name(told.profile, first["item"]))
+    name = f"“{style.escape(item_name(told.profile, first['item']))}”"
     return name if first["kind"] == "undetermined" else f"{name} ({kind_name(first['kind'])})"
 
 
