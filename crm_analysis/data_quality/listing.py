@@ -292,11 +292,7 @@ def totals(assessment: Assessment) -> pd.DataFrame:
 
 
 def last_days(assessment: Assessment) -> pd.DataFrame:
-<<<<<<< ours
     """Last day with a row, per table and branch; the fewer of the two are the columns."""
-=======
-    """Last day with a row, per table (columns) and branch (rows)."""
->>>>>>> theirs
     frame = assessment.last_days
     if frame.empty:
         return pd.DataFrame()
@@ -307,13 +303,9 @@ def last_days(assessment: Assessment) -> pd.DataFrame:
     shown = wide.map(lambda day: style.DASH if day != day or day is None else f"{day:%Y-%m-%d}")
     shown = shown.head(_MOST_BRANCHES)
     shown.index = pd.Index([_name(assessment, branch) if branch else _("without branch") for branch in shown.index])
-<<<<<<< ours
     if len(shown) < len(shown.columns):
         return shown.T.reset_index(names=_("Table"))
     return shown.reset_index(names=_("Branch"))
-=======
-    return shown.reset_index(names=_("Branch"))
->>>>>>> theirs
 
 
 def drifts(assessment: Assessment) -> pd.DataFrame:
