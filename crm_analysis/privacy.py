@@ -122,9 +122,8 @@ def withheld_steps(contributions: pd.DataFrame, min_cell: int, share: float) -> 
     """
     few = (contributions["customers"] > 0) & (contributions["customers"] < min_cell)
     own = few | (contributions["largest"] > share * contributions["size"])
-    keys = list(
-        zip(contributions["step"], contributions["rule"].where(contributions["rule"].notna(), None), strict=True)
-    )
+    rules = [None if pd.isna(rule) else rule for rule in contributions["rule"]]
+    keys = list(zip(contributions["step"], rules, strict=True))
     hidden: set[tuple[str, str | None]] = set()
     parts: dict[tuple[str, str | None], list[bool]] = {}
     for key, branch, veiled in zip(keys, contributions["branch"], own, strict=True):
