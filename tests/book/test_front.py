@@ -149,8 +149,8 @@ def branch(name: str, value: float) -> Outcome:
 
 
 def test_differences_of_shares_are_points(writer):
-    table = _changes(writer, [branch("all", 0.7)])[1]
-    for cell in ("68.0\xa0%", "70.0\xa0%", "+2.0 points", "+0.5 to +3.5 points"):
+    table = _changes(writer, [branch("all", 0.7)])[1].replace(style.SPACE, " ")
+    for cell in ("68.0 %", "70.0 %", "+2.0 points", "+0.5 to +3.5 points"):
         assert f">{cell}</td>" in table
 
 
