@@ -9,7 +9,7 @@ import pandas as pd
 from crm_analysis import style
 from crm_analysis.data_quality import listing
 from crm_analysis.data_quality.assessment import ALL, Assessment
-from crm_analysis.data_quality.wording import dimension_name
+from crm_analysis.data_quality.wording import dimension_name, passing
 from crm_analysis.language import _
 
 
@@ -30,7 +30,7 @@ def scorecard(assessment: Assessment) -> dict[str, Any]:
         "table": listing.score_table(assessment),
         "title": _("Scorecard"),
         "alt": _("Share of checks passed by dimension; lowest is {dimension} with {share}.").format(
-            dimension=dimension_name(str(lowest["dimension"])), share=style.percent(lowest["score"])
+            dimension=dimension_name(str(lowest["dimension"])), share=passing(lowest["score"])
         ),
         "how_to_read": how,
     }
@@ -51,8 +51,12 @@ def deliveries(assessment: Assessment) -> dict[str, Any]:
     return {
         "table": listing.month_table(assessment),
         "title": _("Lines per month"),
-        "alt": _("Lines per month of {n} branches; {silent} stopped before the period's end.").format(
-            n=n, silent=silent
+        "alt": (
+            _("Lines per month of {n} branches; {silent} stopped before the period's end.").format(n=n, silent=silent)
+            if n > 1
+            else _("Lines per month; the deliveries stopped before the period's end.")
+            if silent
+            else _("Lines per month, delivered up to the period's end.")
         ),
         "how_to_read": how,
     }

@@ -9,7 +9,7 @@ from crm_analysis import privacy, style
 from crm_analysis.data_quality.actions import actions, unknowns
 from crm_analysis.data_quality.assessment import ALL, Assessment
 from crm_analysis.data_quality.completeness import EVERY
-from crm_analysis.data_quality.judgement import LIMITS, little_known, reservations
+from crm_analysis.data_quality.judgement import LIMITS, little_known, mix_is_judged, reservations
 from crm_analysis.data_quality.verdicts import verdict
 from crm_analysis.data_quality.wording import (
     attitude_name,
@@ -166,9 +166,13 @@ def _set_aside(assessment: Assessment) -> Finding | None:
         sentence = _("No line had to be set aside.")
     else:
         top = foot.by_rule.iloc[0] if len(foot.by_rule) else None
-        sentence = _(
-            "**{rows} of {lines} lines ({share}) are set aside** (amount: {amount}); the commonest reason ({top} "
-            "of them): {why}."
+        sentence = (
+            _("**{rows} of {lines} lines ({share}) are set aside**; the commonest reason ({top} of them): {why}.")
+            if style.undefined(foot.amount_set_aside)
+            else _(
+                "**{rows} of {lines} lines ({share}) are set aside** (amount: {amount}); the commonest reason ({top} "
+                "of them): {why}."
+            )
         ).format(
             rows=style.number(foot.rows_set_aside),
             lines=style.number(foot.rows_in_files),
@@ -204,9 +208,13 @@ def _anonymous(assessment: Assessment) -> Finding | None:
     if not facts.without_customer:
         return None
     share = facts.without_customer / facts.lines
-    sentence = _(
-        "**{n} of {lines} lines ({share}) name no {customer}.** After set-aside they hold {amount}: in the totals, "
-        "in nothing per head."
+    sentence = (
+        _("**{n} of {lines} lines ({share}) name no {customer}.** They are in the totals, in nothing per head.")
+        if style.undefined(foot.amount_anonymous)
+        else _(
+            "**{n} of {lines} lines ({share}) name no {customer}.** After set-aside they hold {amount}: in the totals, "
+            "in nothing per head."
+        )
     ).format(
         n=style.number(facts.without_customer),
         lines=style.number(facts.lines),
@@ -390,7 +398,7 @@ def _stale(assessment: Assessment) -> Finding | None:
 
 def _drift(assessment: Assessment) -> Finding | None:
     mix = assessment.mix
-    if not mix.comparable or not mix.drifts:
+    if not mix.comparable or not mix.drifts or not mix_is_judged(assessment):
         return None
     if not mix.beyond_noise:
         largest = max(mix.drifts, key=lambda found: found.distance)
