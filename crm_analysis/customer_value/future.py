@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import customers, value_models
+from crm_analysis.estimators.proportions import Proportion, wilson
 from crm_analysis.profile.settings import Value
 from crm_analysis.tables import Scope
 from crm_analysis.units import DAYS_PER_MONTH, months_to_days
@@ -98,7 +99,7 @@ class Outlook:
     `customers`: customer_id, expected_value, part (regular or one_off), probability_alive, expected_purchases.
     `way` says how the one-off part was made: "model", or "class" (what customers with as many purchases lately brought
     in the holdout) with the reason in `why`: "" (the model won), "lost", "few" (too few repeat customers), "one_time",
-    "young" (no holdout possible), "diagnosis"; "none" where there is nothing to foresee. `one_time_share` is the share
+    "young" (no holdout possible), "diagnosis"; "none" where there is nothing to foresee. `one_time` is the share
     of those without a running commitment, first seen at least `one_time_days` ago, who have not come back.
     """
 
@@ -111,7 +112,7 @@ class Outlook:
     one_off: float
     way: str
     why: str
-    one_time_share: float
+    one_time: Proportion
     one_time_days: int
     repeat_customers: int
     min_repeat_customers: int
@@ -147,13 +148,13 @@ def outlook(
     regular, yields, regular_variance = _regular(running, year_ago, profits, ahead / 12)
     free = view.now[~view.now["customer_id"].isin(running["customer_id"])]
     histories = value_models.histories(free, unit=UNIT, as_of=scope.as_of)
-    one_time = one_time_share(free, scope.profile.status.dormant_days)
+    one_time = never_back(free, scope.profile.status.dormant_days)
     repeat = int((histories.frame["x"] > 0).sum())
     margin = _margin_rate(profits)
 
     committed_then = year_ago if months == 12 else customers.status_back(scope, months) if months else year_ago
     check = _holdout(scope, view, committed_then, months, settings) if months else None
-    fit, spend, why = _fitted(histories, check, one_time, repeat, settings)
+    fit, spend, why = _fitted(histories, check, one_time.share, repeat, settings)
     if why == "" and fit is not None and spend is not None:
         way = "model"
         frame, variance = _by_model(histories, fit, spend, margin, ahead)
@@ -180,7 +181,7 @@ def outlook(
         one_off=one_off,
         way=way,
         why=why,
-        one_time_share=one_time,
+        one_time=one_time,
         one_time_days=scope.profile.status.dormant_days,
         repeat_customers=repeat,
         min_repeat_customers=settings.min_repeat_customers,
@@ -191,14 +192,15 @@ def outlook(
     )
 
 
-def one_time_share(summary: pd.DataFrame, days: int) -> float:
-    """Share of the customers first seen at least `days` ago who never came back; not a number where there are none.
+def never_back(summary: pd.DataFrame, days: int) -> Proportion:
+    """Share of the customers first seen at least `days` ago who never came back; undefined where there are none.
 
     Whoever came later has not had the time to: counting them would call every growing organisation one of one-time
     buyers.
     """
     seen_for = (pd.to_datetime(summary["observed_to"]) - pd.to_datetime(summary["first_on"])).dt.days
-    return float((summary.loc[seen_for >= days, "n_repeat_orders"] == 0).mean())
+    once = summary.loc[seen_for >= days, "n_repeat_orders"] == 0
+    return wilson(int(once.sum()), len(once))
 
 
 def _holdout_months(scope: Scope, settings: Value) -> int:

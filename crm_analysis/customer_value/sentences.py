@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import ibis
 import numpy as np
 import pandas as pd
@@ -60,6 +62,21 @@ def _money(state: CustomerValue, amount: float) -> str:
     return style.money(amount, state.scope.profile.currency)
 
 
+def _share(state: CustomerValue, share: Proportion, digits: int = 1) -> str:
+    return style.share(round(share.share * share.n) if share.n else 0, share.n, _min_cell(state), digits)
+
+
+def _min_cell(state: CustomerValue) -> int:
+    return state.scope.profile.privacy.min_cell
+
+
+def _measured(state: CustomerValue, share: Proportion, change: customers.ShareChange | None) -> dict[str, Any]:
+    """The numbers of a finding about a share of customers; none where they would tell how few they are."""
+    if privacy.tells(round(share.share * share.n), share.n, _min_cell(state)):
+        return {"value": None}
+    return {"value": share.share, "low": share.low, "high": share.high, "change": _change(change)}
+
+
 def _parts(state: CustomerValue, frame: pd.DataFrame) -> list[int]:
     """How many of the customers the pages of the branches count, where this page counts them all."""
     return frame["branch"].value_counts().to_list() if state.scope.branch == "all" else []
@@ -96,7 +113,7 @@ def _verdict(state: CustomerValue) -> str:
 
 
 def _verdict_on_staying(state: CustomerValue) -> str:
-    share = style.percent(state.kept.share)
+    share = _share(state, state.kept)
     if state.outlook.why == "one_time":
         return _say(
             state,
@@ -104,7 +121,7 @@ def _verdict_on_staying(state: CustomerValue) -> str:
                 "**{share} of the {customers} whose first {order} is at least {days} days old never came back**: who "
                 "comes next decides, not who stays."
             ),
-            share=style.percent(state.outlook.one_time_share, 0),
+            share=_share(state, state.outlook.one_time, 0),
             days=style.number(state.outlook.one_time_days),
         )
     if not state.retention.n:
@@ -168,7 +185,7 @@ def _verdict_on_profit(state: CustomerValue) -> str:
     return _say(
         state,
         template,
-        below=style.percent(shape.below_cost.share),
+        below=_share(state, shape.below_cost),
         taken=style.percent(shape.taken),
         top=style.percent(shape.top_share, 0),
         loss=_money(state, shape.total),
@@ -249,16 +266,14 @@ def _retention(state: CustomerValue) -> Finding | None:
     sentence = _say(
         state,
         template,
-        share=style.percent(state.kept.share),
+        share=_share(state, state.kept),
         points=style.points(change.difference, sign=signed) if change else "",
     )
     why = _why_gone(state)
     return Finding(
         key="customer_value.retention",
         sentence=f"{sentence} {why}".strip(),
-        value=state.kept.share,
-        low=state.kept.low,
-        high=state.kept.high,
+        **_measured(state, state.kept, change),
         unit="share",
         basis=_("Wilson 95 %"),
         n=_resting_on(state, state.retention.customers, state.retention.n),
@@ -266,7 +281,6 @@ def _retention(state: CustomerValue) -> Finding | None:
         tone={"up": "good", "down": "bad"}.get(direction, "neutral"),
         label=_("12-month retention"),
         compare=True,
-        change=_change(change),
         definition=_say(
             state,
             _(
@@ -355,22 +369,19 @@ def _below_cost(state: CustomerValue) -> Finding | None:
         )
     else:
         template = _("**{below} of {customers} cost more than they bring**; it takes away {taken} of the profit.")
-    change = state.below_cost_change
     bad = shape.total <= 0 or shape.taken >= CONCENTRATED
     return Finding(
         key="customer_value.below_cost_share",
         sentence=_say(
             state,
             template,
-            below=style.percent(shape.below_cost.share),
+            below=_share(state, shape.below_cost),
             taken=style.percent(shape.taken),
             peak=style.percent(shape.peak, 0),
             saving=_money(state, saving),
             loss=_money(state, shape.total),
         ),
-        value=shape.below_cost.share,
-        low=shape.below_cost.low,
-        high=shape.below_cost.high,
+        **_measured(state, shape.below_cost, state.below_cost_change),
         unit="share",
         basis=_("Wilson 95 %"),
         n=_resting_on(state, state.profits.customers, shape.n),
@@ -378,7 +389,6 @@ def _below_cost(state: CustomerValue) -> Finding | None:
         tone="bad" if bad else "neutral",
         label=_("Below cost"),
         compare=True,
-        change=_change(change),
         definition=_say(
             state,
             _(
@@ -533,8 +543,8 @@ def _slipping(state: CustomerValue) -> Finding | None:
             template,
             n=_count(state, late.customers),
             worth=_money(state, late.worth),
-            recovers=style.percent(late.recovers.share, 0),
-            stays=style.percent(late.stays.share, 0),
+            recovers=_share(state, late.recovers, 0),
+            stays=_share(state, late.stays, 0),
         ),
         value=_resting_on(state, late.customers, len(late.customers)),
         unit="count",

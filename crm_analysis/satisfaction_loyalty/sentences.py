@@ -13,7 +13,14 @@ from crm_analysis.findings import Action, Change, Claims, Finding
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile, Words
 from crm_analysis.satisfaction_loyalty import shape
-from crm_analysis.satisfaction_loyalty.displays import answers_text, box_text, item_name, kind_name, level_name
+from crm_analysis.satisfaction_loyalty.displays import (
+    answers_text,
+    box_shown,
+    box_text,
+    item_name,
+    kind_name,
+    level_name,
+)
 from crm_analysis.satisfaction_loyalty.drivers import first_to_fix
 from crm_analysis.satisfaction_loyalty.study import Study, very_dissatisfied_valuable
 from crm_analysis.satisfaction_loyalty.verdicts import Told, largest_step, rate_text, verdict
@@ -158,20 +165,21 @@ def _top_box_finding(study: Study, profile: Profile) -> Finding | None:
         index=style.number(wave.index.mean, 1),
         lowest=box_text(study, wave.bottom_box),
     )
+    shown = box_shown(study, wave.top_box)
     tone = "neutral" if noise else "good" if rising else "bad"
     return Finding(
         key=f"{CHAPTER}.top_box",
         sentence=sentence,
-        value=wave.top_box.mean,
-        low=wave.top_box.low,
-        high=wave.top_box.high,
+        value=wave.top_box.mean if shown else None,
+        low=wave.top_box.low if shown else None,
+        high=wave.top_box.high if shown else None,
         unit="share",
         basis=_("Wilson 95 %, answers of the period"),
         n=_resting_on(study, wave.n),
         tone=tone,
         label=_("Share on the top level of satisfaction"),
         compare=True,
-        change=moved,
+        change=moved if shown else None,
         definition=_("Answers on the highest level of the satisfaction scale over all usable answers of the period."),
     )
 
@@ -265,6 +273,9 @@ def _driver_finding(study: Study, profile: Profile) -> Finding | None:
 def _silence_finding(study: Study, words: Words) -> Finding | None:
     silence = study.follow.silence if study.follow else None
     if silence is None or min(silence.answered.n, silence.silent.n) < shape.FLAG_UNDER:
+        return None
+    groups = (silence.answered, silence.silent)
+    if any(privacy.tells(round(each.share * each.n), each.n, study.min_cell) for each in groups):
         return None
     gap = silence.difference
     if gap.low <= 0 <= gap.high:

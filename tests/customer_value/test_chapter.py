@@ -178,8 +178,8 @@ def test_who_came_lately_has_not_had_the_time_to_come_back(scope_of):
     """Of sixty known for over a year half came back; the thousand of the last months leave that share as it is."""
     old = pd.DataFrame({"n_repeat_orders": [0, 1] * 30, "first_on": date(2025, 1, 1)}).assign(observed_to=END)
     lately = pd.DataFrame({"n_repeat_orders": [0] * 1000, "first_on": date(2026, 6, 1)}).assign(observed_to=END)
-    assert future.one_time_share(pd.concat([old, lately]), 365) == 0.5
-    assert math.isnan(future.one_time_share(lately, 365))
+    assert future.never_back(pd.concat([old, lately]), 365).share == 0.5
+    assert math.isnan(future.never_back(lately, 365).share)
     log = clockwork(60)
     new = [(f"n{i}", pd.Timestamp(2026, 8, 1 + i % 28), 10.0) for i in range(2000)]
     grown = pd.concat([log, pd.DataFrame(new, columns=log.columns)])
@@ -363,6 +363,18 @@ def test_small_counts_are_suppressed_with_their_complement(scope_of):
 )
 def test_parameters_are_written_out(value, digits, shown):
     assert listing._significant(value, digits) == shown
+
+
+def test_a_share_that_would_tell_few_customers_is_not_shown(scope_of):
+    """Three of sixty left: neither sentence nor number of the finding gives 95 %."""
+    log = clockwork(60)
+    gone = log["customer_id"].isin(["c0", "c4", "c8"]) & (log["occurred_at"] > pd.Timestamp(2026, 2, 1))
+    state = assess(scope_of({"transactions": log[~gone]}, status={"dormant_days": 150, "lost_days": 400}))
+    assert (state.retention.n - state.retention.kept, state.retention.n) == (3, 60)
+    said = finding(state, "retention")
+    assert said.value is said.low is said.high is said.change is None
+    assert f"> 91.7{NO_BREAK}%" in said.sentence and "> 91.7 %" in verdict(state)
+    assert "95.0" not in said.sentence + verdict(state)
 
 
 def test_purchase_classes():
