@@ -362,6 +362,7 @@ class Steps:
         language = self.profile.language
         activate(language)  # the status page and the dictionary are written before the book's own pages
         outcomes = [cells.of_status(found) for found in statuses]
+        state.forget(self.profile)
         page = build(
             self.profile,
             Contents.read(),

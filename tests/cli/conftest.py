@@ -39,6 +39,11 @@ class Done:
     touched: frozenset[str]
 
 
+def environment() -> dict[str, str]:
+    """The variables of this process without the command's own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("CRM_ANALYSIS")}
+
+
 class Place:
     """A folder in which the installed command is run."""
 
@@ -48,13 +53,11 @@ class Place:
     def run(self, *arguments: str, **options: Any) -> Done:
         """`crm-analysis` with arguments, in this folder."""
         before = self.tree()
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("CRM_ANALYSIS")}
         prefix = options.pop("prefix", [])
-        environment |= options.pop("environment", {})
         done = subprocess.run(
             [*prefix, str(COMMAND), *arguments],
             cwd=self.folder,
-            env=environment,
+            env=environment() | options.pop("environment", {}),
             capture_output=True,
             text=True,
             encoding="utf-8",
@@ -66,6 +69,13 @@ class Place:
         added = frozenset(after.keys() - before.keys())
         touched = frozenset(name for name, state in before.items() if after.get(name) != state)
         return Done(done.returncode, done.stdout, done.stderr, added, touched)
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """`crm-analysis` with arguments, in this folder and a process group of its own, silent and not waited for."""
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(
+            [str(COMMAND), *arguments], cwd=self.folder, env=environment(), start_new_session=True, **quiet
+        )
 
     def tree(self) -> dict[str, tuple[int, int]]:
         """Every file below the folder but the lock, with size and time, to see whether anything was touched."""
