@@ -232,8 +232,10 @@ def contact_ages(assessment: Assessment) -> pd.DataFrame:
             {
                 _("Branch"): _name(assessment, branch) if branch else _here(assessment),
                 _("With a date"): privacy.count(found.n_dated, cell, parts=[] if branch else dated),
-                _("Older than the limit"): style.percent(found.share),
-                _("95 % interval"): style.interval(found.low, found.high, "share"),
+                _("Older than the limit"): style.share(found.n_stale, found.n_dated, cell),
+                _("95 % interval"): style.DASH
+                if privacy.tells(found.n_stale, found.n_dated, cell)
+                else style.interval(found.low, found.high, "share"),
                 _("Median age, days"): style.number(found.median_age_days),
                 _("Lost a year"): style.percent(found.decay.rate_annual),
                 _("Source of the rate"): _("own returned contacts") if found.decay.source == "own" else _("assumed"),

@@ -304,20 +304,20 @@ def _attitude(assessment: Assessment) -> Finding | None:
     worst, whole = single.loc[single["share_recent"].idxmin()], table.iloc[-1]
     cell = assessment.scope.profile.privacy.min_cell
     estimate = wilson(int(whole["filled_recent"]), int(whole["n_recent"]))
-    hidden = privacy.small(whole["filled_recent"], cell)
+    hidden = privacy.tells(whole["filled_recent"], whole["n_recent"], cell)
     sentence = _(
         "**{attitudes} are all on record for {share} of the {customers} active in the last year** ({filled} of "
         "{n}); least known is {worst}, {worst_share}. Of all {everyone} on record it is {all_share}."
     ).format(
         attitudes=capital(listed([attitude_name(name) for name in single["field"]])),
-        share=style.DASH if hidden else style.percent(whole["share_recent"], 0),
+        share=style.share(whole["filled_recent"], whole["n_recent"], cell, 0),
         customers=vocabulary(assessment).customers,
         filled=counted(int(whole["filled_recent"]), cell),
         n=counted(int(whole["n_recent"]), cell),
         worst=attitude_name(str(worst["field"])),
-        worst_share=style.percent(worst["share_recent"], 0),
+        worst_share=style.share(worst["filled_recent"], worst["n_recent"], cell, 0),
         everyone=counted(int(whole["n"]), cell),
-        all_share=style.DASH if hidden else style.percent(whole["share"], 0),
+        all_share=style.share(whole["filled"], whole["n"], cell, 0),
     )
     return _finding(
         assessment,
@@ -346,6 +346,7 @@ def _stale(assessment: Assessment) -> Finding | None:
     if privacy.small(contacts.n_dated, assessment.scope.profile.privacy.min_cell):
         return None
     cell = assessment.scope.profile.privacy.min_cell
+    hidden = privacy.tells(contacts.n_stale, contacts.n_dated, cell)
     decay = contacts.decay
     if decay.source == "own":
         why = _("Contact data go out of date at {rate} a year here ({interval}, from {n} with a known outcome)").format(
@@ -361,7 +362,7 @@ def _stale(assessment: Assessment) -> Finding | None:
         "**{share} of the contact data were last confirmed more than {days} days ago** ({stale} of {n}). {why}: "
         "about {dead} no longer reach anybody."
     ).format(
-        share=style.percent(contacts.share),
+        share=style.share(contacts.n_stale, contacts.n_dated, cell),
         days=contacts.limit_days,
         stale=counted(contacts.n_stale, cell),
         n=style.number(contacts.n_dated),
@@ -376,9 +377,9 @@ def _stale(assessment: Assessment) -> Finding | None:
         assessment,
         "stale_contacts",
         sentence,
-        value=contacts.share,
-        low=contacts.low,
-        high=contacts.high,
+        value=None if hidden else contacts.share,
+        low=None if hidden else contacts.low,
+        high=None if hidden else contacts.high,
         unit="share",
         n=contacts.n_dated,
         tone="bad" if (contacts.low or 0) >= LIMITS.stale_contacts else "neutral",
@@ -386,7 +387,7 @@ def _stale(assessment: Assessment) -> Finding | None:
         label=_("Contact data older than a year"),
         compare=True,
         query="stale",
-        change=_stale_change(assessment),
+        change=None if hidden else _stale_change(assessment),
         definition=f"Customers whose contact_verified_on lies more than {contacts.limit_days} days before the state's "
         f"day, "
         "over customers with such a date. Decay: maximum likelihood of an exponential lifetime seen once per "
