@@ -64,7 +64,13 @@ class Steps:
     # Preparing the data
 
     def read(self) -> None:
-        """Read the sources into canonical tables, where they changed. Raises UserError where one cannot be read."""
+        """Read the sources into canonical tables, where they changed.
+
+        Raises UserError where one cannot be read or a contract is wrong; then nothing was changed.
+        """
+        from crm_analysis import contracts
+
+        contracts.prove()
         with files.writing(self.profile.build_dir):
             for name in _OWNER_ONLY:
                 folder = self.profile.build_dir / name
@@ -179,6 +185,13 @@ class Steps:
                     f'There is no branch "{branch}" in {self.profile.id}.{nearest(branch, there)} '
                     f"Branches: {listed(there, 40)}."
                 )
+            if branch != "all" and not any(_has_data(extent["coverage"][branch], span) for span in spans):
+                reach = extent["coverage"][branch]
+                raise ScopeError(
+                    f'The branch "{branch}" has no rows in {listed([str(span) for span in spans])}: its data run from '
+                    f"{reach['first_day']} to {reach['last_covered_day']}. Ask for a period within them, or leave "
+                    "the branch out."
+                )
         return Wanted(
             tuple(dict.fromkeys(branches)) if branches else ("all", *extent["branches"]),
             tuple(str(span) for span in spans),
@@ -194,7 +207,7 @@ class Steps:
         Raises UserError for a chapter or a parameter that does not exist.
         """
         from crm_analysis.book.contents import Contents
-        from crm_analysis.runs.keys import Notebook
+        from crm_analysis.runs.keys import Notebook, refuse_stray
 
         known = Contents.read().chapters
         extra = _parameters(parameters)
@@ -206,7 +219,9 @@ class Steps:
                 if name in _OWN_PARAMETERS:
                     raise UserError(f"--set {chapter}.{name}: the run itself gives every notebook its {name}.")
             Notebook.read(chapter).check(given)
-        return tuple(chapter for chapter in known if not chapters or chapter in chapters), extra
+        chosen = tuple(chapter for chapter in known if not chapters or chapter in chapters)
+        refuse_stray(extra, chosen)
+        return chosen, extra
 
     def _periods(self, extent: Mapping[str, Any], labels: Sequence[str] | None, *, incomplete: bool) -> list[Period]:
         fiscal = self.profile.calendar.fiscal_year_starts
@@ -287,13 +302,9 @@ class Steps:
         )
         spans = {label: Period.parse(label, fiscal_year_starts=fiscal) for label in wanted.periods}
 
-        def alive(branch: str, period: str) -> bool:
-            if branch == "all":
-                return True
-            covered, span = extent[branch], spans[period]
-            return covered["first_day"] <= str(span.end) and covered["last_covered_day"] >= str(span.start)
-
-        cells = tuple(cell for cell in plan.cells if alive(cell.branch, cell.period))
+        cells = tuple(
+            cell for cell in plan.cells if cell.branch == "all" or _has_data(extent[cell.branch], spans[cell.period])
+        )
         return replace(plan, cells=cells)
 
     def run(self, wanted: Wanted, *, workers: int | None, force: bool) -> Sequence[Any]:
@@ -351,6 +362,7 @@ class Steps:
         language = self.profile.language
         activate(language)  # the status page and the dictionary are written before the book's own pages
         outcomes = [cells.of_status(found) for found in statuses]
+        state.forget(self.profile)
         page = build(
             self.profile,
             Contents.read(),
@@ -387,6 +399,11 @@ class Steps:
             age = _age((now - made).total_seconds()) if made else "never"
             detail = cell.error or cell.reason
             print(f"{cell.state:<8}{age:>10}  {cell.period}/{cell.branch}/{cell.chapter}  {detail}".rstrip())
+
+
+def _has_data(covered: Mapping[str, Any], span: Period) -> bool:
+    """Whether the data of a branch reach into a period."""
+    return bool(covered["first_day"] <= str(span.end) and covered["last_covered_day"] >= str(span.start))
 
 
 def _code(*packages: str) -> list[Path]:

@@ -1,8 +1,9 @@
 """What a page may show: counts of customers, their complements, and amounts that one customer dominates.
 
-A count is shown when it is zero or at least `min_cell` (the profile's `privacy.min_cell`). Where counts stand beside
-their total, more of them are hidden until the total no longer tells a hidden one (complementary suppression). An amount
-is shown when enough customers make it up and none holds more than `privacy.dominance_share` of it.
+A count is shown when it is zero or at least `min_cell` (the profile's `privacy.min_cell`). A share of a known number
+tells its count, and the count of the others: it is shown when both may be (`style.share` writes it). Where counts stand
+beside their total, more of them are hidden until the total no longer tells a hidden one (complementary suppression). An
+amount is shown when enough customers make it up and none holds more than `privacy.dominance_share` of it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,15 @@ def small(n: float, min_cell: int) -> bool:
     (True, False, False)
     """
     return 0 < n < min_cell
+
+
+def tells(part: float, whole: float, min_cell: int) -> bool:
+    """Whether a share, beside the number it is of, tells a count that must not be shown: its own or that of the rest.
+
+    >>> tells(3, 200, 5), tells(198, 200, 5), tells(0, 200, 5), tells(100, 200, 5)
+    (True, True, False, False)
+    """
+    return small(part, min_cell) or small(whole - part, min_cell)
 
 
 def count(n: int, min_cell: int, *, parts: Iterable[int] = ()) -> str:
@@ -122,9 +132,8 @@ def withheld_steps(contributions: pd.DataFrame, min_cell: int, share: float) -> 
     """
     few = (contributions["customers"] > 0) & (contributions["customers"] < min_cell)
     own = few | (contributions["largest"] > share * contributions["size"])
-    keys = list(
-        zip(contributions["step"], contributions["rule"].where(contributions["rule"].notna(), None), strict=True)
-    )
+    rules = [None if pd.isna(rule) else rule for rule in contributions["rule"]]
+    keys = list(zip(contributions["step"], rules, strict=True))
     hidden: set[tuple[str, str | None]] = set()
     parts: dict[tuple[str, str | None], list[bool]] = {}
     for key, branch, veiled in zip(keys, contributions["branch"], own, strict=True):

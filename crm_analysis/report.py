@@ -79,39 +79,56 @@ def text(markdown: str) -> Element:
     return Element("text", f"<p>{style.inline_html(markdown)}</p>", markdown)
 
 
-def table(frame: pd.DataFrame, *, caption: str = "", note: str = "") -> Element:
-    """A table of finished text: numbers already formatted with `style`; columns of numbers align right.
+def table(frame: pd.DataFrame | None, *, title: str = "", note: str = "") -> Element:
+    """A table of finished text under its heading: numbers already formatted with `style`, their columns align right.
 
     Every cell and column name is escaped. An empty frame shows its note, or a sentence that there is nothing to show.
+    `frame` is None where the table does not apply to the page: then nothing is shown, the heading included.
     """
+    if frame is None:
+        return Element("text", "")
     if frame.empty:
-        return text(note or _("Nothing to show here for this branch and period."))
-    markup = table_html(frame, caption)
+        return _headed(title, text(note or _("Nothing to show here for this branch and period.")))
+    markup = table_html(frame)
     note_html = f'<p class="how">{style.inline_html(note)}</p>' if note else ""
-    return Element("table", markup + note_html, markup + ("\n\n" + _how(note) if note else ""))
+    return _headed(title, Element("table", markup + note_html, markup + ("\n\n" + _how(note) if note else "")))
 
 
-def table_html(frame: pd.DataFrame, caption: str = "") -> str:
+def _headed(title: str, element: Element) -> Element:
+    if not title:
+        return element
+    head = heading(title)
+    return Element(element.kind, head.html + element.html, f"{head.myst}\n\n{element.myst}", element.data)
+
+
+def table_html(frame: pd.DataFrame) -> str:
     """A frame of finished text as an HTML table on one line; wide tables scroll inside their own box."""
     names = [str(name) for name in frame.columns]
     rows = [[style.cell(value) for value in row] for row in frame.itertuples(index=False, name=None)]
-    right = [bool(rows) and all(_numeric(row[i]) for row in rows) for i in range(len(names))]
+    right = [any(row[i] for row in rows) and all(_numeric(row[i]) for row in rows) for i in range(len(names))]
+    rows = [[_kept_together(text) if flag else text for text, flag in zip(row, right, strict=True)] for row in rows]
     css = [' class="n"' if flag else "" for flag in right]
     head = "".join(f"<th{c}>{html.escape(name)}</th>" for name, c in zip(names, css, strict=True))
     body = "".join(
         "<tr>" + "".join(f"<td{c}>{value}</td>" for value, c in zip(row, css, strict=True)) + "</tr>" for row in rows
     )
-    title = f"<caption>{style.inline_html(caption)}</caption>" if caption else ""
-    return f'<div class="crm-table"><table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="crm-table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 _NUMBER = re.compile(
-    r"^(?:&lt;\s?)?[−+(]?(?:£|\$|€|¥|₹|R\$|CN¥|[A-Z]{3})?\s?\d[\d,.]*(?:\s?(?:%|m|bn|won|억원|만원|원))*(?=$|\s[(–;]|\sto\s|~)"
+    r"^(?:&[lg]t;\s?)?[−+(]?(?:£|\$|€|¥|₹|R\$|CN¥|[A-Z]{3})?\s?\d[\d,.]*(?:\s?(?:%p?|m|bn|won|points|억원|만원|원))*(?=$|\s[(–;]|\sto\s|~)"
 )
 
 
+def _kept_together(cell_text: str) -> str:
+    """A number in a cell on one line, and its interval on one line."""
+    value, bracket, interval = cell_text.partition(" (")
+    value = value.replace(" ", style.SPACE)
+    return f'{value} <span class="ci">({interval}</span>' if bracket else value
+
+
 def _numeric(cell_text: str) -> bool:
-    return cell_text == style.DASH or bool(_NUMBER.match(cell_text)) or cell_text.startswith(("p =", "p &lt;"))
+    return cell_text in ("", style.DASH) or bool(_NUMBER.match(cell_text)) or cell_text.startswith(("p =", "p &lt;"))
 
 
 def figure(
@@ -126,10 +143,10 @@ def figure(
     markup = svg(drawing, alt)
     behind = table_html(table) if table is not None and not table.empty else ""
     folded = f"<details><summary>{_('The numbers behind this figure')}</summary>{behind}</details>" if behind else ""
-    heading_html = f"<h3>{style.inline_html(title)}</h3>" if title else ""
+    head = heading(title).html if title else ""
     return Element(
         "figure",
-        f'{heading_html}{markup}<p class="how">{style.inline_html(how_to_read)}</p>{folded}',
+        f'{head}{markup}<p class="how">{style.inline_html(how_to_read)}</p>{folded}',
         data={"title": title, "svg": markup, "alt": alt, "how_to_read": how_to_read, "table": folded},
     )
 
@@ -338,11 +355,12 @@ def support_line(finding: Finding | Mapping[str, Any], currency: str, *, min_cel
     get = finding.get if isinstance(finding, Mapping) else lambda name: getattr(finding, name)
     parts = []
     if not (style.undefined(get("low")) and style.undefined(get("high"))):
-        parts.append(style.interval(get("low"), get("high"), str(get("unit")), currency))
+        between = style.interval(get("low"), get("high"), str(get("unit")), currency)
+        parts.append(_("{points} points").format(points=between) if get("unit") == "points" else between)
     if (n := get("n")) is not None:
         parts.append(f"n{style.SPACE}{privacy.count(n, min_cell)}")
     if get("basis"):
-        parts.append(str(get("basis")))
+        parts.append(str(get("basis")).replace(" %", f"{style.SPACE}%"))
     return f"({'; '.join(parts)})" if parts else ""
 
 
@@ -370,7 +388,7 @@ def footing_rows(footing: pd.DataFrame) -> list[dict[str, Any]]:
     return [to_json(dict(row)) for row in footing.to_dict("records")]
 
 
-def _rule_in_short(rule: str) -> str:
+def rule_in_short(rule: str) -> str:
     """A rule of transactions in a few words; a rule of the organisation's own by its identifier."""
     known = {
         "amount_missing": _("no amount"),
@@ -402,7 +420,7 @@ def footing_line(bundle: Mapping[str, Any], currency: str) -> str:
     in_files, aside = total("in files", "rows"), total("set aside", "rows")
     withheld = any(row["step"] == "used" and style.undefined(row["amount"]) for row in transactions)
     why = ", ".join(
-        f"{style.escape(_rule_in_short(row['rule']))} {style.number(row['rows'])}"
+        f"{style.escape(rule_in_short(row['rule']))} {style.number(row['rows'])}"
         for row in transactions
         if row["step"] == "set aside" and row["rows"]
     )
@@ -429,5 +447,5 @@ def footing_line(bundle: Mapping[str, Any], currency: str) -> str:
         row["rows"] or 0 for row in bundle["footing"] if row["step"] == "set aside" and row["table"] != "transactions"
     )
     if others:
-        line += " " + _("Set aside in other tables: {rows} rows.").format(rows=style.number(others))
+        line += " " + _("Rows set aside in other tables: {rows}.").format(rows=style.number(others))
     return line

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crm_analysis import language
+from crm_analysis import language, privacy
 from crm_analysis.language import _
 
 if TYPE_CHECKING:
@@ -56,6 +56,22 @@ def percent(share: float | None, digits: int = 1) -> str:
     return DASH if share is None or undefined(share) else f"{number(share * 100, digits)}{SPACE}%"
 
 
+def share(part: float, whole: float, min_cell: int, digits: int = 1) -> str:
+    """A share of customers as a percentage; where it would tell a count too small to show, on which side it lies.
+
+    >>> share(50, 200, 5), share(3, 200, 5), share(199, 200, 5), share(0, 200, 5), share(3, 6, 5)
+    ('25.0\\xa0%', '< 2.5\\xa0%', '> 97.5\\xa0%', '0.0\\xa0%', '–')
+    """
+    if not privacy.tells(part, whole, min_cell):
+        return percent(part / whole if whole else None, digits)
+    if whole < 2 * min_cell:  # the side alone would tell
+        return DASH
+    bound = min_cell / whole
+    while round(bound * 100, digits) == 0:
+        digits += 1
+    return f"< {percent(bound, digits)}" if part < min_cell else f"> {percent(1 - bound, digits)}"
+
+
 def points(difference: float | None, digits: int = 1, *, sign: bool = True) -> str:
     """A difference of two shares in percentage points, signed.
 
@@ -69,8 +85,10 @@ def points(difference: float | None, digits: int = 1, *, sign: bool = True) -> s
 
 
 def _three_digits(value: float) -> str:
-    """Three significant digits, as readers of large amounts want them."""
+    """Three significant digits, as readers of large amounts want them; nothing is 0."""
     size = abs(value)
+    if not size:
+        return "0"
     return number(value, 0 if size >= 100 else 1 if size >= 10 else 2)
 
 

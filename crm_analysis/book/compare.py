@@ -56,7 +56,8 @@ def branch_gaps(outcomes: Sequence[Outcome], key: str) -> list[BranchGap]:
 
     Branches whose measure has no interval are left out, and so are totals (money, counts), which differ because
     branches differ in size; with fewer than three branches nothing is compared. Standard
-    errors are read back from the 95 % intervals; the mean of the others is weighted by inverse variance.
+    errors are read back from the 95 % intervals. The others are taken together: shares by their numbers, so that the
+    gap is that of all their customers, other measures by inverse variance.
     """
     known = []
     for outcome in outcomes:
@@ -72,10 +73,11 @@ def branch_gaps(outcomes: Sequence[Outcome], key: str) -> list[BranchGap]:
         return []
     rows = []
     for branch, finding, error in known:
-        others = [(f["value"], e) for b, f, e in known if b != branch]
-        weight = sum(1 / e**2 for _, e in others)
-        mean = sum(v / e**2 for v, e in others) / weight
-        difference, spread = finding["value"] - mean, math.hypot(error, weight**-0.5)
+        others = [(f["value"], e, _weight(f, e)) for b, f, e in known if b != branch]
+        total = sum(w for *_, w in others)
+        mean = sum(v * w for v, _, w in others) / total
+        difference = finding["value"] - mean
+        spread = math.hypot(error, *(e * w / total for _, e, w in others))
         rows.append((branch, finding, mean, difference, spread, 2 * float(stats.norm.sf(abs(difference) / spread))))
     adjusted = benjamini_hochberg([row[-1] for row in rows])
     gaps = [
@@ -94,6 +96,28 @@ def branch_gaps(outcomes: Sequence[Outcome], key: str) -> list[BranchGap]:
         for (branch, finding, mean, difference, spread, _), p in zip(rows, adjusted, strict=True)
     ]
     return sorted(gaps, key=lambda gap: -abs(gap.difference))
+
+
+def without_repeats(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The outcomes without those of the only branch, where it is the whole: then `all` has said the same already."""
+    branches = {outcome.branch for outcome in outcomes} - {"all"}
+    values = [
+        {
+            (outcome.chapter, finding["key"]): finding["value"]
+            for outcome in outcomes
+            if (outcome.branch == "all") == whole
+            for finding in outcome.every_finding()
+        }
+        for whole in (True, False)
+    ]
+    common = values[0].keys() & values[1].keys()
+    if len(branches) != 1 or not common or any(values[0][key] != values[1][key] for key in common):
+        return list(outcomes)
+    return [outcome for outcome in outcomes if outcome.branch == "all"]
+
+
+def _weight(finding: Mapping[str, Any], error: float) -> float:
+    return float(finding["n"]) if finding["unit"] == "share" and finding["n"] else error**-2
 
 
 def moved(outcomes: Sequence[Outcome]) -> tuple[list[Moved], int]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from crm_analysis import privacy, style
 from crm_analysis.book.cells import Outcome
-from crm_analysis.book.compare import BranchGap, branch_gaps, moved
+from crm_analysis.book.compare import BranchGap, branch_gaps, moved, without_repeats
 from crm_analysis.book.contents import Contents
 from crm_analysis.book.pages import Writer, period_name
 from crm_analysis.findings import MOST_FINDINGS
@@ -30,7 +30,7 @@ def write_front(writer: Writer, place: str, period: str, outcomes: Sequence[Outc
     whole = [outcome for outcome in outcomes if outcome.branch == "all"]
     by_chapter = {outcome.chapter: outcome for outcome in whole}
     gaps = branch_gaps([o for o in outcomes if o.finding(contents.front_chart)], contents.front_chart)
-    beyond_noise = frozenset((change.branch, change.finding["key"]) for change in moved(outcomes)[0])
+    beyond_noise = frozenset((change.branch, change.finding["key"]) for change in moved(without_repeats(outcomes))[0])
     parts = [
         f"# {period_name(period)}",
         f":::{{div}} kicker\n{_kicker(writer, outcomes)}\n:::",
@@ -40,7 +40,7 @@ def write_front(writer: Writer, place: str, period: str, outcomes: Sequence[Outc
         *_findings(writer, whole, outcomes, gaps, contents),
         *_actions(writer, whole, outcomes),
         *_branches(writer, outcomes, gaps, contents, beyond_noise),
-        *_changes(writer, outcomes),
+        *_changes(writer, without_repeats(outcomes)),
         *_unknowns(whole),
         *_foot(writer, whole),
     ]
@@ -280,8 +280,11 @@ def _branch_table(
         head += f'<th class="n">{style.inline_html(labelled["label"] or key)}</th>'
         if key in with_target:
             head += f'<th class="n">{_("Target")}</th>'
-    for branch in [*branches, "all"]:
-        cells = [f"<td>{writer.branch_name(branch)}{_reach(branch, outcomes)}</td>"]
+    shown = [(branch, writer.branch_name(branch)) for branch in [*branches, "all"]]
+    if len(without_repeats(outcomes)) < len(outcomes):
+        shown = [("all", writer.branch_name(branches[0]))]
+    for branch, name in shown:
+        cells = [f"<td>{name}{_reach(branch, outcomes)}</td>"]
         for key in keys:
             outcome = places.get((branch, key.partition(".")[0]))
             finding = outcome.finding(key) if outcome else None
@@ -291,7 +294,8 @@ def _branch_table(
                 target = outcome.bundle.get("targets", {}).get(key) if outcome else None
                 unit = finding["unit"] if finding else "none"
                 cells.append(f'<td class="n">{style.value(target, unit, writer.profile.currency)}</td>')
-        rows.append(f"<tr{' class=here' if branch == 'all' else ''}>{''.join(cells)}</tr>")
+        here = " class=here" if branch == "all" and len(shown) > 1 else ""
+        rows.append(f"<tr{here}>{''.join(cells)}</tr>")
     table = f"<table><thead><tr><th>{_('Branch')}</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return f'<div class="crm-table">{table}</div>'
 
@@ -330,6 +334,8 @@ def _changes(writer: Writer, outcomes: Sequence[Outcome]) -> list[str]:
     for change in passed[:_MOST_CHANGES]:
         finding, difference = change.finding, change.finding["change"]
         unit = "points" if finding["unit"] == "share" else finding["unit"]
+        between = style.interval(difference["low"], difference["high"], unit, currency)
+        in_points = unit == "points" and between != style.DASH
         rows.append(
             {
                 _("Measure"): finding["label"] or finding["key"],
@@ -339,7 +345,7 @@ def _changes(writer: Writer, outcomes: Sequence[Outcome]) -> list[str]:
                 _("Before"): style.value(difference["previous"], finding["unit"], currency),
                 _("Now"): style.value(finding["value"], finding["unit"], currency),
                 _("Difference"): _signed(difference["difference"], unit, currency),
-                _("95 % interval"): style.interval(difference["low"], difference["high"], unit, currency),
+                _("95 % interval"): _("{points} points").format(points=between) if in_points else between,
             }
         )
     note = _(
@@ -350,7 +356,9 @@ def _changes(writer: Writer, outcomes: Sequence[Outcome]) -> list[str]:
 
 def _signed(difference: float, unit: str, currency: str) -> str:
     text = style.value(difference, unit, currency)
-    return text if unit == "points" or difference <= 0 else f"+{text}"
+    if unit == "points":
+        return _("{points} points").format(points=text)
+    return text if difference <= 0 else f"+{text}"
 
 
 def _unknowns(whole: Sequence[Outcome]) -> list[str]:

@@ -14,6 +14,7 @@ from crm_analysis.book.cells import Outcome
 from crm_analysis.book.compare import branch_gaps
 from crm_analysis.language import _
 from crm_analysis.profile import Profile
+from crm_analysis.report import heading
 
 BESIDE_AT_MOST = 6
 
@@ -85,7 +86,7 @@ class Writer:
         name = f"_figures/{hashlib.sha256(svg.encode()).hexdigest()[:16]}.svg"
         files.write_text(self.folder / name, svg)
         alternative = re.sub(r"\s+", " ", html.unescape(alt))
-        parts = [f"## {title}"] if title else []
+        parts = [heading(title).myst] if title else []
         parts.append(f"```{{image}} /{name}\n:alt: {alternative}\n```")
         parts.append(f":::{{div}} how\n{how_to_read}\n:::")
         return "\n\n".join(parts + ([table] if table else []))
@@ -131,7 +132,7 @@ class Writer:
                 cells.append(f'<td class="n">{self.measure(found)}{mark}</td>')
             rows.append(f"<tr{here}>{''.join(cells)}</tr>")
         note = ""
-        if any(gap for gap in out.values()):
+        if any(gap.stands_out for gaps in out.values() for gap in gaps.values()):
             said = _("An asterisk marks a branch that differs from the others beyond noise (false discovery rate 5 %).")
             note = f":::{{div}} how\n{said}\n:::"
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"

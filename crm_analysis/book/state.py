@@ -45,6 +45,12 @@ def unchanged(profile: Profile, book_key: str) -> bool:
     return bool(stored) and stored["key"] == book_key and index_page(profile).exists()
 
 
+def forget(profile: Profile) -> None:
+    """The book under `html/` is about to be replaced: if that is cut short, it is built again."""
+    with files.writing(profile.build_dir / "book.json"):
+        (profile.build_dir / "book.json").unlink(missing_ok=True)
+
+
 def record(profile: Profile, book_key: str) -> None:
     """Remember what the book standing under `html/` was built from."""
     files.write_json(profile.build_dir / "book.json", {"key": book_key})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crm_analysis.contracts.loading import fingerprint, load
+from crm_analysis.contracts.loading import fingerprint, load, prove
 from crm_analysis.contracts.model import Column, Contract, Freshness, Relationship, Rule
 from crm_analysis.contracts.written import complete
 
@@ -26,6 +26,7 @@ __all__ = [
     "fingerprint",
     "last_report",
     "load",
+    "prove",
     "render",
 ]
 

@@ -9,6 +9,7 @@ import ibis
 import numpy as np
 import pandas as pd
 
+from crm_analysis import privacy
 from crm_analysis.crm_roi.evaluation import CampaignResult, Evaluation
 from crm_analysis.crm_roi.outcomes import priced, with_columns
 from crm_analysis.estimators.proportions import wilson
@@ -73,7 +74,8 @@ def complaint_recovery(scope: Scope) -> pd.DataFrame:
 
     Complaints and claims of the two years before the follow-up closed; paid again means a purchase within the
     profile's `loyalty.window_days` after the complaint. Complaints whose follow-up the data do not cover are left
-    out. Columns: group (quick, slow, open), n, share, low, high (Wilson 95 %). Empty without the table `cases`.
+    out, and so are groups whose share would tell how few paid or did not. Columns: group (quick, slow, open), n,
+    share, low, high (Wilson 95 %). Empty without the table `cases`.
     """
     columns = ["group", "n", "share", "low", "high"]
     if not scope.has("cases"):
@@ -111,8 +113,9 @@ def complaint_recovery(scope: Scope) -> pd.DataFrame:
     rows = []
     for group in ("quick", "slow", "open"):
         mine = frame[covered & (frame["group"] == group)]
-        if len(mine) < scope.profile.privacy.min_cell:
+        again, cell = int(mine["again"].sum()), scope.profile.privacy.min_cell
+        if len(mine) < cell or privacy.tells(again, len(mine), cell):
             continue
-        found = wilson(int(mine["again"].sum()), len(mine))
+        found = wilson(again, len(mine))
         rows.append((group, len(mine), found.share, found.low, found.high))
     return pd.DataFrame(rows, columns=columns)

@@ -1,28 +1,41 @@
-"""Title, text alternative and reading help of each figure; where nothing can be drawn, the sentence that says so."""
+"""Title, text alternative, reading help and numbers of each figure; title, frame and note of each table.
+
+Where nothing can be drawn, a sentence says so.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pandas as pd
 
 from crm_analysis import style
+from crm_analysis.crm_roi import frames
 from crm_analysis.crm_roi.evaluation import Evaluation
 from crm_analysis.language import _
 
-__all__ = ["note", "plan", "portfolio", "recovery", "regression", "waterfall"]
+__all__ = [
+    "earlier",
+    "effects",
+    "gate",
+    "ledger",
+    "money",
+    "plan",
+    "portfolio",
+    "recovery",
+    "regression",
+    "results",
+    "shared",
+    "uncontrolled",
+    "waterfall",
+]
 
 
 SILENT = " "
-"""Stands for a figure or table on a page whose opening has already said that the chapter's tables are missing."""
+"""Stands for a figure on a page whose opening has already said that the chapter's tables are missing."""
 
 
-def note(frame: pd.DataFrame, evaluation: Evaluation, text: str = "") -> str:
-    """A table's note: nothing about a table that is not there."""
-    if evaluation.without_tables:
-        return SILENT
-    return "" if frame.empty else text
-
-
-def portfolio(evaluation: Evaluation) -> dict[str, str]:
+def portfolio(evaluation: Evaluation) -> dict[str, Any]:
     """The dots of return by programme."""
     measured = evaluation.measured
     if evaluation.without_tables:
@@ -38,6 +51,7 @@ def portfolio(evaluation: Evaluation) -> dict[str, str]:
             lost=sum(r.verdict == "lost" for r in measured),
         )
     return {
+        "table": frames.portfolio_table(evaluation),
         "title": _("Which programme earned its cost"),
         "alt": alt,
         "how_to_read": _(
@@ -48,7 +62,7 @@ def portfolio(evaluation: Evaluation) -> dict[str, str]:
     }
 
 
-def waterfall(evaluation: Evaluation) -> dict[str, str]:
+def waterfall(evaluation: Evaluation) -> dict[str, Any]:
     """From incremental amount to net."""
     portfolio_ = evaluation.portfolio
     if evaluation.without_tables:
@@ -61,6 +75,7 @@ def waterfall(evaluation: Evaluation) -> dict[str, str]:
             net=style.money(portfolio_.net, evaluation.currency),
         )
     return {
+        "table": frames.waterfall_table(evaluation),
         "title": _("From more paid to what was left"),
         "alt": alt,
         "how_to_read": _(
@@ -71,8 +86,9 @@ def waterfall(evaluation: Evaluation) -> dict[str, str]:
     }
 
 
-def plan(costs: pd.DataFrame, evaluation: Evaluation) -> dict[str, str]:
+def plan(evaluation: Evaluation) -> dict[str, Any]:
     """Actual cost beside the plan."""
+    costs = frames.cost_plan(evaluation)
     if evaluation.without_tables:
         alt = SILENT
     elif costs.empty:
@@ -83,6 +99,7 @@ def plan(costs: pd.DataFrame, evaluation: Evaluation) -> dict[str, str]:
             n=len(costs), over=style.money(over, evaluation.currency)
         )
     return {
+        "table": frames.cost_plan_table(evaluation),
         "title": _("What was planned and what it cost"),
         "alt": alt,
         "how_to_read": _(
@@ -93,7 +110,7 @@ def plan(costs: pd.DataFrame, evaluation: Evaluation) -> dict[str, str]:
     }
 
 
-def regression(falls: pd.DataFrame, evaluation: Evaluation) -> dict[str, str]:
+def regression(falls: pd.DataFrame, evaluation: Evaluation) -> dict[str, Any]:
     """Why a list chosen by past value falls by itself."""
     if evaluation.without_tables:
         alt = SILENT
@@ -102,6 +119,7 @@ def regression(falls: pd.DataFrame, evaluation: Evaluation) -> dict[str, str]:
     else:
         alt = _("Margin per member before and after, for the programme's list and for a list without any programme.")
     return {
+        "table": frames.regression_table(falls, evaluation),
         "title": _("What would have happened to such a list anyway"),
         "alt": alt,
         "how_to_read": _(
@@ -114,7 +132,7 @@ def regression(falls: pd.DataFrame, evaluation: Evaluation) -> dict[str, str]:
     }
 
 
-def recovery(groups: pd.DataFrame, *, days: int) -> dict[str, str]:
+def recovery(groups: pd.DataFrame, *, days: int) -> dict[str, Any]:
     """Complainers by how fast they were answered."""
     if groups.empty:
         alt = _("There are no complaints whose follow-up has closed, or the table `cases` is missing.")
@@ -123,6 +141,7 @@ def recovery(groups: pd.DataFrame, *, days: int) -> dict[str, str]:
             "Share of complainers who paid again within {days} days, by how fast their complaint was resolved."
         ).format(days=days)
     return {
+        "table": frames.recovery_table(groups),
         "title": _("Complaints resolved quickly, and who paid again"),
         "alt": alt,
         "how_to_read": _(
@@ -130,3 +149,88 @@ def recovery(groups: pd.DataFrame, *, days: int) -> dict[str, str]:
             "stayed anyway. Bars: 95 % interval."
         ),
     }
+
+
+def results(evaluation: Evaluation) -> dict[str, Any]:
+    """Programmes of the period and what each earned, as keyword arguments of `report.table`."""
+    return _noted(
+        evaluation,
+        _("Programmes of the period and running ones"),
+        frames.portfolio_table(evaluation),
+        _("Everybody assigned counts, reached or not. In brackets: 95 % intervals."),
+    )
+
+
+def effects(evaluation: Evaluation) -> dict[str, Any]:
+    """Effects per member, as keyword arguments of `report.table`."""
+    return _noted(
+        evaluation,
+        _("Effect per member"),
+        frames.effects_table(evaluation),
+        _("The plain difference decides. CUPED and Lin adjust for the year before; they should agree with it."),
+    )
+
+
+def money(evaluation: Evaluation) -> dict[str, Any]:
+    """Break-even points and the second interval, as keyword arguments of `report.table`."""
+    return _noted(
+        evaluation,
+        _("Break-even and cross-check"),
+        frames.money_table(evaluation),
+        _("The two intervals are made in different ways; where they differ much, trust neither."),
+    )
+
+
+def gate(evaluation: Evaluation) -> dict[str, Any]:
+    """Every check of every closed programme, as keyword arguments of `report.table`."""
+    return _noted(
+        evaluation,
+        _("The gate: may the arms be compared?"),
+        frames.gate_table(evaluation),
+        _("Noted: counted, and the result stands. Failed: no return is stated."),
+    )
+
+
+def ledger(evaluation: Evaluation) -> dict[str, Any]:
+    """The cost ledger, as keyword arguments of `report.table`."""
+    return _noted(
+        evaluation,
+        _("Cost ledger, every line once, all branches together"),
+        frames.ledger_table(evaluation),
+    )
+
+
+def shared(evaluation: Evaluation) -> dict[str, Any]:
+    """Costs of all programmes together; no table on the page of one branch, as keyword arguments of `report.table`."""
+    return _noted(
+        evaluation,
+        _("Shared costs that fall in the period"),
+        frames.shared_table(evaluation) if evaluation.branch == "all" else None,
+        _("Investments are spread evenly over their useful months. They are in no programme's return."),
+    )
+
+
+def uncontrolled(evaluation: Evaluation) -> dict[str, Any]:
+    """Programmes without control, as keyword arguments of `report.table`."""
+    return _noted(
+        evaluation,
+        _("Programmes without control: not causal"),
+        frames.uncontrolled_table(evaluation),
+        _("Before and after are no comparison: the next figure shows why. No return follows from this table."),
+    )
+
+
+def earlier(evaluation: Evaluation) -> dict[str, Any]:
+    """Programmes whose window closed before the period, as keyword arguments of `report.table`."""
+    return _noted(
+        evaluation,
+        _("Programmes of earlier periods"),
+        frames.earlier_table(evaluation),
+    )
+
+
+def _noted(evaluation: Evaluation, title: str, frame: pd.DataFrame | None, note: str = "") -> dict[str, Any]:
+    """The note only where there is something to note, and no table where the chapter's tables are missing."""
+    if frame is None or evaluation.without_tables:
+        return {"frame": None}
+    return {"title": title, "frame": frame, "note": "" if frame.empty else note}

@@ -123,11 +123,15 @@ def regression(falls: pd.DataFrame, *, currency: str) -> Figure | None:
         "members": (style.BAD, "-", _("members of the programme")),
         "year_before": (style.GREY, "--", _("as many best customers, a year earlier, no programme")),
     }
+    top = float(falls[["before", "after"]].to_numpy(float).max())
     for item in falls.itertuples(index=False):
         colour, line, label = look[item.group]
         ax.plot([0, 1], [item.before, item.after], line, marker="o", color=colour, lw=2, ms=7, label=label)
-        for position, value, side in ((0, item.before, "right"), (1, item.after, "left")):
-            offset = (-9 if side == "right" else 9, 0)
+        for position, column, side in ((0, "before", "right"), (1, "after", "left")):
+            value = getattr(item, column)
+            gaps = value - falls.loc[falls["group"] != item.group, column]
+            aside = 0 if (gaps.abs() > 0.08 * top).all() else 6 if (gaps > 0).all() else -6
+            offset = (-9 if side == "right" else 9, aside)
             ax.annotate(
                 style.money(value, currency),
                 (position, value),
@@ -139,7 +143,7 @@ def regression(falls: pd.DataFrame, *, currency: str) -> Figure | None:
                 color=colour,
             )
     ax.set_xlim(-0.45, 1.45)
-    ax.set_ylim(0, 1.3 * float(falls[["before", "after"]].to_numpy(float).max()))
+    ax.set_ylim(0, 1.3 * top)
     ax.set_xticks([0, 1], [_("per window, in the year before"), _("in the window")])
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)

@@ -116,12 +116,12 @@ def _contrast(evaluation: Evaluation) -> list[str]:
         parts.append(_("{names} lost {net}.").format(names=words_of["lost"], net=money["lost"]))
     if groups["unknown"] and evaluation.branch != "all":
         parts.append(
-            _("With {n} members here {names} cannot be told from break-even.").format(
+            _("With {n} members here no result can be told from break-even: {names}.").format(
                 n=style.number(sum(r.n_treated + r.n_control for r in groups["unknown"])), names=words_of["unknown"]
             )
         )
     elif groups["unknown"]:
-        parts.append(_("{names} cannot be told from break-even.").format(names=words_of["unknown"]))
+        parts.append(_("Not to be told from break-even: {names}.").format(names=words_of["unknown"]))
     return parts
 
 
@@ -234,7 +234,8 @@ def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
         "earned": _("**{name} earned {net} net** on a cost of {cost}: {ratio} {unit} net for each {unit} spent."),
         "lost": _("**{name} lost {net}**: it cost {cost} and brought in {margin} of margin."),
         "unknown": _(
-            "**{name} is not settled**: margin gained {margin}, cost {cost}, a chance of {chance} that it earned."
+            "**{name} is not settled**: margin gained {margin}, cost {cost}; had every result been equally likely "
+            "beforehand, the chance that it earned would be {chance}."
         ),
     }[roi.verdict]
     if roi.verdict == "lost" and roi.incremental_margin < 0:
@@ -258,7 +259,9 @@ def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
         low=roi.roi_low,
         high=roi.roi_high,
         unit="ratio",
-        basis=_("ROI, randomised, Fieller 95 %"),
+        basis=_("ROI, randomised, Fieller 95 %; chance that it earned: flat prior, normal")
+        if roi.verdict == "unknown"
+        else _("ROI, randomised, Fieller 95 %"),
         n=_members(result, evaluation),
         stake=abs(roi.net),
         tone=_tone(roi.verdict),
@@ -349,7 +352,7 @@ def _unplanned_finding(result: CampaignResult, evaluation: Evaluation) -> Findin
         value=cost.unplanned,
         unit="money",
         basis=_("cost ledger, all branches"),
-        n=cost.n_lines,
+        n=None,  # lines of a ledger are no customers
         stake=cost.unplanned,
         tone="bad",
         label=_("Cost nobody planned, {name}").format(name=result.name),

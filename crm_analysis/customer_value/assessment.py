@@ -10,11 +10,11 @@ import pandas as pd
 
 from crm_analysis import customers
 from crm_analysis.customer_value import future, scores
-from crm_analysis.customer_value.profits import Concentration, Profits, concentration, customer_profits
+from crm_analysis.customer_value.profits import Concentration, Profits, concentration, customer_profits, since_chosen
 from crm_analysis.estimators.multiplicity import holm
 from crm_analysis.estimators.proportions import Proportion, two_proportions, wilson
 from crm_analysis.tables import Scope
-from crm_analysis.units import DAYS_PER_YEAR
+from crm_analysis.units import DAYS_PER_YEAR, add_months
 
 WORTHY = 0.8  # slipping away matters among the best fifth
 MIN_GROUP = 30  # customers that a rate of its own needs
@@ -47,7 +47,11 @@ class Slipping:
 
 @dataclass(frozen=True, slots=True)
 class CustomerValue:
-    """What the chapter knows. Frames are at customer grain and never reach a page."""
+    """What the chapter knows. Frames are at customer grain and never reach a page.
+
+    `best_since` is what each of the best tenth of a year ago brought since; empty where the data do not reach back over
+    the year that chose them.
+    """
 
     scope: Scope
     status: pd.DataFrame
@@ -56,6 +60,7 @@ class CustomerValue:
     retention_change: customers.ShareChange | None
     profits: Profits
     concentration: Concentration
+    best_since: pd.Series
     below_cost_change: customers.ShareChange | None
     cuts: scores.Cuts
     scores: pd.DataFrame
@@ -98,6 +103,7 @@ def assess(scope: Scope) -> CustomerValue:
         retention_change=change,
         profits=earned,
         concentration=concentration(earned),
+        best_since=_best_since(scope, year_ago, earned),
         below_cost_change=below_change,
         cuts=cut_points,
         scores=scores.score_customers(status, cut_points),
@@ -107,6 +113,13 @@ def assess(scope: Scope) -> CustomerValue:
         previous_label=label,
         silent_since=max(silent) if len(silent) and scope.branch != "all" else None,
     )
+
+
+def _best_since(scope: Scope, year_ago: pd.DataFrame, earned: Profits) -> pd.Series:
+    first_day = pd.to_datetime(scope.coverage["first_day"]).min() if len(scope.coverage) else pd.NaT
+    if not len(year_ago) or not first_day <= pd.Timestamp(add_months(scope.as_of, -24)):
+        return pd.Series(dtype=float)
+    return since_chosen(customer_profits(scope, year_ago, months_ago=12), earned)
 
 
 def _below(earned: Profits) -> pd.Series:

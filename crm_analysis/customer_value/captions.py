@@ -1,4 +1,4 @@
-"""Titles, text alternatives and reading notes of the chapter's figures."""
+"""Tables with their titles and notes; titles, text alternatives, reading notes and numbers of the figures."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from crm_analysis.customer_value.wording import words
 from crm_analysis.language import _
 
 
-def profit_curve(state: CustomerValue) -> dict[str, str]:
-    """Words of the profit curve, as keyword arguments of `report.figure`."""
+def profit_curve(state: CustomerValue) -> dict[str, Any]:
+    """Words and table of the profit curve, as keyword arguments of `report.figure`."""
     shape = state.concentration
     if style.undefined(shape.peak) or listing.curve(state).empty:
         alt = _("There is no profit curve: the profit of the last twelve months is not positive, or of too few people.")
         return {"title": "", "alt": alt, "how_to_read": ""}
     return {
+        "table": listing.curve_table(state),
         "title": _("Who brings the profit"),
         "alt": _("Cumulative profit, best customers first: it peaks at {peak} with the best {share}.").format(
             peak=style.percent(shape.peak), share=style.percent(shape.peak_at, 0)
@@ -31,11 +32,12 @@ def profit_curve(state: CustomerValue) -> dict[str, str]:
     }
 
 
-def segments(state: CustomerValue) -> dict[str, str]:
-    """Words of the segment map."""
+def segments(state: CustomerValue) -> dict[str, Any]:
+    """Words and table of the segment map."""
     if listing.segments(state).empty:
         return {"title": "", "alt": _("There are no segments to show."), "how_to_read": ""}
     return {
+        "table": listing.segment_table(state),
         "title": _("Segments by size and value"),
         "alt": _("Share of customers and of margin in each segment."),
         "how_to_read": _(
@@ -45,13 +47,14 @@ def segments(state: CustomerValue) -> dict[str, str]:
     }
 
 
-def holdout(state: CustomerValue) -> dict[str, str]:
-    """Words of the holdout figure."""
+def holdout(state: CustomerValue) -> dict[str, Any]:
+    """Words and table of the holdout figure."""
     check = state.outlook.holdout
     if check is None or listing.classes(state)["repeat_purchases"].nunique() < 3:
         alt = _("There is no check of a forecast: the history is too short, or nobody buys more than a few times.")
         return {"title": "", "alt": alt, "how_to_read": ""}
     return {
+        "table": listing.class_table(state),
         "title": _("Would we have foreseen the last {months} months?").format(months=check.months),
         "alt": _("Purchases per customer in the holdout by earlier repeat purchases: actual and foreseen."),
         "how_to_read": (
@@ -76,15 +79,17 @@ def holdout(state: CustomerValue) -> dict[str, str]:
 def statuses(state: CustomerValue) -> dict[str, Any]:
     """Customers by status, as keyword arguments of `report.table`."""
     return _annexed(
+        _("Where everybody stands"),
         listing.status_table(state),
         _("One rule for every chapter: by commitment where there is one, else by the own rhythm of buying."),
     )
 
 
 def branches(state: CustomerValue) -> dict[str, Any]:
-    """Retention by branch, as keyword arguments of `report.table`."""
+    """Retention by branch, as keyword arguments of `report.table`; no table where there is one branch alone."""
     return _annexed(
-        listing.branch_table(state),
+        _("Branches"),
+        listing.branch_table(state) if len(state.branches) > 1 else None,
         _("Each branch against all others together; neighbours in the order may have swapped by chance."),
     )
 
@@ -92,6 +97,7 @@ def branches(state: CustomerValue) -> dict[str, Any]:
 def money(state: CustomerValue) -> dict[str, Any]:
     """From money paid to profit, as keyword arguments of `report.table`."""
     return _annexed(
+        _("From money to profit"),
         listing.money_table(state),
         _("Last twelve months, up to each branch's last covered day. Fixed costs are not shared out."),
     )
@@ -99,37 +105,49 @@ def money(state: CustomerValue) -> dict[str, Any]:
 
 def outlook(state: CustomerValue) -> dict[str, Any]:
     """The months ahead, as keyword arguments of `report.table`."""
-    return _annexed(listing.outlook_table(state), _("Not discounted; nobody who is not known today is in it."))
+    return _annexed(
+        _("What the expected margin consists of"),
+        listing.outlook_table(state),
+        _("Not discounted; nobody who is not known today is in it."),
+    )
 
 
 def yields(state: CustomerValue) -> dict[str, Any]:
-    """What commitments are worth, as keyword arguments of `report.table`."""
+    """What commitments are worth, as keyword arguments of `report.table`; no table where there are none."""
     return _annexed(
-        listing.yield_table(state),
+        _("What commitments are worth"),
+        listing.yield_table(state) if state.scope.has("commitments") else None,
         _("The year that has just passed: a commitment that lapsed then is in the lower rows."),
     )
 
 
 def rules(state: CustomerValue) -> dict[str, Any]:
     """The model against rules of thumb, as keyword arguments of `report.table`."""
-    return _annexed(listing.rule_table(state), _("Errors are per head, in purchases over the holdout."))
+    return _annexed(
+        _("The model against rules of thumb"),
+        listing.rule_table(state),
+        _("Errors are per head, in purchases over the holdout."),
+    )
 
 
 def parameters(state: CustomerValue) -> dict[str, Any]:
     """Parameters of the models, as keyword arguments of `report.table`."""
     return _annexed(
-        listing.parameter_table(state), _("Time in weeks; standard errors from the curvature of the likelihood.")
+        _("Parameters"),
+        listing.parameter_table(state),
+        _("Time in weeks; standard errors from the curvature of the likelihood."),
     )
 
 
 def cuts(state: CustomerValue) -> dict[str, Any]:
     """Cut points of the scores, as keyword arguments of `report.table`."""
     return _annexed(
+        _("Cut points of the scores"),
         listing.cut_table(state),
         _("A value equal to a cut point belongs to the lower score; in days, to the higher one."),
     )
 
 
-def _annexed(frame: pd.DataFrame, note: str) -> dict[str, Any]:
+def _annexed(title: str, frame: pd.DataFrame | None, note: str) -> dict[str, Any]:
     """The note only where there is something to note."""
-    return {"frame": frame, "note": note if len(frame) else ""}
+    return {"title": title, "frame": frame, "note": "" if frame is None or frame.empty else note}

@@ -60,7 +60,7 @@ def profit_curve(curve: pd.DataFrame, *, who: str) -> Figure | None:
     axes.set_xlabel(_("share of {customers}, the most profitable first").format(customers=who))
     axes.set_ylabel(_("share of profit, cumulated"))
     axes.grid(axis="y")
-    axes.tick_params(length=0)
+    axes.tick_params(length=0, pad=6)
     return sheet
 
 
@@ -135,8 +135,8 @@ def foreseen(classes: pd.DataFrame) -> Figure | None:
         capsize=2,
     )
     axes.set_ylim(bottom=0)
-    axes.set_xlabel(_("repeat purchases before the holdout"))
-    axes.set_ylabel(_("purchases per customer in the holdout"))
+    axes.set_xlabel(_("number of repeats before the holdout"))
+    axes.set_ylabel(_("mean number in the holdout"))
     axes.legend(title=None, fontsize=9)
     axes.grid(axis="y")
     axes.tick_params(length=0)

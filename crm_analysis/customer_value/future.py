@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import customers, value_models
+from crm_analysis.estimators.proportions import Proportion, wilson
 from crm_analysis.profile.settings import Value
 from crm_analysis.tables import Scope
 from crm_analysis.units import DAYS_PER_MONTH, months_to_days
@@ -98,7 +99,8 @@ class Outlook:
     `customers`: customer_id, expected_value, part (regular or one_off), probability_alive, expected_purchases.
     `way` says how the one-off part was made: "model", or "class" (what customers with as many purchases lately brought
     in the holdout) with the reason in `why`: "" (the model won), "lost", "few" (too few repeat customers), "one_time",
-    "young" (no holdout possible), "diagnosis"; "none" where there is nothing to foresee.
+    "young" (no holdout possible), "diagnosis"; "none" where there is nothing to foresee. `one_time` is the share
+    of those without a running commitment, first seen at least `one_time_days` ago, who have not come back.
     """
 
     months: int
@@ -110,7 +112,8 @@ class Outlook:
     one_off: float
     way: str
     why: str
-    one_time_share: float
+    one_time: Proportion
+    one_time_days: int
     repeat_customers: int
     min_repeat_customers: int
     holdout: Holdout | None
@@ -145,13 +148,13 @@ def outlook(
     regular, yields, regular_variance = _regular(running, year_ago, profits, ahead / 12)
     free = view.now[~view.now["customer_id"].isin(running["customer_id"])]
     histories = value_models.histories(free, unit=UNIT, as_of=scope.as_of)
-    one_time = float((histories.frame["x"] == 0).mean()) if len(histories) else math.nan
+    one_time = never_back(free, scope.profile.status.dormant_days)
     repeat = int((histories.frame["x"] > 0).sum())
     margin = _margin_rate(profits)
 
     committed_then = year_ago if months == 12 else customers.status_back(scope, months) if months else year_ago
     check = _holdout(scope, view, committed_then, months, settings) if months else None
-    fit, spend, why = _fitted(histories, check, one_time, repeat, settings)
+    fit, spend, why = _fitted(histories, check, one_time.share, repeat, settings)
     if why == "" and fit is not None and spend is not None:
         way = "model"
         frame, variance = _by_model(histories, fit, spend, margin, ahead)
@@ -178,7 +181,8 @@ def outlook(
         one_off=one_off,
         way=way,
         why=why,
-        one_time_share=one_time,
+        one_time=one_time,
+        one_time_days=scope.profile.status.dormant_days,
         repeat_customers=repeat,
         min_repeat_customers=settings.min_repeat_customers,
         holdout=check,
@@ -186,6 +190,17 @@ def outlook(
         spend=spend,
         yields=yields,
     )
+
+
+def never_back(summary: pd.DataFrame, days: int) -> Proportion:
+    """Share of the customers first seen at least `days` ago who never came back; undefined where there are none.
+
+    Whoever came later has not had the time to: counting them would call every growing organisation one of one-time
+    buyers.
+    """
+    seen_for = (pd.to_datetime(summary["observed_to"]) - pd.to_datetime(summary["first_on"])).dt.days
+    once = summary.loc[seen_for >= days, "n_repeat_orders"] == 0
+    return wilson(int(once.sum()), len(once))
 
 
 def _holdout_months(scope: Scope, settings: Value) -> int:
@@ -224,7 +239,8 @@ def _regular(
     """Expected value over `years` of those with a running commitment. Also the variance of the sum.
 
     Dues count by the yield of their standing, further one-off payments as last year, in the same proportion as those
-    of a year ago went on. Both are of a year; a longer or shorter time counts in proportion.
+    of a year ago went on. Both are of a year: part of a year counts in proportion, and each further year is worth what
+    will be left of the promises by then (see `_moves`).
     """
     paid = profits.set_index("customer_id")
     rate = _margin_rate(profits)
@@ -233,7 +249,7 @@ def _regular(
         frame = pd.DataFrame({"customer_id": pd.Series(dtype=object), "expected_value": pd.Series(dtype=float)})
         return frame.assign(part="regular", probability_alive=np.nan, expected_purchases=np.nan), (), 0.0
     standing_then, standing_now = _standing(base), _standing(running)
-    yields, ratios, variance = [], {}, 0.0
+    yields = []
     for standing in STANDINGS:
         group = base[standing_then == standing]
         promised = group["amount_a_year"].to_numpy(float)
@@ -246,24 +262,62 @@ def _regular(
             else 0.0
         )
         yields.append(Yield(standing, len(group), float(promised.sum()), float(collected.sum()), ratio, error))
-        ratios[standing] = ratio
-        now = float(running.loc[standing_now == standing, "amount_a_year"].sum())
-        variance += (now * rate * error) ** 2
-    known = [ratio for ratio in ratios.values() if not math.isnan(ratio)]
-    factor = standing_now.map(ratios).fillna(known[0] if known else 1.0).to_numpy(float)
+    a_year = pd.Series({each.standing: each.ratio for each in yields})
+    a_year = a_year.fillna(next(iter(a_year.dropna()), 1.0))
+    worth = _over_years(a_year, _moves(base.assign(standing=standing_then), running.assign(now=standing_now)), years)
+    stretch = (worth / a_year.where(a_year > 0)).fillna(years)
+    promised_now = running.groupby(standing_now)["amount_a_year"].sum()
+    variance = sum(
+        (float(promised_now.get(each.standing, 0.0)) * rate * each.standard_error * stretch[each.standing]) ** 2
+        for each in yields
+    )
     further = paid["one_off"].reindex(running["customer_id"]).fillna(0.0).to_numpy(float)
-    goes_on = min(ratios.get("up to date", 1.0), 1.0) if known else 1.0
-    variance += float((rate * goes_on * further) @ (rate * further))  # further payments come or do not
+    goes_on = min(float(worth["up to date"]), years)
+    variance += years * goes_on * float((rate * further) @ (rate * further))  # further payments come or do not
     frame = pd.DataFrame(
         {
             "customer_id": running["customer_id"].to_numpy(),
-            "expected_value": years * rate * (running["amount_a_year"].to_numpy(float) * factor + further * goes_on),
+            "expected_value": rate
+            * (running["amount_a_year"].to_numpy(float) * standing_now.map(worth).to_numpy(float) + further * goes_on),
             "part": "regular",
             "probability_alive": np.nan,
             "expected_purchases": np.nan,
         }
     )
-    return frame, tuple(yields), years**2 * variance
+    return frame, tuple(yields), variance
+
+
+def _moves(base: pd.DataFrame, running: pd.DataFrame) -> pd.DataFrame:
+    """What became of each amount promised a year ago, per standing then (rows) and now (columns).
+
+    Shares of the amount promised then; what is missing to one was ended or lowered. A standing that nobody had a year
+    ago moves as all others together; where nothing was promised then, everything stays as it is.
+    """
+    index = pd.Index(STANDINGS)
+    promised = base.groupby("standing")["amount_a_year"].sum().reindex(index, fill_value=0.0) if len(base) else None
+    if promised is None or promised.sum() <= 0:
+        return pd.DataFrame(np.eye(len(index)), index, index)
+    now = running.set_index("customer_id")
+    left = pd.DataFrame(
+        {
+            "then": base["standing"],
+            "now": base["customer_id"].map(now["now"]),
+            "amount": base["customer_id"].map(now["amount_a_year"]),
+        }
+    ).pivot_table(index="then", columns="now", values="amount", aggfunc="sum")
+    left = left.reindex(index=index, columns=index).fillna(0.0)
+    moves = left.div(promised.where(promised > 0), axis=0)
+    moves.loc[promised <= 0] = (left.sum() / promised.sum()).to_numpy()
+    return moves
+
+
+def _over_years(a_year: pd.Series, moves: pd.DataFrame, years: float) -> pd.Series:
+    """Money per money promised a year over `years`, by standing: this year's yield, then that of what is left."""
+    total, then = a_year * 0.0, a_year
+    while years > 0:
+        total = total + min(years, 1.0) * then
+        then, years = moves @ then, years - 1.0
+    return total
 
 
 def _standing(frame: pd.DataFrame) -> pd.Series:

@@ -189,12 +189,15 @@ def branch_table(state: CustomerValue) -> pd.DataFrame:
     if len(frame) < 2:
         return pd.DataFrame()
     frame = frame.sort_values("share", ascending=False)
+    cell, kept = state.scope.profile.privacy.min_cell, (frame["share"] * frame["n"]).round()
+    told = [privacy.tells(part, n, cell) for part, n in zip(kept, frame["n"], strict=True)]
+    frame.loc[told, ["low", "high", "difference", "p"]] = np.nan
     name = state.scope.profile.branch_name
     return pd.DataFrame(
         {
             _("Branch"): [style.plain(name(branch, language.active())) for branch in frame["branch"]],
             _("Active a year ago"): frame["n"].map(style.number),
-            _("Kept"): frame["share"].map(style.percent),
+            _("Kept"): [style.share(part, n, cell) for part, n in zip(kept, frame["n"], strict=True)],
             _("95 % interval"): [
                 style.interval(low, high, "share") for low, high in zip(frame["low"], frame["high"], strict=True)
             ],

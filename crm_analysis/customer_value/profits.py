@@ -63,8 +63,10 @@ class Concentration:
     curve: pd.DataFrame
 
 
-def customer_profits(scope: Scope, status: pd.DataFrame) -> Profits:
-    """Profit of the twelve months up to each branch's last covered day.
+def customer_profits(scope: Scope, status: pd.DataFrame, *, months_ago: int = 0) -> Profits:
+    """Profit of the twelve months up to each branch's last covered day, or up to `months_ago` before it.
+
+    `status` is that of the day on which the twelve months end.
 
     Margin is the row's own (margin, or amount less cost), else the profile's rate. Refunds are taken off. Costs: of
     contacts their own cost, else the profile's per contact; cost rows that a branch bears, outside campaigns, shared
@@ -72,7 +74,7 @@ def customer_profits(scope: Scope, status: pd.DataFrame) -> Profits:
     profile's cost per order and per customer and year, in proportion to the part of the year the customer was there.
     Fixed costs and costs of the whole organisation are not shared out.
     """
-    ends, on = customers.branch_ends(scope), scope.as_of
+    on, ends = customers.months_back(scope, months_ago)
     frame = _payments(scope, ends, on).set_index("customer_id")
     contacts, contacts_cost = _contacts(scope, ends, on)
     there = status.set_index("customer_id")
@@ -169,6 +171,25 @@ def _branch_costs(scope: Scope, ends: dict[str, Any], on: Any) -> pd.DataFrame:
     return rows.group_by(["branch", "driver"]).aggregate(amount=rows.amount.sum()).to_pandas()
 
 
+def n_best(n: int) -> int:
+    """How many customers the best tenth of `n` are.
+
+    >>> n_best(41), n_best(0)
+    (5, 1)
+    """
+    return max(math.ceil(TOP * n), 1)
+
+
+def since_chosen(then: Profits, now: Profits) -> pd.Series:
+    """What the best tenth of a year ago (`then`) brought in the year since (`now`), one profit per customer.
+
+    Who left since counts with nothing. The year that chooses the best flatters them: part of a good year is luck that
+    does not come again. The year after does not, as it had no part in the choice.
+    """
+    chosen = then.customers.set_index("customer_id")["profit"].astype(float).nlargest(n_best(len(then.customers)))
+    return now.customers.set_index("customer_id")["profit"].astype(float).reindex(chosen.index).fillna(0.0)
+
+
 def concentration(profits: Profits) -> Concentration:
     """The cumulative profit curve and what it says. The bootstrap resamples customers."""
     profit = np.sort(profits.customers["profit"].to_numpy(float))[::-1]
@@ -177,7 +198,7 @@ def concentration(profits: Profits) -> Concentration:
     loss = float(-profit[profit < 0].sum())
     sums = np.cumsum(profit)
     positive = total > 0
-    top = max(math.ceil(TOP * n), 1)
+    top = n_best(n)
     low, high = _top_share_interval(profit) if positive and n > 1 else (math.nan, math.nan)
     at = np.unique(np.concatenate([np.linspace(0, n, min(n, 200) + 1).round().astype(int), [n - below]]))
     share = np.concatenate([[0.0], sums])[at] / total if positive else np.full(len(at), np.nan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
 import ibis
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 
 from crm_analysis import customers, language, privacy, style
 from crm_analysis.customer_value.assessment import MIN_GROUP, CustomerValue
+from crm_analysis.customer_value.profits import n_best
 from crm_analysis.customer_value.wording import words
 from crm_analysis.estimators.proportions import Proportion
 from crm_analysis.findings import Action, Change, Claims, Finding
@@ -61,6 +62,21 @@ def _money(state: CustomerValue, amount: float) -> str:
     return style.money(amount, state.scope.profile.currency)
 
 
+def _share(state: CustomerValue, share: Proportion, digits: int = 1) -> str:
+    return style.share(round(share.share * share.n) if share.n else 0, share.n, _min_cell(state), digits)
+
+
+def _min_cell(state: CustomerValue) -> int:
+    return state.scope.profile.privacy.min_cell
+
+
+def _measured(state: CustomerValue, share: Proportion, change: customers.ShareChange | None) -> dict[str, Any]:
+    """The numbers of a finding about a share of customers; none where they would tell how few they are."""
+    if privacy.tells(round(share.share * share.n), share.n, _min_cell(state)):
+        return {"value": None}
+    return {"value": share.share, "low": share.low, "high": share.high, "change": _change(change)}
+
+
 def _parts(state: CustomerValue, frame: pd.DataFrame) -> list[int]:
     """How many of the customers the pages of the branches count, where this page counts them all."""
     return frame["branch"].value_counts().to_list() if state.scope.branch == "all" else []
@@ -97,12 +113,16 @@ def _verdict(state: CustomerValue) -> str:
 
 
 def _verdict_on_staying(state: CustomerValue) -> str:
-    share = style.percent(state.kept.share)
+    share = _share(state, state.kept)
     if state.outlook.why == "one_time":
         return _say(
             state,
-            _("**{share} of {customers} bought once and never again**: who comes next decides, not who stays."),
-            share=style.percent(state.outlook.one_time_share, 0),
+            _(
+                "**{share} of the {customers} whose first {order} is at least {days} days old never came back**: who "
+                "comes next decides, not who stays."
+            ),
+            share=_share(state, state.outlook.one_time, 0),
+            days=style.number(state.outlook.one_time_days),
         )
     if not state.retention.n:
         return _say(state, _("The data do not reach back far enough to say how many {customers} stay."))
@@ -165,7 +185,7 @@ def _verdict_on_profit(state: CustomerValue) -> str:
     return _say(
         state,
         template,
-        below=style.percent(shape.below_cost.share),
+        below=_share(state, shape.below_cost),
         taken=style.percent(shape.taken),
         top=style.percent(shape.top_share, 0),
         loss=_money(state, shape.total),
@@ -175,7 +195,7 @@ def _verdict_on_profit(state: CustomerValue) -> str:
 def _top_shown(state: CustomerValue) -> bool:
     """Whether the best tenth are enough customers to speak of, none of whom is most of it."""
     profit = state.profits.customers["profit"].astype(float)
-    return not _hidden(state, profit.nlargest(math.ceil(state.concentration.n / 10)))
+    return not _hidden(state, profit.nlargest(n_best(state.concentration.n)))
 
 
 def _total_shown(state: CustomerValue) -> bool:
@@ -246,16 +266,14 @@ def _retention(state: CustomerValue) -> Finding | None:
     sentence = _say(
         state,
         template,
-        share=style.percent(state.kept.share),
+        share=_share(state, state.kept),
         points=style.points(change.difference, sign=signed) if change else "",
     )
     why = _why_gone(state)
     return Finding(
         key="customer_value.retention",
         sentence=f"{sentence} {why}".strip(),
-        value=state.kept.share,
-        low=state.kept.low,
-        high=state.kept.high,
+        **_measured(state, state.kept, change),
         unit="share",
         basis=_("Wilson 95 %"),
         n=_resting_on(state, state.retention.customers, state.retention.n),
@@ -263,7 +281,6 @@ def _retention(state: CustomerValue) -> Finding | None:
         tone={"up": "good", "down": "bad"}.get(direction, "neutral"),
         label=_("12-month retention"),
         compare=True,
-        change=_change(change),
         definition=_say(
             state,
             _(
@@ -314,8 +331,8 @@ def _summary_query(state: CustomerValue) -> str:
     return str(ibis.to_sql(summary))
 
 
-def _saving(state: CustomerValue) -> tuple[float, float, pd.DataFrame]:
-    """What contacting customers below cost is spent in vain, with its standard error; zero where it is withheld.
+def _saving(state: CustomerValue) -> tuple[float, pd.DataFrame]:
+    """What contacting customers below cost was spent in vain over the year; zero where it is withheld.
 
     The frame is the customers below cost, with `vain`, what contacting each of them is spent in vain.
     """
@@ -324,15 +341,15 @@ def _saving(state: CustomerValue) -> tuple[float, float, pd.DataFrame]:
     vain = np.minimum(below["contact_cost"], -below["profit"])
     below = below.assign(vain=vain)
     if _hidden(state, vain):
-        return 0.0, 0.0, below
-    return float(vain.sum()), float(math.sqrt((vain**2).sum())), below
+        return 0.0, below
+    return float(vain.sum()), below
 
 
 def _below_cost(state: CustomerValue) -> Finding | None:
     shape = state.concentration
     if not state.profits.costs_known or not shape.n:
         return None
-    saving, _error, _below = _saving(state)
+    saving, _below = _saving(state)
     if shape.total <= 0 and not _total_shown(state):
         template = _("{below} of {customers} cost more than they bring.")
     elif shape.total <= 0:
@@ -342,32 +359,29 @@ def _below_cost(state: CustomerValue) -> Finding | None:
     elif shape.taken >= CONCENTRATED and saving > 0:
         template = _(
             "**{below} of {customers} cost more than they bring** and take away {taken} of the profit (the curve "
-            "peaks at {peak}). Contacting them costs {saving} a year that does not come back: use the cheapest channel."
+            "peaks at {peak}). Contacting them cost {saving} that did not come back: use the cheapest channel."
         )
     elif saving > 0:
         template = _(
             "**{below} of {customers} cost more than they bring**, though it takes away only {taken} of the profit. "
-            "Contacting them costs {saving} a year that does not come back: use the cheapest channel, and do not "
-            "expect more than that."
+            "Contacting them cost {saving} that did not come back: use the cheapest channel, and do not expect more "
+            "than that."
         )
     else:
         template = _("**{below} of {customers} cost more than they bring**; it takes away {taken} of the profit.")
-    change = state.below_cost_change
     bad = shape.total <= 0 or shape.taken >= CONCENTRATED
     return Finding(
         key="customer_value.below_cost_share",
         sentence=_say(
             state,
             template,
-            below=style.percent(shape.below_cost.share),
+            below=_share(state, shape.below_cost),
             taken=style.percent(shape.taken),
             peak=style.percent(shape.peak, 0),
             saving=_money(state, saving),
             loss=_money(state, shape.total),
         ),
-        value=shape.below_cost.share,
-        low=shape.below_cost.low,
-        high=shape.below_cost.high,
+        **_measured(state, shape.below_cost, state.below_cost_change),
         unit="share",
         basis=_("Wilson 95 %"),
         n=_resting_on(state, state.profits.customers, shape.n),
@@ -375,7 +389,6 @@ def _below_cost(state: CustomerValue) -> Finding | None:
         tone="bad" if bad else "neutral",
         label=_("Below cost"),
         compare=True,
-        change=_change(change),
         definition=_say(
             state,
             _(
@@ -530,8 +543,8 @@ def _slipping(state: CustomerValue) -> Finding | None:
             template,
             n=_count(state, late.customers),
             worth=_money(state, late.worth),
-            recovers=style.percent(late.recovers.share, 0),
-            stays=style.percent(late.stays.share, 0),
+            recovers=_share(state, late.recovers, 0),
+            stays=_share(state, late.stays, 0),
         ),
         value=_resting_on(state, late.customers, len(late.customers)),
         unit="count",
@@ -561,21 +574,26 @@ def _concentration(state: CustomerValue) -> Finding | None:
     if style.undefined(shape.top_share) or not _top_shown(state):
         return None
     worth = shape.top_share * shape.total
-    size = math.ceil(shape.n / 10)
+    size = n_best(shape.n)
+    loss = _loss_of_one_in_ten(state)
     if state.outlook.why == "one_time":
         template = _(
             "**The best tenth of {customers} brings {top} of the profit**, {each} each: too little for personal care; "
             "spend on a second {order} instead."
         )
+    elif loss is None:
+        template = _("**The best tenth of {customers} brings {top} of the profit.**")
     elif size <= MOST_PERSONAL:
         template = _(
-            "**The best tenth of {customers} brings {top} of the profit.** Losing one in ten of them would cost about "
-            "{loss} a year: {n} are few enough to know by name, as long as that costs less."
+            "**The best tenth of {customers} brings {top} of the profit.** By what the best tenth of a year ago have "
+            "brought since, losing one in ten would cost about {loss} a year: {n} are few enough to know by name, as "
+            "long as that costs less."
         )
     else:
         template = _(
-            "**The best tenth of {customers} brings {top} of the profit.** Losing one in ten of them would cost about "
-            "{loss} a year: a programme of their own for the {n} may cost up to that."
+            "**The best tenth of {customers} brings {top} of the profit.** By what the best tenth of a year ago have "
+            "brought since, losing one in ten would cost about {loss} a year: a programme of their own for the {n} may "
+            "cost up to that."
         )
     return Finding(
         key="customer_value.top_tenth_share",
@@ -583,7 +601,7 @@ def _concentration(state: CustomerValue) -> Finding | None:
             state,
             template,
             top=style.percent(shape.top_share, 0),
-            loss=_money(state, worth / 10),
+            loss=_money(state, loss or 0.0),
             each=_money(state, worth / size),
             n=style.number(size),
         ),
@@ -593,7 +611,7 @@ def _concentration(state: CustomerValue) -> Finding | None:
         unit="share",
         basis=_("bootstrap 95 %"),
         n=_resting_on(state, state.profits.customers, shape.n),
-        stake=worth / 10,
+        stake=loss or 0.0,
         label=_("Profit from the best tenth"),
         definition=_say(
             state,
@@ -601,6 +619,14 @@ def _concentration(state: CustomerValue) -> Finding | None:
         ),
         query=_summary_query(state),
     )
+
+
+def _loss_of_one_in_ten(state: CustomerValue) -> float | None:
+    """What a tenth of the best tenth is worth a year; None where that is not known, not positive or not to be shown."""
+    since = state.best_since
+    if not len(since) or _hidden(state, since) or since.sum() <= 0:
+        return None
+    return float(since.mean()) * n_best(state.concentration.n) / 10
 
 
 def _actions(state: CustomerValue) -> list[Action | None]:
@@ -666,7 +692,7 @@ def _call(state: CustomerValue) -> Action | None:
 
 def _cheaper(state: CustomerValue) -> Action | None:
     """Contact below-cost customers by the cheapest channel."""
-    saving, error, below = _saving(state)
+    saving, below = _saving(state)
     if _hidden(state, below["vain"]):
         return None
     return Action(
@@ -676,9 +702,9 @@ def _cheaper(state: CustomerValue) -> Action | None:
         ),
         owner=_owner(state, "customer_value"),
         value=saving,
-        low=max(saving - 1.96 * error, 0.0),
-        high=saving + 1.96 * error,
-        resting_on=_("what contacting them cost last year; assumes that they give no less without it"),
+        resting_on=_(
+            "counted, not estimated: what contacting them cost last year; at most that, if they give no less without it"
+        ),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from crm_analysis import language, style
 from crm_analysis.data_quality.assessment import Assessment
-from crm_analysis.data_quality.judgement import little_known
+from crm_analysis.data_quality.judgement import little_known, mix_is_judged
 from crm_analysis.data_quality.wording import attitude_name, branch_name, listed, money, month_name, vocabulary
 from crm_analysis.findings import Action
 from crm_analysis.language import _
@@ -114,9 +114,9 @@ def _act_stale(assessment: Assessment) -> Action:
         assessment,
         "confirm_contacts",
         _(
-            "Confirm the contact data on the list stale_contacts before the next "
+            "Confirm the contact data older than {days} days before the next "
             "mailing, recently active {customers} first."
-        ).format(customers=vocabulary(assessment).customers),
+        ).format(days=assessment.scope.profile.quality.contact_stale_days, customers=vocabulary(assessment).customers),
         _("Customer service"),
         "customer_service",
         "retention",
@@ -162,4 +162,10 @@ def unknowns(assessment: Assessment) -> tuple[str, ...]:
         )
     if not assessment.mix.comparable:
         found.append(_("Whether the mix changed: the period or the one before is not covered in full."))
+    elif not mix_is_judged(assessment):
+        found.append(
+            _("Whether the mix changed: too few {customers} to tell a change from noise.").format(
+                customers=vocabulary(assessment).customers
+            )
+        )
     return tuple(found)

@@ -60,13 +60,13 @@ def scorecard(frame: pd.DataFrame) -> Figure | None:
         )
     lowest = min([*frame["score"], *frame["before"].dropna(), *(s for pairs in frame["branches"] for _n, s in pairs)])
     left = max(0.0, np.floor((lowest - 0.01) * 50) / 50)
-    digits = 0 if left < 0.9 else 1  # half points stand on a narrow axis
     axes.set_xlim(left, 1.005)
     axes.set_ylim(len(frame) - 0.4, -0.7)
     axes.set_yticks(range(len(frame)), list(frame["dimension"]))
     axes.tick_params(length=0)
     axes.grid(axis="x")
-    axes.xaxis.set_major_formatter(lambda x, _pos: f"{x * 100:.{digits}f} %" if x < 1.001 else "")
+    axes.xaxis.set_major_locator(_few_ticks())
+    axes.xaxis.set_major_formatter(lambda x, _pos: f"{x * 100:.3g} %" if x < 1.001 else "")
     axes.set_xlabel(_("share of checks passed (weighted)"))
     return sheet
 

@@ -26,9 +26,16 @@ class Limits:
     surplus_customers: float = 0.005
     attitude_known: float = 0.5
     stale_contacts: float = 0.25
+    judged_noise: float = 0.33  # where chance moves more of the lines than this, a mix that "did not move" says nothing
 
 
 LIMITS = Limits()
+
+
+def mix_is_judged(assessment: Assessment, limits: Limits = LIMITS) -> bool:
+    """Whether a change of the mix could have been seen: one was, or chance alone moves few enough of the lines."""
+    drifts = assessment.mix.drifts
+    return bool(assessment.mix.beyond_noise) or max((each.noise for each in drifts), default=0) <= limits.judged_noise
 
 
 def reservations(assessment: Assessment, limits: Limits = LIMITS) -> tuple[str, ...]:

@@ -14,7 +14,6 @@ from crm_analysis.data_quality.scorecard import DIMENSIONS
 from crm_analysis.data_quality.wording import (
     attitude_name,
     chapter_name,
-    counted,
     dimension_name,
     money,
     passing,
@@ -24,15 +23,11 @@ from crm_analysis.data_quality.wording import (
     variable_name,
 )
 from crm_analysis.language import _
+from crm_analysis.report import rule_in_short
 
 TAIL = 0.1  # the share of lines beyond the outermost quantile
 _MOST_BRANCHES = 14
 _MOST_RULES_DRAWN = 4
-
-
-def noted(frame: pd.DataFrame, note: str) -> dict[str, Any]:
-    """A table and its note as arguments of `report.table`; an empty table has no note."""
-    return {"frame": frame, "note": "" if frame.empty else note}
 
 
 def scores(assessment: Assessment) -> pd.DataFrame:
@@ -109,7 +104,7 @@ def steps(assessment: Assessment) -> pd.DataFrame:
     foot = assessment.state.footing
     rows = [(_("in the files"), foot.rows_in_files, "total")]
     drawn = foot.by_rule.head(_MOST_RULES_DRAWN)
-    rows += [(rule_label(assessment, rule), n, "loss") for rule, n in zip(drawn["rule"], drawn["rows"], strict=True)]
+    rows += [(rule_in_short(rule), n, "loss") for rule, n in zip(drawn["rule"], drawn["rows"], strict=True)]
     rest = foot.rows_set_aside - int(drawn["rows"].sum())
     if rest:
         rows.append((_("set aside for other reasons"), rest, "loss"))
@@ -203,10 +198,10 @@ def attitudes(assessment: Assessment) -> pd.DataFrame:
                 {
                     _("Branch"): _name(assessment, branch) if branch else _here(assessment),
                     _("On record"): attitude_name(row.field),
-                    _("Active in the last year"): counted(row.n_recent, cell, parts=[n.n_recent for n in parts]),
-                    _("of these known"): counted(row.filled_recent, cell, parts=[n.filled_recent for n in parts]),
+                    _("Active in the last year"): privacy.count(row.n_recent, cell, parts=[n.n_recent for n in parts]),
+                    _("of these known"): privacy.count(row.filled_recent, cell, parts=[n.filled_recent for n in parts]),
                     _("Share"): style.DASH if few else style.percent(row.share_recent),
-                    _("All on record"): counted(row.n, cell, parts=[n.n for n in parts]),
+                    _("All on record"): privacy.count(row.n, cell, parts=[n.n for n in parts]),
                     _("of all known"): style.DASH if few_in_all else style.percent(row.share),
                 }
             )
@@ -236,9 +231,11 @@ def contact_ages(assessment: Assessment) -> pd.DataFrame:
         rows.append(
             {
                 _("Branch"): _name(assessment, branch) if branch else _here(assessment),
-                _("With a date"): counted(found.n_dated, cell, parts=[] if branch else dated),
-                _("Older than the limit"): style.percent(found.share),
-                _("95 % interval"): style.interval(found.low, found.high, "share"),
+                _("With a date"): privacy.count(found.n_dated, cell, parts=[] if branch else dated),
+                _("Older than the limit"): style.share(found.n_stale, found.n_dated, cell),
+                _("95 % interval"): style.DASH
+                if privacy.tells(found.n_stale, found.n_dated, cell)
+                else style.interval(found.low, found.high, "share"),
                 _("Median age, days"): style.number(found.median_age_days),
                 _("Lost a year"): style.percent(found.decay.rate_annual),
                 _("Source of the rate"): _("own returned contacts") if found.decay.source == "own" else _("assumed"),
@@ -266,9 +263,9 @@ def same_person_rules(assessment: Assessment) -> pd.DataFrame:
             {
                 _("Agree on"): names[row.rule],
                 _("Evidence"): strength[row.strength],
-                _("Pairs"): counted(row.pairs, cell),
-                _("Across branches"): counted(row.across_branches, cell),
-                _("Name written the same"): counted(row.as_written, cell),
+                _("Pairs"): privacy.count(row.pairs, cell),
+                _("Across branches"): privacy.count(row.across_branches, cell),
+                _("Name written the same"): privacy.count(row.as_written, cell),
                 _("Pairs by chance"): style.number(row.expected_by_chance, 1),
             }
             for row in persons.by_rule.itertuples(index=False)
@@ -297,7 +294,7 @@ def totals(assessment: Assessment) -> pd.DataFrame:
 
 
 def last_days(assessment: Assessment) -> pd.DataFrame:
-    """Last day with a row, per table (columns) and branch (rows)."""
+    """Last day with a row, per table and branch; the fewer of the two are the columns."""
     frame = assessment.last_days
     if frame.empty:
         return pd.DataFrame()
@@ -308,6 +305,8 @@ def last_days(assessment: Assessment) -> pd.DataFrame:
     shown = wide.map(lambda day: style.DASH if day != day or day is None else f"{day:%Y-%m-%d}")
     shown = shown.head(_MOST_BRANCHES)
     shown.index = pd.Index([_name(assessment, branch) if branch else _("without branch") for branch in shown.index])
+    if len(shown) < len(shown.columns):
+        return shown.T.reset_index(names=_("Table"))
     return shown.reset_index(names=_("Branch"))
 
 

@@ -9,7 +9,7 @@ from crm_analysis import privacy, style
 from crm_analysis.data_quality.actions import actions, unknowns
 from crm_analysis.data_quality.assessment import ALL, Assessment
 from crm_analysis.data_quality.completeness import EVERY
-from crm_analysis.data_quality.judgement import LIMITS, little_known, reservations
+from crm_analysis.data_quality.judgement import LIMITS, little_known, mix_is_judged, reservations
 from crm_analysis.data_quality.verdicts import verdict
 from crm_analysis.data_quality.wording import (
     attitude_name,
@@ -22,7 +22,6 @@ from crm_analysis.data_quality.wording import (
     month_name,
     people,
     rounded,
-    rule_text,
     share_of,
     small_percent,
     variable_name,
@@ -31,6 +30,7 @@ from crm_analysis.data_quality.wording import (
 from crm_analysis.estimators.proportions import two_proportions, wilson
 from crm_analysis.findings import MOST_FINDINGS, Change, Claims, Finding
 from crm_analysis.language import _
+from crm_analysis.report import rule_in_short
 
 CHAPTER = "data_quality"
 
@@ -166,16 +166,20 @@ def _set_aside(assessment: Assessment) -> Finding | None:
         sentence = _("No line had to be set aside.")
     else:
         top = foot.by_rule.iloc[0] if len(foot.by_rule) else None
-        sentence = _(
-            "**{rows} of {lines} lines ({share}) are set aside** (amount: {amount}); the commonest reason ({top} "
-            "of them): {why}."
+        sentence = (
+            _("**{rows} of {lines} lines ({share}) are set aside**; the commonest reason ({top} of them): {why}.")
+            if style.undefined(foot.amount_set_aside)
+            else _(
+                "**{rows} of {lines} lines ({share}) are set aside** (amount: {amount}); the commonest reason ({top} "
+                "of them): {why}."
+            )
         ).format(
             rows=style.number(foot.rows_set_aside),
             lines=style.number(foot.rows_in_files),
             share=small_percent(foot.set_aside_share),
             amount=money(assessment, foot.amount_set_aside),
             top=style.number(top["rows"] if top is not None else None),
-            why=rule_text(assessment, str(top["rule"])) if top is not None else style.DASH,
+            why=style.escape(rule_in_short(str(top["rule"]))) if top is not None else style.DASH,
         )
     before = assessment.previous.rate("set_aside") if assessment.previous else None
     return _finding(
@@ -204,9 +208,13 @@ def _anonymous(assessment: Assessment) -> Finding | None:
     if not facts.without_customer:
         return None
     share = facts.without_customer / facts.lines
-    sentence = _(
-        "**{n} of {lines} lines ({share}) name no {customer}.** After set-aside they hold {amount}: in the totals, "
-        "in nothing per head."
+    sentence = (
+        _("**{n} of {lines} lines ({share}) name no {customer}.** They are in the totals, in nothing per head.")
+        if style.undefined(foot.amount_anonymous)
+        else _(
+            "**{n} of {lines} lines ({share}) name no {customer}.** After set-aside they hold {amount}: in the totals, "
+            "in nothing per head."
+        )
     ).format(
         n=style.number(facts.without_customer),
         lines=style.number(facts.lines),
@@ -245,7 +253,7 @@ def _duplicates(assessment: Assessment) -> Finding | None:
     elif assessment.scope.branch == ALL:
         sentence = _(
             "**{numbers} numbers belong to {people} people**: {surplus} of them are a second number ({share}), and "
-            "{across} people are in several branches. Name and birth date alone would make it {more} more."
+            "{across} people are in several branches. Name and birth date alone would find {more} more."
         ).format(
             numbers=counted(persons.n_customers, cell, parts=_in_branches(assessment)),
             people=people(persons.n_persons, persons.n_surplus, cell),
@@ -257,7 +265,7 @@ def _duplicates(assessment: Assessment) -> Finding | None:
     else:
         sentence = _(
             "**{surplus} of {numbers} numbers are a second number of somebody in this branch** ({share}). Name and "
-            "birth date alone would make it {more} more; people in several branches are counted for all branches "
+            "birth date alone would find {more} more; people in several branches are counted for all branches "
             "together."
         ).format(
             numbers=counted(persons.n_customers, cell),
@@ -296,20 +304,20 @@ def _attitude(assessment: Assessment) -> Finding | None:
     worst, whole = single.loc[single["share_recent"].idxmin()], table.iloc[-1]
     cell = assessment.scope.profile.privacy.min_cell
     estimate = wilson(int(whole["filled_recent"]), int(whole["n_recent"]))
-    hidden = privacy.small(whole["filled_recent"], cell)
+    hidden = privacy.tells(whole["filled_recent"], whole["n_recent"], cell)
     sentence = _(
         "**{attitudes} are all on record for {share} of the {customers} active in the last year** ({filled} of "
         "{n}); least known is {worst}, {worst_share}. Of all {everyone} on record it is {all_share}."
     ).format(
         attitudes=capital(listed([attitude_name(name) for name in single["field"]])),
-        share=style.DASH if hidden else style.percent(whole["share_recent"], 0),
+        share=style.share(whole["filled_recent"], whole["n_recent"], cell, 0),
         customers=vocabulary(assessment).customers,
         filled=counted(int(whole["filled_recent"]), cell),
         n=counted(int(whole["n_recent"]), cell),
         worst=attitude_name(str(worst["field"])),
-        worst_share=style.percent(worst["share_recent"], 0),
+        worst_share=style.share(worst["filled_recent"], worst["n_recent"], cell, 0),
         everyone=counted(int(whole["n"]), cell),
-        all_share=style.DASH if hidden else style.percent(whole["share"], 0),
+        all_share=style.share(whole["filled"], whole["n"], cell, 0),
     )
     return _finding(
         assessment,
@@ -338,9 +346,10 @@ def _stale(assessment: Assessment) -> Finding | None:
     if privacy.small(contacts.n_dated, assessment.scope.profile.privacy.min_cell):
         return None
     cell = assessment.scope.profile.privacy.min_cell
+    hidden = privacy.tells(contacts.n_stale, contacts.n_dated, cell)
     decay = contacts.decay
     if decay.source == "own":
-        why = _("Contacts come back at {rate} a year here ({interval}, from {n} with a known outcome)").format(
+        why = _("Contact data go out of date at {rate} a year here ({interval}, from {n} with a known outcome)").format(
             rate=style.percent(decay.rate_annual),
             interval=style.interval(decay.low, decay.high, "share"),
             n=style.number(decay.n_checked),
@@ -353,7 +362,7 @@ def _stale(assessment: Assessment) -> Finding | None:
         "**{share} of the contact data were last confirmed more than {days} days ago** ({stale} of {n}). {why}: "
         "about {dead} no longer reach anybody."
     ).format(
-        share=style.percent(contacts.share),
+        share=style.share(contacts.n_stale, contacts.n_dated, cell),
         days=contacts.limit_days,
         stale=counted(contacts.n_stale, cell),
         n=style.number(contacts.n_dated),
@@ -368,9 +377,9 @@ def _stale(assessment: Assessment) -> Finding | None:
         assessment,
         "stale_contacts",
         sentence,
-        value=contacts.share,
-        low=contacts.low,
-        high=contacts.high,
+        value=None if hidden else contacts.share,
+        low=None if hidden else contacts.low,
+        high=None if hidden else contacts.high,
         unit="share",
         n=contacts.n_dated,
         tone="bad" if (contacts.low or 0) >= LIMITS.stale_contacts else "neutral",
@@ -378,7 +387,7 @@ def _stale(assessment: Assessment) -> Finding | None:
         label=_("Contact data older than a year"),
         compare=True,
         query="stale",
-        change=_stale_change(assessment),
+        change=None if hidden else _stale_change(assessment),
         definition=f"Customers whose contact_verified_on lies more than {contacts.limit_days} days before the state's "
         f"day, "
         "over customers with such a date. Decay: maximum likelihood of an exponential lifetime seen once per "
@@ -390,7 +399,7 @@ def _stale(assessment: Assessment) -> Finding | None:
 
 def _drift(assessment: Assessment) -> Finding | None:
     mix = assessment.mix
-    if not mix.comparable or not mix.drifts:
+    if not mix.comparable or not mix.drifts or not mix_is_judged(assessment):
         return None
     if not mix.beyond_noise:
         largest = max(mix.drifts, key=lambda found: found.distance)

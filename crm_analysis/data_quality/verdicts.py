@@ -143,13 +143,14 @@ def _attitude_verdict(assessment: Assessment) -> str:
     table = assessment.state.attitudes.set_index("field")
     few = little_known(assessment)
     worst = table.loc[list(few), "share_recent"].idxmin()
+    cell = assessment.scope.profile.privacy.min_cell
     return _(
         "**Usable for payments, not for segments by {fields}**: {worst} is on record for {share} of the {customers} "
         "active in the last year."
     ).format(
         fields=listed([attitude_name(name) for name in few]),
         worst=attitude_name(str(worst)),
-        share=style.percent(table.loc[worst, "share_recent"], 0),
+        share=style.share(table.loc[worst, "filled_recent"], table.loc[worst, "n_recent"], cell, 0),
         customers=vocabulary(assessment).customers,
     )
 
@@ -161,7 +162,7 @@ def _stale_verdict(assessment: Assessment) -> str:
         "**Usable for analysis, not for a mailing as it is: {share} of the contact data were last confirmed more than "
         "{days} days ago.** About {dead} of {n} no longer reach anybody."
     ).format(
-        share=style.percent(contacts.share, 0),
+        share=style.share(contacts.n_stale, contacts.n_dated, assessment.scope.profile.privacy.min_cell, 0),
         days=contacts.limit_days,
         dead=style.number(contacts.expected_dead),
         n=style.number(contacts.n_dated),

@@ -16,7 +16,7 @@ from crm_analysis.tables.footing import FUTURE
 
 
 def counted(n: int, min_cell: int, *, parts: Iterable[int] = ()) -> str:
-    """A number of people by the rule of `privacy.count`, in words where there are few.
+    """A number of people in a sentence by the rule of `privacy.count`, in words where there are few.
 
     >>> counted(3, 5), counted(12, 5), counted(0, 5)
     ('fewer than 5', '12', '0')
@@ -99,11 +99,6 @@ def chapter_name(chapter: str) -> str:
         "crm_roi": _("Programmes"),
         "data_quality": _("Data quality"),
     }.get(chapter, chapter)
-
-
-def rule_text(assessment: Assessment, rule: str) -> str:
-    """What is wrong by a rule, as the end of a sentence, inert in Markdown."""
-    return style.escape(rule_label(assessment, rule).removesuffix("."))
 
 
 def rule_label(assessment: Assessment, rule: str) -> str:

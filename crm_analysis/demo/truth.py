@@ -26,9 +26,12 @@ ID_PREFIX = "HNL-"
 FLIPS = MappingProxyType(
     {
         "welcome_loses": "the welcome call brings no gift; its costs stay",
+        "welcome_earns_more": "the welcome call brings three times as much",
         "spring_earns": "the spring discount brings large gifts",
         "seoul_straight": "Seoul's link is straight in probability",
         "daegu_convex": "Daegu's link accelerates at the top",
+        "links_straight": "every branch's link is straight in probability",
+        "links_convex": "every branch's link accelerates at the top",
         "gwangju_reports": "Gwangju reports to the end",
         "busan_silent": "Busan stops reporting after 31 July 2026",
         "rhythm_only": "no control total says how far a branch's data reach",
@@ -243,6 +246,8 @@ def truth(seed: int = 20261, flips: Iterable[str] = ()) -> Truth:
     campaigns = {c.campaign_id: c for c in _CAMPAIGNS}
     if "welcome_loses" in flips:
         campaigns["WELCOME26"] = replace(campaigns["WELCOME26"], treated_rate=0.0, verdict="loses")
+    if "welcome_earns_more" in flips:
+        campaigns["WELCOME26"] = replace(campaigns["WELCOME26"], treated_rate=0.60, treated_mean=70_000.0)
     if "spring_earns" in flips:
         campaigns["SPRING26"] = replace(
             campaigns["SPRING26"], treated_rate=0.60, treated_mean=45_000.0, verdict="earns"
@@ -251,6 +256,9 @@ def truth(seed: int = 20261, flips: Iterable[str] = ()) -> Truth:
         branches["seoul"] = replace(branches["seoul"], repeat_by_level=STRAIGHT, shape="straight")
     if "daegu_convex" in flips:
         branches["daegu"] = replace(branches["daegu"], repeat_by_level=CONVEX, shape="convex")
+    for flip, rates, shape in (("links_straight", STRAIGHT, "straight"), ("links_convex", CONVEX, "convex")):
+        if flip in flips:
+            branches = {name: replace(b, repeat_by_level=rates, shape=shape) for name, b in branches.items()}
     if "gwangju_reports" in flips:
         branches["gwangju"] = replace(branches["gwangju"], last_day=END)
     if "busan_silent" in flips:

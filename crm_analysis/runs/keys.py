@@ -18,7 +18,7 @@ from typing import Any
 
 import crm_analysis
 from crm_analysis import files, language
-from crm_analysis.errors import UserError, nearest
+from crm_analysis.errors import ScopeError, UserError, nearest
 from crm_analysis.profile import Profile
 
 PACKAGE = Path(crm_analysis.__file__).parent
@@ -77,6 +77,12 @@ class Notebook:
                 raise UserError(
                     f'{self.path} has no parameter "{name}".{hint} Its parameters: {", ".join(self.parameters)}.'
                 )
+
+
+def refuse_stray(parameters: Iterable[str], chapters: Iterable[str]) -> None:
+    """Raises ScopeError where one of the chapters that `parameters` are for is not among those to run."""
+    for chapter in set(parameters) - set(chapters):
+        raise ScopeError(f'Parameters are given for "{chapter}", which is not among the chapters to run.')
 
 
 def available(folder: Path = ANALYSES) -> list[str]:

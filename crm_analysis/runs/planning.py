@@ -97,9 +97,7 @@ def plan(
     spoken = language or profile.language
     extra = {chapter: dict(given) for chapter, given in (parameters or {}).items()}
     notebooks = [Notebook.read(chapter, analyses) for chapter in names]
-    for chapter in extra:
-        if chapter not in names:
-            raise ScopeError(f'Parameters are given for "{chapter}", which is not among the chapters to run.')
+    keys.refuse_stray(extra, names)
 
     manifest = Manifest(profile)
     sources = Sources(Path(profile.build_dir) / ".sources.json")

@@ -1,6 +1,8 @@
-"""What stands beside the figures: title, text alternative, and a line on how to read each."""
+"""What `report.figure` and `report.table` show: titles, text alternatives, how to read each, frames and notes."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pandas as pd
 
@@ -8,13 +10,14 @@ from crm_analysis import language, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty import displays, shape
+from crm_analysis.satisfaction_loyalty.stores import two_stores
 from crm_analysis.satisfaction_loyalty.study import Study
 
 _NOTHING = {"title": "", "alt": "", "how_to_read": ""}
 
 
-def link_curve(study: Study, profile: Profile) -> dict[str, str]:
-    """Words of the loyalty curve."""
+def link_curve(study: Study, profile: Profile) -> dict[str, Any]:
+    """Words and table of the loyalty curve."""
     if study.missing:
         return _NOTHING
     curve, follow = displays.curve_frame(study, profile), study.follow
@@ -28,6 +31,7 @@ def link_curve(study: Study, profile: Profile) -> dict[str, str]:
             "how_to_read": "",
         }
     return {
+        "table": displays.curve_table(study, profile),
         "title": _("Satisfaction and coming back"),
         "alt": _("Share that came back within {days} days by level of satisfaction: {levels}.").format(
             days=follow.window_days,
@@ -49,14 +53,15 @@ def link_curve(study: Study, profile: Profile) -> dict[str, str]:
     }
 
 
-def distribution(study: Study, profile: Profile) -> dict[str, str]:
-    """Words of the distribution."""
+def distribution(study: Study, profile: Profile) -> dict[str, Any]:
+    """Words and table of the distribution."""
     if study.missing:
         return _NOTHING
     if study.wave.n == 0:
         return {"title": "", "alt": _("No answers in this period, so no distribution to draw."), "how_to_read": ""}
     frame = displays.distribution_frame(study.wave.distribution, profile)
     return {
+        "table": displays.distribution_table(study, profile),
         "title": _("How satisfied they are"),
         "alt": _("Share of answers on each level: {levels}; {summary}.").format(
             levels=", ".join(
@@ -72,13 +77,14 @@ def distribution(study: Study, profile: Profile) -> dict[str, str]:
     }
 
 
-def drivers(study: Study) -> dict[str, str]:
-    """Words of the drivers."""
+def drivers(study: Study, profile: Profile) -> dict[str, Any]:
+    """Words and table of the drivers."""
     if study.missing:
         return _NOTHING
     if study.drivers.table.empty:
         return _NOTHING  # the table of what to fix first, just below, says why
     return {
+        "table": displays.drivers_table(study, profile),
         "title": _("What satisfaction hangs on"),
         "alt": _("Share of explained satisfaction of {n} survey items, the largest first.").format(
             n=len(study.drivers.table)
@@ -87,25 +93,102 @@ def drivers(study: Study) -> dict[str, str]:
     }
 
 
-def below(frame: pd.DataFrame, note: str, otherwise: str = "") -> str:
-    """The note below a table that has rows; `otherwise` where there are none."""
-    return note if len(frame) else otherwise
+def tests(study: Study) -> dict[str, Any]:
+    """The tests of the link, and below them, or where there are none, what became of the answers."""
+    notes = (displays.tests_note(study), displays.footing_line(study))
+    return {"frame": displays.tests_table(study), "note": " ".join(note for note in notes if note)}
 
 
-def fix_first(study: Study, table: pd.DataFrame) -> str:
-    """The note below the table of what to fix first, or why there is none."""
+def fix_first(study: Study, profile: Profile) -> dict[str, Any]:
+    """What to fix first, or why there is nothing."""
     met = _("Every item stands at its target or above.")
-    return below(
-        table,
+    return _noted(
+        _("What to fix first"),
+        displays.fix_table(study, profile),
         _("Ranked by the share explained times the room left to the target."),
-        displays.drivers_note(study) if study.drivers.reason else met,
+        otherwise=displays.drivers_note(study) if study.drivers.reason else met,
     )
 
 
-def stated(table: pd.DataFrame) -> str:
-    """The note below stated loyalty, or why there is none."""
-    return below(
-        table,
+def scores(study: Study, profile: Profile) -> dict[str, Any]:
+    """Index, boxes and their change."""
+    return _noted(
+        _("Index, boxes and change"),
+        displays.scores_table(study, profile),
+        _("Change is against the period before, with both standard errors."),
+    )
+
+
+def steps(study: Study, profile: Profile) -> dict[str, Any]:
+    """What each step between levels is worth."""
+    return _noted(
+        _("What a step is worth"),
+        displays.steps_table(study, profile),
+        _("An upper bound if satisfaction is the whole cause; margin within the window."),
+    )
+
+
+def silence(study: Study, profile: Profile) -> dict[str, Any]:
+    """Respondents beside those who did not answer."""
+    return _noted(
+        _("Who answered and who did not"),
+        displays.silence_table(study, profile),
+        _("All active within the year before, followed from the median day of the answers."),
+    )
+
+
+def unscored(study: Study, profile: Profile) -> dict[str, Any]:
+    """Where the score is missing."""
+    return _noted(
+        _("Where the score is missing"),
+        displays.unscored_table(study, profile),
+        _("A gap that goes with what customers do can bend the link."),
+    )
+
+
+def stated(study: Study, profile: Profile) -> dict[str, Any]:
+    """Stated loyalty, or why there is none."""
+    return _noted(
+        _("What respondents say they will do"),
+        displays.stated_table(study, profile),
         _("Kept apart from behaviour: promoters, or the two highest levels of an intention."),
-        _("The survey asks neither for intent nor for recommendation."),
+        otherwise=_("The survey asks neither for intent nor for recommendation."),
     )
+
+
+def items(study: Study, profile: Profile) -> dict[str, Any]:
+    """Every item of the survey."""
+    return _noted(_("Every item of the survey"), displays.items_table(study, profile))
+
+
+def groups(study: Study, profile: Profile) -> dict[str, Any]:
+    """Customers, staff and, where there are several, branches."""
+    return _noted(
+        _("Customers, staff and branches"),
+        displays.groups_table(study, profile),
+        _("Branches with fewer than thirty answers in the period are left out."),
+    )
+
+
+def answers(study: Study) -> dict[str, Any]:
+    """From answers to answers used."""
+    return _noted(_("From answers to answers used"), displays.footing_table(study))
+
+
+def pitfalls(study: Study, profile: Profile) -> dict[str, Any]:
+    """What can mislead in these data."""
+    return _noted(_("What can mislead here"), displays.pitfalls_table(study, profile))
+
+
+def stores(study: Study) -> dict[str, Any]:
+    """The constructed pair of stores; none where nobody was surveyed."""
+    return _noted(
+        _("Two stores with the same index"),
+        None if study.missing else displays.stores_table(two_stores()),
+        _("A constructed pair: same index, same curve, other customers; see the method page."),
+    )
+
+
+def _noted(title: str, frame: pd.DataFrame | None, note: str = "", *, otherwise: str = "") -> dict[str, Any]:
+    """Keyword arguments of `report.table`: the note where the table has rows, `otherwise` where it has none."""
+    return {"title": title, "frame": frame, "note": otherwise if frame is None or frame.empty else note}

@@ -40,6 +40,7 @@ def link_curve(curve: pd.DataFrame, *, window_days: int, note: str = "") -> Figu
             textcoords="offset points",
             ha="center",
             fontsize=9,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
         )
     names = [f"n {style.number(n)}\n{_wrapped(name)}" for n, name in zip(curve["n"], curve["name"], strict=True)]
     axes.set_xticks(at, names)

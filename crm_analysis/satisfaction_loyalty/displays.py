@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from crm_analysis import language, privacy, style
@@ -52,6 +54,15 @@ def curve_note(study: Study) -> str:
     return _("last step {last} points, the step before {before}").format(
         last=style.points(last, 0 if abs(last) >= 0.015 else 1), before=style.points(before, 0)
     )
+
+
+def curve(study: Study, profile: Profile) -> dict[str, Any]:
+    """What `charts.link_curve` takes."""
+    return {
+        "curve": curve_frame(study, profile),
+        "window_days": profile.loyalty.window_days,
+        "note": curve_note(study),
+    }
 
 
 def curve_table(study: Study, profile: Profile) -> pd.DataFrame:
@@ -167,15 +178,31 @@ def _in_box(study: Study, box: Estimate) -> int:
 
 
 def box_text(study: Study, box: Estimate) -> str:
-    """The share of a box of the period; where its answers are too few to count, what it is smaller than."""
-    if privacy.small(_in_box(study, box), study.min_cell):
-        return f"< {style.percent(study.min_cell / study.wave.n)}"
-    return style.percent(box.mean)
+    """The share of a box of the period; where it would tell too small a count, on which side it lies."""
+    return (
+        style.percent(box.mean)
+        if box_shown(study, box)
+        else style.share(_in_box(study, box), study.wave.n, study.min_cell)
+    )
+
+
+def box_shown(study: Study, box: Estimate) -> bool:
+    """Whether the share of a box tells no count of answers that is too small to show."""
+    return not privacy.tells(_in_box(study, box), study.wave.n, study.min_cell)
 
 
 def earlier_distribution(study: Study, profile: Profile) -> pd.DataFrame | None:
     """The distribution of the period before, or None."""
     return None if study.changed is None else distribution_frame(study.changed.previous.distribution, profile)
+
+
+def distribution(study: Study, profile: Profile) -> dict[str, Any]:
+    """What `charts.distribution` takes."""
+    return {
+        "levels": distribution_frame(study.wave.distribution, profile),
+        "summary": distribution_summary(study),
+        "earlier": earlier_distribution(study, profile),
+    }
 
 
 def drivers_frame(study: Study, profile: Profile, *, most: int = 8) -> pd.DataFrame:
@@ -360,6 +387,9 @@ def silence_table(study: Study, profile: Profile) -> pd.DataFrame:
 def _share_row(name: str, n: int, share: float, low: float, high: float, profile: Profile) -> tuple[str, ...]:
     if privacy.small(n, profile.privacy.min_cell):
         return name, privacy.count(n, profile.privacy.min_cell), style.DASH, style.DASH
+    part, cell = round(share * n) if n else 0, profile.privacy.min_cell
+    if privacy.tells(part, n, cell):
+        return name, style.number(n), style.share(part, n, cell), style.DASH
     return name, style.number(n), style.percent(share), style.interval(low, high, "share")
 
 
@@ -414,7 +444,7 @@ def scores_table(study: Study, profile: Profile) -> pd.DataFrame:
     for name, box in boxes:
         moved = f"{style.points(changed.top_box.value)} ({style.p_value(changed.top_box.p)})" if changed else style.DASH
         change_text = moved if box is wave.top_box else style.DASH
-        few = privacy.small(_in_box(study, box), study.min_cell)
+        few = not box_shown(study, box)
         between = style.DASH if few else style.interval(box.low, box.high, "share")
         rows.append((name, box_text(study, box), between, style.DASH if few else change_text))
     if wave.nps is not None:
@@ -448,6 +478,12 @@ def items_table(study: Study, profile: Profile) -> pd.DataFrame:
     )
 
 
+def _top_box(share: float, low: float, high: float, part: int, n: int, profile: Profile) -> str:
+    if privacy.tells(part, n, profile.privacy.min_cell):
+        return style.share(part, n, profile.privacy.min_cell)
+    return f"{style.percent(share)} ({style.interval(low, high, 'share')})"
+
+
 def groups_table(study: Study, profile: Profile) -> pd.DataFrame:
     """Branches side by side (in `all`) and staff beside customers: who, answers, index, top level."""
     rows = [
@@ -455,7 +491,7 @@ def groups_table(study: Study, profile: Profile) -> pd.DataFrame:
             profile.branch_name(row["branch"], language.active()),
             style.number(row["n"]),
             f"{style.number(row['index'], 1)} ({style.interval(row['index_low'], row['index_high'], 'index')})",
-            f"{style.percent(row['top_box'])} ({style.interval(row['low'], row['high'], 'share')})",
+            _top_box(row["top_box"], row["low"], row["high"], round(row["top_box"] * row["n"]), row["n"], profile),
         )
         for row in study.branches.to_dict("records")
     ]
@@ -467,19 +503,14 @@ def groups_table(study: Study, profile: Profile) -> pd.DataFrame:
                     name,
                     answers_text(study, wave.n) if wave is study.wave else style.number(wave.n),
                     f"{style.number(index.mean, 1)} ({style.interval(index.low, index.high, 'index')})",
-                    f"{style.percent(box.mean)} ({style.interval(box.low, box.high, 'share')})",
+                    _top_box(box.mean, box.low, box.high, int(wave.distribution["n"].iloc[-1]), wave.n, profile),
                 )
             )
     return pd.DataFrame(rows, columns=[_("Group"), _("Answers"), _("Index"), _("Top level")])
 
 
-def stores_table(pair: Pair, *, surveyed: bool = True) -> pd.DataFrame:
-    """The constructed pair of stores as text: level, share of each store's customers, share kept at the level.
-
-    Empty where nobody was surveyed: there is nothing then that the pair could illustrate.
-    """
-    if not surveyed:
-        return pd.DataFrame()
+def stores_table(pair: Pair) -> pd.DataFrame:
+    """The constructed pair of stores as text: level, share of each store's customers, share kept at the level."""
     rows = [
         (style.number(row.level), style.percent(row.first), style.percent(row.second), style.percent(row.curve, 0))
         for row in pair.table.itertuples()

@@ -252,7 +252,9 @@ def missing_by_outcome(
 class StepWorth:
     """The difference between two neighbouring levels, in loyalty and in money per hundred customers and window.
 
-    An association, and an upper bound only if satisfaction caused the whole of it.
+    `money_low` and `money_high` are of this step alone; `together_low` and `together_high` hold for all steps at once
+    (Bonferroni), and so for whichever of them is chosen after looking. An association, and an upper bound only if
+    satisfaction caused the whole of it.
     """
 
     lower: str
@@ -262,6 +264,8 @@ class StepWorth:
     money_per_hundred: float
     money_low: float
     money_high: float
+    together_low: float
+    together_high: float
 
 
 def step_worth(levels: pd.DataFrame, margin_per_loyal: float) -> list[StepWorth]:
@@ -271,10 +275,11 @@ def step_worth(levels: pd.DataFrame, margin_per_loyal: float) -> list[StepWorth]
     """
     found = []
     rows = levels.to_dict("records")
+    per_hundred = 100.0 * margin_per_loyal
     for lower, upper in zip(rows, rows[1:], strict=False):
         first, second = (wilson(r["rate"] * r["n"], r["n"], n_effective=r["n_effective"]) for r in (lower, upper))
         step = two_proportions(first, second)
-        per_hundred = 100.0 * margin_per_loyal
+        together = two_proportions(first, second, level=1 - (1 - step.level) / (len(rows) - 1))
         found.append(
             StepWorth(
                 lower=lower["label"],
@@ -284,6 +289,8 @@ def step_worth(levels: pd.DataFrame, margin_per_loyal: float) -> list[StepWorth]
                 money_per_hundred=step.value * per_hundred,
                 money_low=step.low * per_hundred,
                 money_high=step.high * per_hundred,
+                together_low=together.low * per_hundred,
+                together_high=together.high * per_hundred,
             )
         )
     return found

@@ -13,7 +13,14 @@ from crm_analysis.findings import Action, Change, Claims, Finding
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile, Words
 from crm_analysis.satisfaction_loyalty import shape
-from crm_analysis.satisfaction_loyalty.displays import answers_text, box_text, item_name, kind_name, level_name
+from crm_analysis.satisfaction_loyalty.displays import (
+    answers_text,
+    box_shown,
+    box_text,
+    item_name,
+    kind_name,
+    level_name,
+)
 from crm_analysis.satisfaction_loyalty.drivers import first_to_fix
 from crm_analysis.satisfaction_loyalty.study import Study, very_dissatisfied_valuable
 from crm_analysis.satisfaction_loyalty.verdicts import Told, largest_step, rate_text, verdict
@@ -158,20 +165,21 @@ def _top_box_finding(study: Study, profile: Profile) -> Finding | None:
         index=style.number(wave.index.mean, 1),
         lowest=box_text(study, wave.bottom_box),
     )
+    shown = box_shown(study, wave.top_box)
     tone = "neutral" if noise else "good" if rising else "bad"
     return Finding(
         key=f"{CHAPTER}.top_box",
         sentence=sentence,
-        value=wave.top_box.mean,
-        low=wave.top_box.low,
-        high=wave.top_box.high,
+        value=wave.top_box.mean if shown else None,
+        low=wave.top_box.low if shown else None,
+        high=wave.top_box.high if shown else None,
         unit="share",
         basis=_("Wilson 95 %, answers of the period"),
         n=_resting_on(study, wave.n),
         tone=tone,
         label=_("Share on the top level of satisfaction"),
         compare=True,
-        change=moved,
+        change=moved if shown else None,
         definition=_("Answers on the highest level of the satisfaction scale over all usable answers of the period."),
     )
 
@@ -191,7 +199,7 @@ def _worth_finding(told: Told) -> Finding | None:
         ).format(customers=told.words.customers, money=style.money(value, told.profile.currency), window=window)
     else:
         step = told.study.steps[-1 if link.kind == "accelerating" else largest_step(told) - 1]
-        value, low, high = step.money_per_hundred, step.money_low, step.money_high
+        value, low, high = step.money_per_hundred, step.together_low, step.together_high
         sentence = _(
             "A hundred {customers} at “{upper}” rather than “{lower}” go with **{money} more margin within {window} "
             "days**. That is a difference between people, and an upper bound if satisfaction is the whole cause."
@@ -209,7 +217,12 @@ def _worth_finding(told: Told) -> Finding | None:
         low=low,
         high=high,
         unit="money",
-        basis=_("association, not proof; interval of the step, margin per customer taken as given"),
+        basis=_("association, not proof; interval of the line's slope, margin per customer taken as given")
+        if link.kind == "straight"
+        else _(
+            "association, not proof; interval wide enough for any step that is picked (Bonferroni), margin per "
+            "customer taken as given"
+        ),
         n=link.n,
         label=_("Margin that goes with a step of satisfaction, per 100 customers"),
         definition=_("Step in loyalty times the mean margin, within the window, of a customer who came back."),
@@ -260,6 +273,9 @@ def _driver_finding(study: Study, profile: Profile) -> Finding | None:
 def _silence_finding(study: Study, words: Words) -> Finding | None:
     silence = study.follow.silence if study.follow else None
     if silence is None or min(silence.answered.n, silence.silent.n) < shape.FLAG_UNDER:
+        return None
+    groups = (silence.answered, silence.silent)
+    if any(privacy.tells(round(each.share * each.n), each.n, study.min_cell) for each in groups):
         return None
     gap = silence.difference
     if gap.low <= 0 <= gap.high:
@@ -363,7 +379,7 @@ def _actions(told: Told | None, study: Study, scope: Scope) -> tuple[Action, ...
                 key=f"{CHAPTER}.call_back",
                 text=_(
                     "Call back the {customers} on the lowest level who are among the most valuable quarter "
-                    "of those who answered: {number} (list: very_dissatisfied_valuable)."
+                    "of those who answered: {number}."
                 ).format(number=number, customers=profile.vocabulary(language.active()).customers),
                 owner=service,
                 resting_on=_("answers of the period, payments of the last 365 days"),
@@ -439,7 +455,7 @@ def _item_for(told: Told, study: Study, kind: str) -> str:
         return ""
     fitting = ranked[ranked["kind"] == kind]
     first = (fitting if len(fitting) else ranked).iloc[0]
-    name = style.escape(item_name(told.profile, first["item"]))
+    name = f"“{style.escape(item_name(told.profile, first['item']))}”"
     return name if first["kind"] == "undetermined" else f"{name} ({kind_name(first['kind'])})"
 
 

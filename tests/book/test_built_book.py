@@ -124,6 +124,19 @@ def test_every_page_opens_from_the_disk_without_error_or_remote_request(html, pa
     assert len(pages) > 60
 
 
+def test_on_a_narrow_screen_wide_tables_scroll_and_pages_do_not(html, pages, tab):
+    tab.set_viewport_size({"width": 800, "height": 900})
+    for name in [name for name in pages if Path(name).stem.removesuffix("-annex") in CHAPTERS]:
+        tab.goto((html / name).as_uri(), wait_until="load")
+        tab.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+        assert tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), name
+        stuck = """boxes => boxes.filter(box => {
+            box.scrollLeft = box.scrollWidth
+            return box.scrollLeft < box.scrollWidth - box.clientWidth - 1
+        }).length"""
+        assert tab.eval_on_selector_all(".crm-table", stuck) == 0, name
+
+
 def test_equations_are_drawn(html, tab):
     tab.goto((html / "methods" / "crm_roi.html").as_uri(), wait_until="networkidle")
     tab.locator("mjx-container").first.wait_for(timeout=20_000)

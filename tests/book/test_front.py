@@ -6,10 +6,11 @@ import types
 
 import pytest
 
+from crm_analysis import style
 from crm_analysis.book.cells import Outcome
 from crm_analysis.book.compare import moved
 from crm_analysis.book.contents import Contents
-from crm_analysis.book.front import _bookkeeping, _unfinished, _unknowns
+from crm_analysis.book.front import _bookkeeping, _branch_table, _changes, _unfinished, _unknowns
 from crm_analysis.book.front import verdict as front_verdict
 from crm_analysis.book.pages import period_name
 from crm_analysis.language import activate
@@ -18,8 +19,15 @@ from crm_analysis.profile.settings import Words
 
 @pytest.fixture
 def writer():
-    profile = types.SimpleNamespace(currency="KRW", vocabulary=lambda _language: Words(customers="donors"))
-    return types.SimpleNamespace(profile=profile, language="en")
+    profile = types.SimpleNamespace(
+        currency="KRW", vocabulary=lambda _language: Words(customers="donors"), branch_name=lambda name, _lang: name
+    )
+    return types.SimpleNamespace(
+        profile=profile,
+        language="en",
+        branch_name=lambda name: "All branches" if name == "all" else name,
+        measure=lambda finding: style.percent(finding["value"]),
+    )
 
 
 def verdict(writer, by_chapter, contents):
@@ -131,3 +139,26 @@ def test_each_chapter_has_its_say_on_what_is_not_known():
         for name, count in (("a", 5), ("b", 1), ("c", 2))
     ]
     assert _unknowns(chapters)[1].splitlines() == ["- a0", "- b0", "- c0", "- a1", "- c1"]
+
+
+def branch(name: str, value: float) -> Outcome:
+    change = {"p": 0.001, "previous": value - 0.02, "difference": 0.02, "low": 0.005, "high": 0.035}
+    finding = {"key": "x.kept", "value": value, "unit": "share", "label": "Kept", "change": change}
+    claims = {"verdict": "v", "findings": [finding], "measures": []}
+    return Outcome("x", name, "2026Q3", bundle={"as_of": "2026-09-30", "claims": claims})
+
+
+def test_differences_of_shares_are_points(writer):
+    table = _changes(writer, [branch("all", 0.7)])[1].replace(style.SPACE, " ")
+    for cell in ("68.0 %", "70.0 %", "+2.0 points", "+0.5 to +3.5 points"):
+        assert f">{cell}</td>" in table
+
+
+@pytest.mark.parametrize(
+    ("others", "rows"), [([0.7], ["a"]), ([0.6], ["a", "All branches"]), ([0.7, 0.7], ["a", "b", "All branches"])]
+)
+def test_the_table_of_a_single_branch_names_it_once(writer, others, rows):
+    outcomes = [branch("all", 0.7), *map(branch, "ab", others)]
+    table = _branch_table(writer, outcomes, list("ab")[: len(others)], ["x.kept"], {("all", "x.kept")})
+    assert [cell.split("<")[0] for cell in table.split("<tr")[2:] for cell in cell.split("<td>")[1:]] == rows
+    assert table.count("+2.0") == 1

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,21 +28,36 @@ COMMAND = Path(sys.executable).parent / "crm-analysis"
 HEADER = ["receipt", "customer", "store", "day", "paid", "kind"]
 
 
+@dataclass(frozen=True)
+class Done:
+    """How a command ended; the files it left that were not there before, and those it changed or removed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+    added: frozenset[str]
+    touched: frozenset[str]
+
+
+def environment() -> dict[str, str]:
+    """The variables of this process without the command's own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("CRM_ANALYSIS")}
+
+
 class Place:
     """A folder in which the installed command is run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, **options: Any) -> Done:
         """`crm-analysis` with arguments, in this folder."""
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("CRM_ANALYSIS")}
+        before = self.tree()
         prefix = options.pop("prefix", [])
-        environment |= options.pop("environment", {})
-        return subprocess.run(
+        done = subprocess.run(
             [*prefix, str(COMMAND), *arguments],
             cwd=self.folder,
-            env=environment,
+            env=environment() | options.pop("environment", {}),
             capture_output=True,
             text=True,
             encoding="utf-8",
@@ -49,6 +65,25 @@ class Place:
             timeout=900,
             **options,
         )
+        after = self.tree()
+        added = frozenset(after.keys() - before.keys())
+        touched = frozenset(name for name, state in before.items() if after.get(name) != state)
+        return Done(done.returncode, done.stdout, done.stderr, added, touched)
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """`crm-analysis` with arguments, in this folder and a process group of its own, silent and not waited for."""
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(
+            [str(COMMAND), *arguments], cwd=self.folder, env=environment(), start_new_session=True, **quiet
+        )
+
+    def tree(self) -> dict[str, tuple[int, int]]:
+        """Every file below the folder but the lock, with size and time, to see whether anything was touched."""
+        return {
+            str(path.relative_to(self.folder)): (path.stat().st_size, path.stat().st_mtime_ns)
+            for path in sorted(self.folder.rglob("*"))
+            if path.is_file() and path.name != ".lock"
+        }
 
 
 class Shop(Place):
@@ -87,18 +122,9 @@ class Shop(Place):
         text = yaml.safe_dump(self.profile, allow_unicode=True, sort_keys=False)
         (self.folder / "shop.yaml").write_text(text, encoding="utf-8")
 
-    def check(self, **options: Any) -> subprocess.CompletedProcess[str]:
+    def check(self, **options: Any) -> Done:
         """`crm-analysis check` on the shop's profile."""
         return self.run("check", "--profile", "shop.yaml", **options)
-
-    def tree(self) -> dict[str, tuple[int, int]]:
-        """Every file below the build folder but its lock with size and time, to see whether anything was touched."""
-        build = self.folder / "build"
-        return {
-            str(path.relative_to(build)): (path.stat().st_size, path.stat().st_mtime_ns)
-            for path in sorted(build.rglob("*"))
-            if path.is_file() and path.name != ".lock"
-        }
 
 
 def sales() -> list[list[str]]:
@@ -133,7 +159,7 @@ class Association(Place):
         """The profile's build folder."""
         return self.folder / "build" / "haneul"
 
-    def command(self, name: str, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    def command(self, name: str, *arguments: str, **options: Any) -> Done:
         """`crm-analysis NAME` on the association's profile."""
         return self.run(name, "--profile", "haneul.yaml", *arguments, **options)
 
@@ -189,14 +215,22 @@ def shop(tmp_path: Path, checked_contracts: Path) -> Shop:
 
 
 @pytest.fixture
-def refused() -> Callable[[subprocess.CompletedProcess[str]], str]:
-    """The one message of a command that was refused with exit code 2 and no traceback."""
+def refused() -> Callable[..., str]:
+    """The one message of a command that was refused: exit code 2, no traceback, not a file added or touched.
 
-    def message(done: subprocess.CompletedProcess[str]) -> str:
+    With `reads`, for what only the data can tell, the command may leave the tables that it read to the end.
+    """
+
+    def message(done: Done, *, reads: bool = False) -> str:
         assert done.returncode == 2, (done.returncode, done.stdout[-800:], done.stderr[-800:])
         assert "Traceback" not in done.stderr, done.stderr
         lines = done.stderr.strip().splitlines()
         assert len(lines) == 1, done.stderr
+        assert not done.touched
+        if reads:
+            assert all(re.fullmatch(r"build/\w+/tables/(\w+/)?\w+\.(json|parquet|pq)", name) for name in done.added)
+        else:
+            assert not done.added
         return lines[0].removeprefix("crm-analysis: ")
 
     return message

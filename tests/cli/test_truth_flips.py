@@ -1,10 +1,15 @@
-"""One truth reversed in the files, and the front page of the built book turns with it: verdict, actions, findings.
+"""Truths reversed in the files at a fresh seed, and the front page of the built book turns with them.
 
-The chapters' own verdicts are tried in tests/demo/test_flips.py.
+The seed is drawn anew every time and stands in the name of each test; CRM_TEST_SEED repeats one. Losing and earning are
+five standard errors from zero or more, and the accelerating link as clear. A straight link is taken for an
+accelerating one at about one seed in a hundred: that is the level of the chapter's own test. The chapters' verdicts are
+tried one by one in tests/demo/test_flips.py.
 """
 
 from __future__ import annotations
 
+import os
+import secrets
 from pathlib import Path
 
 import pytest
@@ -12,9 +17,12 @@ from bs4 import BeautifulSoup
 
 pytestmark = pytest.mark.slow
 
-SEED = 77031
-ASKED = ["--chapter", "data_quality", "--chapter", "crm_roi"]
-ASKED += ["--branch", "all", "--branch", "busan", "--branch", "gwangju"]
+SEED = int(os.environ.get("CRM_TEST_SEED") or secrets.randbelow(1_000_000))
+PROGRAMMES = ("--chapter", "data_quality", "--chapter", "crm_roi")
+PROGRAMMES += ("--branch", "all", "--branch", "busan", "--branch", "gwangju")
+SATISFACTION = ("--chapter", "satisfaction_loyalty", "--branch", "all", "--branch", "seoul")
+EARNING = ("welcome_earns_more", "spring_earns", "gwangju_reports", "links_convex")
+LOSING = ("welcome_loses", "busan_silent", "links_straight")
 
 
 class Front:
@@ -32,45 +40,49 @@ class Front:
         self.branches = text("#branches tbody")
 
 
-@pytest.fixture(scope="module")
-def front(association):
-    """The front page of the association in which the truths named are reversed."""
-    made: dict[tuple[str, ...], Front] = {}
+@pytest.fixture(scope="module", params=[SEED], ids=lambda seed: f"seed{seed}")
+def front(request, association):
+    """The front page of a book on the association in which the truths named are reversed."""
+    made: dict[tuple[tuple[str, ...], ...], Front] = {}
 
-    def read(*flips: str) -> Front:
-        if flips not in made:
-            place = association(seed=SEED, donors=6000, flips=flips)
-            done = place.command("report", *ASKED)
+    def read(flips: tuple[str, ...], asked: tuple[str, ...]) -> Front:
+        if (flips, asked) not in made:
+            place = association(seed=request.param, donors=20_000, flips=flips)
+            done = place.command("report", *asked)
             assert done.returncode == 0, done.stdout + done.stderr
-            made[flips] = Front(place.build / "html" / "index.html")
-        return made[flips]
+            made[flips, asked] = Front(place.build / "html" / "index.html")
+        return made[flips, asked]
 
     return read
 
 
-EARNING = ("spring_earns", "gwangju_reports")
-LOSING = ("welcome_loses", "busan_silent")
-
-
 def test_what_the_programmes_earned_opens_the_front_page(front):
-    assert "The programmes that can be measured earned" in front(*EARNING).verdict
-    assert "The programmes that can be measured lost" in front(*LOSING).verdict
-    assert "The programmes that can be measured earned" not in front().verdict
+    assert "The programmes that can be measured earned" in front(EARNING, PROGRAMMES).verdict
+    assert "The programmes that can be measured lost" in front(LOSING, PROGRAMMES).verdict
 
 
 def test_what_to_do_follows_what_was_earned(front):
-    assert "Stop Spring discount 2026" in front().actions
-    assert "Stop Spring discount 2026" not in front(*EARNING).actions
-    assert "Spring discount 2026" in front(*EARNING).actions  # it is now the programme to repeat
-    assert "Repeat Welcome call 2026" in front().actions
-    assert "Repeat Welcome call 2026" not in front(*LOSING).actions
+    earning, losing = front(EARNING, PROGRAMMES).actions, front(LOSING, PROGRAMMES).actions
+    assert "Repeat Welcome call 2026" in earning
+    assert "Repeat Spring discount 2026" in earning
+    assert "Repeat Welcome call 2026" not in losing
+    assert "Stop Spring discount 2026" in losing
 
 
 def test_the_branch_that_went_silent_is_the_one_on_the_front_page(front):
-    assert "Gwangju delivered nothing after 31 July 2026" in front().findings
-    assert "Gwangju data to 31 July 2026" in front().branches
-    assert "delivered nothing" not in front(*EARNING).findings
-    assert "data to 31 July 2026" not in front(*EARNING).branches
-    said = front(*LOSING)
-    assert "2 branches stopped reporting, among them Busan and Gwangju" in said.findings
-    assert "Busan data to 31 July 2026" in said.branches
+    earning, losing = front(EARNING, PROGRAMMES), front(LOSING, PROGRAMMES)
+    assert "delivered nothing" not in earning.findings
+    assert "stopped reporting" not in earning.findings
+    assert "data to 31 July 2026" not in earning.branches
+    assert "2 branches stopped reporting, among them Busan and Gwangju" in losing.findings
+    assert "Busan data to 31 July 2026" in losing.branches
+    assert "Gwangju data to 31 July 2026" in losing.branches
+
+
+def test_where_satisfaction_turns_into_loyalty_opens_the_front_page(front):
+    convex, straight = front(EARNING, SATISFACTION), front(LOSING, SATISFACTION)
+    assert "Loyalty accelerates at the top" in convex.verdict
+    assert "accelerates" not in straight.verdict
+    into_the_top = "Work on turning “satisfied” into “very satisfied”"
+    assert into_the_top in convex.actions
+    assert straight.actions and into_the_top not in straight.actions

@@ -1,5 +1,6 @@
 """Campaign evaluation from tables: definitions, identities, bad input, and verdicts that turn with the data."""
 
+import dataclasses
 from datetime import date, timedelta
 
 import numpy as np
@@ -12,6 +13,11 @@ from crm_analysis.crm_roi.evaluation import evaluate, member_lists
 from crm_analysis.crm_roi.gate import overlaps
 from crm_analysis.crm_roi.sentences import claims
 from tests.crm_roi.conftest import FrameScope, association, make_profile
+
+ANNEX = (
+    captions.results, captions.effects, captions.money, captions.gate, captions.ledger, captions.shared,
+    captions.uncontrolled, captions.earlier,
+)  # fmt: skip
 
 
 def found(changes=None, *, profile=None, **kwargs):
@@ -134,6 +140,14 @@ def test_verdict_and_action_turn_with_the_data():
     assert said(lost).actions[0].text.startswith(("Stop", "Run Thank&#45;you call only if"))
     assert said(unsettled).actions[0].text.startswith("Test Thank&#45;you call again with")
     assert said(earned).findings[0].tone == "good" and said(lost).findings[0].tone == "bad"
+
+
+def test_a_chance_that_it_earned_says_what_was_believed_beforehand():
+    finding = next(each for each in said(found()).findings if each.key.endswith(".roi"))
+    assert "had every result been equally likely beforehand, the chance that it earned would be" in finding.sentence
+    assert "flat prior" in finding.basis
+    clear = next(each for each in said(found(lift=40_000.0)).findings if each.key.endswith(".roi"))
+    assert "chance" not in clear.sentence and "prior" not in clear.basis
 
 
 def test_without_control_there_is_no_return_but_what_would_settle_it(evaluated):
@@ -378,6 +392,15 @@ def test_missing_tables_leave_a_page_that_says_so(table):
         frames.earlier_table,
     ):
         assert make(evaluation).empty
+    for table in ANNEX:
+        assert table(evaluation) == {"frame": None}
+
+
+def test_every_table_of_the_annex_has_its_title_and_the_shared_costs_only_in_all(evaluated):
+    for table in ANNEX:
+        told = table(evaluated)
+        assert told["title"] and (told["note"] == "" or len(told["frame"]))
+    assert captions.shared(dataclasses.replace(evaluated, branch="a"))["frame"] is None
 
 
 def test_a_period_without_campaigns():

@@ -136,3 +136,19 @@ def test_fieller_and_bootstrap_agree(n_per_arm):
         width = found.roi_high - found.roi_low
         gaps += [(found.bootstrap_low - found.roi_low) / width, (found.bootstrap_high - found.roi_high) / width]
     assert np.abs(gaps).mean() < 0.1
+
+
+@pytest.mark.parametrize(("centre", "calibrated"), [(0.0, True), (-20.0, False)])
+def test_the_chance_that_it_earned_holds_where_every_net_was_equally_likely(centre, calibrated):
+    """Of programmes given a chance between 60 and 80 %, about 70 % earned; not where most of them lose."""
+    rng = np.random.default_rng(9)
+    spread = 40.0 if calibrated else 3.0
+    truths = rng.uniform(centre - spread, centre + spread, 1200) + (0.0 if calibrated else 15.0)
+    outcomes = []
+    for truth in truths:
+        treated, control = rng.normal(10 + truth, 30, 60), rng.normal(0, 30, 60)
+        chance = estimate_roi(treated, control, fixed_cost=60 * 10.0, draws=0).probability_earned
+        if 0.6 < chance < 0.8:
+            outcomes.append(truth > 0)
+    assert len(outcomes) > 25
+    assert (abs(np.mean(outcomes) - 0.7) < 0.2) == calibrated

@@ -16,6 +16,7 @@ from crm_analysis.value_models import BgNbdFit
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 START = pd.Timestamp(2023, 10, 1)
+END = date(2026, 9, 30)
 DAYS = 1096
 
 
@@ -120,6 +121,34 @@ def test_promises_count_in_proportion_to_the_horizon():
     assert half[2] == pytest.approx(year[2] / 4)
 
 
+def test_beyond_a_year_only_what_is_left_of_the_promises_counts():
+    """A fifth of the promises ended over the year: the second year is worth four fifths of the first, and so on."""
+    ids = [f"c{n}" for n in range(10)]
+    then = pd.DataFrame({"customer_id": ids, "status": "active", "committed": True, "amount_a_year": 120.0})
+    now = then.iloc[2:]
+    earned = pd.DataFrame({"customer_id": ids, "gross": 108.0, "margin": 108.0, "regular": 108.0, "one_off": 0.0})
+    value = {years: future._regular(now, then, earned, years)[0]["expected_value"].sum() for years in (1.0, 2.0, 3.5)}
+    assert value[1.0] == pytest.approx(8 * 108.0)
+    assert value[2.0] == pytest.approx(8 * 108.0 * (1 + 0.8))
+    assert value[3.5] == pytest.approx(8 * 108.0 * (1 + 0.8 + 0.8**2 + 0.5 * 0.8**3))
+
+
+def test_promises_beyond_a_year_move_between_standings():
+    """Half of those up to date fall overdue within a year and pay half; of the overdue none is left after one."""
+    ids = [f"c{n}" for n in range(6)]
+    then = pd.DataFrame({"customer_id": ids, "committed": True, "amount_a_year": 100.0})
+    then["status"] = ["active"] * 4 + ["overdue"] * 2
+    now = then.iloc[:4].assign(status=["active", "active", "overdue", "overdue"])
+    earned = pd.DataFrame({"customer_id": ids, "one_off": 0.0, "regular": [100.0] * 4 + [50.0] * 2})
+    earned = earned.assign(gross=earned["regular"], margin=earned["regular"])
+    frame, _yields, _variance = future._regular(now, then, earned, 2.0)
+    worth = frame.set_index("customer_id")["expected_value"]
+    assert worth["c0"] == pytest.approx(100.0 + 0.5 * 100.0 + 0.5 * 50.0)
+    assert worth["c2"] == pytest.approx(50.0)
+    moves = future._moves(then.iloc[:4].assign(standing="up to date"), now.assign(now=future._standing(now)))
+    assert moves.loc["up to date"].to_list() == moves.loc["dormant"].to_list() == [0.5, 0.5, 0.0]
+
+
 def test_a_season_does_not_pass_for_a_year(scope_of):
     """Everybody buys three times in the autumn and never else: the year to come is three purchases, not nine."""
     days = [pd.Timestamp(year, month, 10) for year in (2023, 2024, 2025) for month in (10, 11, 12)]
@@ -139,8 +168,54 @@ def test_a_season_does_not_pass_for_a_year(scope_of):
 def test_one_time_buyers_are_called_that(scope_of):
     state = assess(scope_of({"transactions": once()}))
     assert state.outlook.why == "one_time"
-    assert verdict(state).startswith("**98 % of customers bought once and never again**")
+    assert verdict(state).startswith(
+        "**98 % of the customers whose first purchase is at least 365 days old never came back**"
+    )
     assert "nothing to work with" in finding(state, "value_next_12m").sentence
+
+
+def test_who_came_lately_has_not_had_the_time_to_come_back(scope_of):
+    """Of sixty known for over a year half came back; the thousand of the last months leave that share as it is."""
+    old = pd.DataFrame({"n_repeat_orders": [0, 1] * 30, "first_on": date(2025, 1, 1)}).assign(observed_to=END)
+    lately = pd.DataFrame({"n_repeat_orders": [0] * 1000, "first_on": date(2026, 6, 1)}).assign(observed_to=END)
+    assert future.never_back(pd.concat([old, lately]), 365).share == 0.5
+    assert math.isnan(future.never_back(lately, 365).share)
+    log = clockwork(60)
+    new = [(f"n{i}", pd.Timestamp(2026, 8, 1 + i % 28), 10.0) for i in range(2000)]
+    grown = pd.concat([log, pd.DataFrame(new, columns=log.columns)])
+    assert assess(scope_of({"transactions": grown})).outlook.why == "few"
+
+
+def luck(n: int = 1000, years: int = 3) -> pd.DataFrame:
+    """Everybody is alike: what one of them gives in a year is luck, and so is who was best."""
+    rng = np.random.default_rng(8)
+    days = [START + pd.Timedelta(days=365 * year + 100) for year in range(3 - years, 3)]
+    rows = [(f"c{i}", day, round(rng.lognormal(4.0, 1.0), 2)) for i in range(n) for day in days]
+    return pd.DataFrame(rows, columns=["customer_id", "occurred_at", "amount"])
+
+
+def test_the_best_are_valued_by_a_year_that_did_not_choose_them(scope_of):
+    """Among equals the best tenth are worth as much as any tenth in the year to come: their good year was luck."""
+    state = assess(scope_of({"transactions": luck()}))
+    said = finding(state, "top_tenth_share")
+    anybody = state.concentration.total / state.concentration.n
+    assert said.stake == pytest.approx(anybody * 100 / 10, rel=0.2)
+    assert said.stake < state.concentration.top_share * state.concentration.total / 10 / 2
+    assert "By what the best tenth of a year ago have brought since" in said.sentence
+    assert style.money(said.stake, "EUR") in said.sentence
+
+
+def test_without_a_year_before_nothing_is_said_of_what_losing_the_best_would_cost(scope_of):
+    said = finding(assess(scope_of({"transactions": luck(years=1)})), "top_tenth_share")
+    assert said.stake == 0.0 and "losing" not in said.sentence
+
+
+def test_what_was_counted_has_no_interval(scope_of):
+    """What contacts of last year's list cost is a sum, not a sample: its square root says nothing of next year."""
+    log = buyers(400)
+    state = assess(scope_of({"transactions": log, "contacts": contacts_of(log, 1e3)}, margin={"rate": 0.5}))
+    action = next(each for each in claims(state).actions if each.key == "customer_value.cheapest_channel")
+    assert action.value > 0 and action.low is None and action.high is None
 
 
 def test_a_branch_too_small_for_a_model_says_so(scope_of):
@@ -239,7 +314,7 @@ def test_every_figure_and_table_of_the_page_can_be_made(scope_of):
     shares = listing.segments(state).groupby("measure")["share"].sum()
     assert shares.to_list() == pytest.approx([1.0, 1.0])
     for words in (captions.profit_curve, captions.segments, captions.holdout):
-        assert set(words(state)) == {"title", "alt", "how_to_read"}
+        assert set(words(state)) == {"title", "alt", "how_to_read", "table"}
     for table in (
         captions.statuses,
         captions.money,
@@ -249,6 +324,8 @@ def test_every_figure_and_table_of_the_page_can_be_made(scope_of):
         captions.parameters,
     ):
         assert not table(state)["frame"].empty
+    assert captions.branches(state)["frame"] is None, "one branch alone stands beside none"
+    assert captions.yields(state)["frame"] is None, "nobody has a commitment"
     lists = listing.lists(state)
     assert set(lists) == {"below_cost", "slipping_away", "most_valuable"}
     assert len(lists["below_cost"]) == round(state.concentration.below_cost.share * state.concentration.n)
@@ -286,6 +363,18 @@ def test_small_counts_are_suppressed_with_their_complement(scope_of):
 )
 def test_parameters_are_written_out(value, digits, shown):
     assert listing._significant(value, digits) == shown
+
+
+def test_a_share_that_would_tell_few_customers_is_not_shown(scope_of):
+    """Three of sixty left: neither sentence nor number of the finding gives 95 %."""
+    log = clockwork(60)
+    gone = log["customer_id"].isin(["c0", "c4", "c8"]) & (log["occurred_at"] > pd.Timestamp(2026, 2, 1))
+    state = assess(scope_of({"transactions": log[~gone]}, status={"dormant_days": 150, "lost_days": 400}))
+    assert (state.retention.n - state.retention.kept, state.retention.n) == (3, 60)
+    said = finding(state, "retention")
+    assert said.value is said.low is said.high is said.change is None
+    assert f"> 91.7{NO_BREAK}%" in said.sentence and "> 91.7 %" in verdict(state)
+    assert "95.0" not in said.sentence + verdict(state)
 
 
 def test_purchase_classes():

@@ -101,3 +101,16 @@ def test_costs_that_a_branch_bears_are_shared_out_and_conserved(scope_of):
 def test_the_margin_of_the_rows_comes_before_the_rate(scope_of):
     scope = scope_of({"transactions": LOG.assign(margin=[60.0, np.nan, 1.0, 1.0, 20.0])}, margin={"rate": 0.4})
     assert earned(scope).loc["a", "margin"] == pytest.approx(60 + 0.4 * 50 - 20)
+
+
+def test_the_best_of_a_year_ago_are_followed_and_who_left_counts_with_nothing():
+    then = of(np.array([100.0, 90.0, *([1.0] * 18)]))
+    now = of(np.array([40.0, *([7.0] * 18)]))
+    now.customers["customer_id"] = ["1", *map(str, range(2, 20))]
+    assert profits.since_chosen(then, now).to_dict() == {"0": 0.0, "1": 40.0}
+
+
+def test_a_year_ago_is_the_year_before(scope_of):
+    scope = scope_of({"transactions": LOG}, margin={"rate": 0.4})
+    before = profits.customer_profits(scope, customers.status_back(scope, 12), months_ago=12)
+    assert before.customers.set_index("customer_id")["profit"].to_dict() == {"c": pytest.approx(0.4 * 80)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from datetime import date
 
 import ibis
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from crm_analysis.data_quality import listing
 from crm_analysis.data_quality.facts import line_facts
 from crm_analysis.data_quality.mix import _bin, counts, windows
 from crm_analysis.data_quality.reporting import all_months, silence
@@ -90,3 +92,22 @@ def test_bins_are_closed_on_the_right_and_hold_everything() -> None:
     table = ibis.memtable(pd.DataFrame({"amount": [9.0, 10.0, 10.01, 20.0, 21.0]}))
     binned = table.mutate(bin=_bin(table["amount"], [10.0, 20.0])).execute()["bin"].tolist()
     assert binned == ["≤ 10", "≤ 10", "10 – 20", "10 – 20", "> 20"]
+
+
+@pytest.mark.parametrize(
+    ("branches", "tables", "head"),
+    [
+        (("a", None), ("transactions", "customers", "contacts"), ["Table", "without branch", "a"]),
+        (("a", "b", "c"), ("transactions", "customers"), ["Branch", "transactions", "customers"]),
+    ],
+)
+def test_the_last_days_are_as_narrow_as_they_can_be(branches, tables, head) -> None:
+    frame = pd.DataFrame([(table, branch, date(2026, 9, 1)) for table in tables for branch in branches])
+    profile = types.SimpleNamespace(branch_name=lambda branch, _language: branch)
+    state = types.SimpleNamespace(
+        last_days=frame.set_axis(["table", "branch", "last_day"], axis=1), scope=types.SimpleNamespace(profile=profile)
+    )
+    shown = listing.last_days(state)
+    assert list(shown.columns) == head
+    assert (shown.iloc[:, 1:] == "2026-09-01").all(axis=None)
+    assert len(shown) == max(len(branches), len(tables))

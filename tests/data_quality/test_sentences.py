@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import doctest
 import json
+import math
 import re
 from datetime import date
 from pathlib import Path
@@ -18,6 +20,7 @@ from crm_analysis import language
 from crm_analysis.contracts.totals import COLUMNS as TOTAL_COLUMNS
 from crm_analysis.data_quality import drift, matching, wording
 from crm_analysis.data_quality.completeness import ATTITUDE_COLUMNS, attitudes
+from crm_analysis.data_quality.drift import Drift
 from crm_analysis.data_quality.footing import Footing
 from crm_analysis.data_quality.judgement import KINDS, reservations
 from crm_analysis.data_quality.matching import same_persons
@@ -171,6 +174,26 @@ def test_fewer_customers_than_a_cell_holds_are_not_counted_out() -> None:
     finding = next(f for f in said.findings + said.measures if f.key == "data_quality.same_person")
     assert "fewer than 5" in finding.sentence and finding.value is None
     assert not re.search(r"\b(3|200)\b people|1\.48|1\.5", finding.sentence)
+
+
+def test_an_amount_that_may_not_be_shown_leaves_the_sentence() -> None:
+    found = assessment(anonymous=200, set_aside=30)
+    amounts = {"amount_anonymous": math.nan, "amount_set_aside": math.nan}
+    found.state.footing = dataclasses.replace(found.state.footing, **amounts)
+    said = {finding.key: finding.sentence for finding in claims(found).findings}
+    assert said["data_quality.anonymous_share"].endswith("They are in the totals, in nothing per head.")
+    assert "are set aside**; the commonest reason" in said["data_quality.set_aside_share"]
+
+
+def test_a_mix_of_too_few_customers_is_not_said_to_stand_still() -> None:
+    found = assessment()
+    still = Drift("kind", 0.1, 0.7, None, 1.0, 900, 900, "refund", 0.1, 0.2)
+    for noise, judged in ((0.1, True), (0.7, False)):
+        found.mix = Mix((dataclasses.replace(still, noise=noise),), (1.0,), pd.DataFrame(), True)
+        said = claims(found)
+        keys = {finding.key for finding in said.findings + said.measures}
+        assert ("data_quality.drift" in keys) is judged
+        assert any("too few donors" in gap for gap in said.unknowns) is not judged
 
 
 def test_every_finding_can_be_explained() -> None:

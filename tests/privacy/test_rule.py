@@ -9,7 +9,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm_analysis import privacy
+from crm_analysis import privacy, style
 
 CELLS = st.lists(st.integers(0, 12), min_size=1, max_size=6)
 
@@ -94,6 +94,23 @@ def test_a_single_hidden_amount_of_a_sum_takes_the_next_smallest_with_it():
     amounts = pd.Series([-5.0, 0.0, 70.0, 30.0])
     assert privacy.complement(amounts < 0, amounts).to_list() == [True, False, False, True]
     assert not privacy.complement(amounts > 99, amounts).any()
+
+
+@given(st.integers(0, 60), st.integers(1, 60), st.integers(2, 8))
+def test_a_share_tells_no_count_that_is_itself_too_small_to_show(part, others, min_cell):
+    """Whoever knows the number it is of finds no single count under the text, unless that count may be shown."""
+    whole = part + others
+    said = style.share(part, whole, min_cell)
+    fits = [n for n in range(whole + 1) if style.share(n, whole, min_cell) == said]
+    assert part in fits
+    if min_cell > 2 and (privacy.small(part, min_cell) or privacy.small(others, min_cell)):
+        assert len(fits) > 1 and said != style.percent(part / whole)
+
+
+def test_a_side_is_never_written_as_nothing_or_everything():
+    assert style.share(3, 100_000, 5) == f"< 0.01{style.SPACE}%"
+    assert style.share(99_999, 100_000, 5) in (f"> 99.99{style.SPACE}%", f"> 100.00{style.SPACE}%")
+    assert style.share(0, 0, 5) == style.DASH
 
 
 def test_examples():

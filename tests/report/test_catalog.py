@@ -74,12 +74,12 @@ def test_a_translation_is_not_its_source(text):
 
 
 def test_rules_that_set_transactions_aside_are_named_in_short():
-    from crm_analysis.report import _rule_in_short
+    from crm_analysis.report import rule_in_short
 
     language.activate("ko")
     try:
         rules = [rule.id for each in contracts.load().values() for rule in each.rules if rule.severity == "critical"]
-        short = {rule: _rule_in_short(rule) for rule in rules if rule.startswith("transactions_")}
+        short = {rule: rule_in_short(rule) for rule in rules if rule.startswith("transactions_")}
         short.pop("transactions_empty")  # stops the report: nothing is set aside
         assert short and not [rule for rule, name in short.items() if name.isascii()]
     finally:

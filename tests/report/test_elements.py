@@ -44,8 +44,24 @@ def test_columns_of_numbers_align_right_and_of_words_left():
     assert markup.count('<th class="n">') == 3
 
 
-def test_an_empty_table_says_so():
+def test_an_empty_table_says_so_under_its_heading():
     assert report.table(pd.DataFrame()).kind == "text"
+    said = report.table(pd.DataFrame(), title="Costs", note="None was recorded.")
+    assert (said.kind, said.myst) == ("text", "## Costs\n\nNone was recorded.")
+
+
+def test_a_table_stands_under_the_same_heading_as_a_heading_alone():
+    frame, head = pd.DataFrame({"a": ["1"]}), report.heading("Costs & more")
+    bare, titled = report.table(frame, note="How."), report.table(frame, title="Costs & more", note="How.")
+    assert titled.myst == f"{head.myst}\n\n{bare.myst}"
+    assert titled.html == head.html + bare.html
+    sheet, _axes = style.figure()
+    assert report.figure(sheet, alt="", how_to_read="", title="Costs & more").html.startswith(head.html)
+
+
+def test_a_table_that_does_not_apply_vanishes_with_its_heading():
+    gone = report.table(None, title="Branches", note="n")
+    assert (gone.kind, gone.html, gone.myst) == ("text", "", "")
 
 
 def test_a_drawing_is_the_same_bytes_twice_and_has_a_text_alternative():
@@ -62,9 +78,9 @@ def test_a_drawing_is_the_same_bytes_twice_and_has_a_text_alternative():
 
 def test_the_support_line_states_interval_count_and_basis():
     said = report.support_line(finding(low=0.4, high=0.6), "EUR", min_cell=5)
-    assert said == "(40.0 to 60.0\xa0%; n\xa010; Wilson 95 %)"
+    assert said == "(40.0 to 60.0\xa0%; n\xa010; Wilson 95\xa0%)"
     assert report.support_line(finding(n=None, basis=""), "EUR", min_cell=5) == ""
-    assert report.support_line(finding(n=3), "EUR", min_cell=5) == "(n\xa0< 5; Wilson 95 %)"
+    assert report.support_line(finding(n=3), "EUR", min_cell=5) == "(n\xa0< 5; Wilson 95\xa0%)"
 
 
 def test_the_footing_line_adds_up():

@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "analyses").glob("**/*.ipynb"))
 CELL_KEYS = {"cell_type", "id", "metadata", "source", "outputs", "execution_count"}
+MOST_CELLS, MOST_LINES = 22, 5
 KNOWN_TAGS = {"parameters", "annex"}
 COMMON = {"profile": "analyses/profiles/demo.yaml", "branch": "all", "period": "latest", "language": "en"}
 
@@ -58,6 +59,15 @@ def test_no_function_class_or_loop(notebook: dict) -> None:
             assert not isinstance(
                 node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.For | ast.While | ast.Lambda
             ), ast.unparse(node)
+
+
+def test_every_cell_is_a_short_call(notebook: dict) -> None:
+    assert len(notebook["cells"]) <= MOST_CELLS
+    for cell in notebook["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code" and "import" not in source:
+            assert len(source.splitlines()) <= MOST_LINES, source
+            assert max(map(len, source.splitlines())) <= 120, source
 
 
 def test_title_and_question_come_first(notebook: dict) -> None:

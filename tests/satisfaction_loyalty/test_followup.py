@@ -173,6 +173,22 @@ def test_steps_are_worth_the_margin_of_those_who_stay() -> None:
     assert step.money_low < step.money_per_hundred < step.money_high
 
 
+def test_the_interval_of_the_step_that_looks_largest_holds_though_it_was_picked() -> None:
+    """Five levels with equal steps: the largest estimate's own interval misses too often, the one for all does not."""
+    truth, n = np.array([0.30, 0.35, 0.40, 0.45, 0.50]), 400
+    rng = np.random.default_rng(12)
+    alone = together = 0
+    draws = 400
+    for _ in range(draws):
+        rate = rng.binomial(n, truth) / n
+        table = pd.DataFrame({"label": list("12345"), "rate": rate, "n": n, "n_effective": float(n)})
+        best = max(step_worth(table, 1.0), key=lambda step: step.difference.value)
+        alone += best.money_low <= 5.0 <= best.money_high
+        together += best.together_low <= 5.0 <= best.together_high
+    assert alone / draws < 0.94
+    assert together / draws > 0.95
+
+
 def test_margin_of_a_major_donor_is_capped() -> None:
     frame = pd.DataFrame({"loyal": [True] * 200 + [False], "margin": [10.0] * 199 + [1e9, 5.0]})
     assert margin_per_loyal(frame) < 1e8

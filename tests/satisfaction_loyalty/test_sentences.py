@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from babel.messages.pofile import read_po
 
-from crm_analysis import language
+from crm_analysis import language, report
 from crm_analysis.findings import Claims
 from crm_analysis.profile import Profile, load
 from crm_analysis.satisfaction_loyalty import captions, charts, displays
@@ -137,29 +137,27 @@ def test_verdict_and_action_turn_with_the_truth(
 
 def everything(study: Study, profile: Profile) -> None:
     """Draw and tabulate all of a page."""
-    charts.link_curve(displays.curve_frame(study, profile), window_days=180, note=displays.curve_note(study))
-    charts.distribution(
-        displays.distribution_frame(study.wave.distribution, profile),
-        summary=displays.distribution_summary(study),
-        earlier=displays.earlier_distribution(study, profile),
-    )
+    charts.link_curve(**displays.curve(study, profile))
+    charts.distribution(**displays.distribution(study, profile))
     charts.drivers(displays.drivers_frame(study, profile))
-    for words in (captions.link_curve(study, profile), captions.distribution(study, profile), captions.drivers(study)):
-        assert set(words) == {"title", "alt", "how_to_read"}
-    for words in (captions.link_curve(study, profile), captions.distribution(study, profile)):
+    figures = [words(study, profile) for words in (captions.link_curve, captions.distribution, captions.drivers)]
+    for words in figures:
+        assert set(words) - {"table"} == {"title", "alt", "how_to_read"}
+    for words in figures[:2]:
         assert bool(words["alt"]) != bool(study.missing)
-    assert bool(captions.drivers(study)["alt"]) == (not study.missing and len(study.drivers.table) > 0)
+    assert bool(figures[2]["alt"]) == (not study.missing and len(study.drivers.table) > 0)
     of_both = (
-        displays.curve_table, displays.distribution_table, displays.fix_table, displays.drivers_table,
-        displays.steps_table, displays.silence_table, displays.unscored_table, displays.stated_table,
-        displays.scores_table, displays.items_table, displays.groups_table, displays.pitfalls_table,
+        captions.fix_first, captions.scores, captions.steps, captions.silence, captions.unscored, captions.stated,
+        captions.items, captions.groups, captions.pitfalls,
     )  # fmt: skip
-    frames = [table(study, profile) for table in of_both]
-    frames += [displays.tests_table(study), displays.footing_table(study)]
-    for frame in frames:
-        assert "nan" not in frame.to_string().lower()
-    displays.tests_note(study)
-    displays.footing_line(study)
+    tables = [table(study, profile) for table in of_both]
+    tables += [captions.tests(study), captions.answers(study), captions.stores(study)]
+    assert (tables[-1]["frame"] is None) == bool(study.missing)
+    for frame in [words.get("table") for words in figures] + [table["frame"] for table in tables]:
+        assert frame is None or "nan" not in frame.to_string().lower()
+    for table in tables:
+        report.table(**table)
+    assert captions.tests(study)["note"].endswith(displays.footing_line(study))
 
 
 def test_a_page_without_survey_names_the_table(profile: Profile) -> None:

@@ -46,3 +46,8 @@ def test_a_major_donor_is_not_told(workplace):
 
 def test_a_few_anonymous_lines_are_not_told_by_the_rest(workplace):
     assert withheld(workplace, *lines(9, "a"), "x2,,a,2026-03-02,50") == {("anonymous", ""), ("in files", "")}
+
+
+def test_all_that_is_set_aside_is_not_told_where_one_row_of_it_is_not(workplace):
+    found = withheld(workplace, *lines(9, "a"), "x2,a-0,a,2031-03-02,900")
+    assert found == {("set aside", "dated_after_end_of_data"), ("set aside", None), ("in files", "")}

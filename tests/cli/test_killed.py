@@ -1,0 +1,132 @@
+"""Commands killed with kill -9 at random moments: nothing half-written, and the next one ends as if never disturbed."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc"),
+]
+
+REPORT = ("report", "--profile", "shop.yaml", "--branch", "all", "--branch", "north", "--chapter", "data_quality")
+BOOK = ("book", *REPORT[1:])
+CHECK = ("check", "--profile", "shop.yaml")
+TEMPORARY = re.compile(r"^\..+\.part(\.\w+)?$|^\.work-\d+-|^\.runtime$|^book_work$|^html\.old$")
+
+
+def temporary(path: Path) -> bool:
+    """Whether a path is, or lies in, what the next command knows to remove."""
+    return any(TEMPORARY.match(part) for part in path.parts)
+
+
+def judge(build: Path) -> None:
+    """Every file that counts is whole."""
+    for path in sorted(build.rglob("*")):
+        inside = path.relative_to(build)
+        if not path.is_file() or temporary(inside):
+            continue
+        if path.suffix in (".json", ".ipynb"):
+            json.loads(path.read_text(encoding="utf-8"))
+        elif path.suffix in (".parquet", ".pq"):
+            pq.read_table(path)
+        elif path.suffix == ".html" and inside.parts[0] == "html" and "_static" not in inside.parts:
+            assert path.read_text(encoding="utf-8").rstrip().endswith("</html>"), path
+
+
+def made(build: Path) -> dict[str, str]:
+    """What a reader and a program read of a build, but the run status, which tells when and how long."""
+    found = [path for path in build.glob("html/**/*.html") if path.name != "run_status.html"]
+    found += [*build.glob("executed/**/*.findings.json"), *build.glob("data_quality/*.json")]
+    return {str(path.relative_to(build)): path.read_text(encoding="utf-8") for path in found}
+
+
+def alive(folder: Path) -> list[str]:
+    """Processes that know the folder: kernels whose run was killed end by themselves a moment later."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            known = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if int(entry.name) != os.getpid() and f"{folder}/build".encode() in known:
+            found.append(entry.name)
+    return found
+
+
+@pytest.fixture
+def build(shop) -> Path:
+    shop.write()
+    return shop.folder / "build" / "shop"
+
+
+def kill(shop, command: tuple[str, ...], seconds: float, *, once: str = "") -> None:
+    """Start a command and kill its whole process group `seconds` later, counted from when a path `once` matches."""
+    build = shop.folder / "build" / "shop"
+    process = shop.start(*command)
+    while once and process.poll() is None and not any(build.glob(once)):
+        time.sleep(0.005)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    until = time.monotonic() + 15
+    while alive(shop.folder) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert alive(shop.folder) == []
+    judge(build)
+
+
+def finish(shop, command: tuple[str, ...]) -> float:
+    """Run a command to its end; the seconds it took. Nothing temporary is left."""
+    build = shop.folder / "build" / "shop"
+    began = time.monotonic()
+    done = shop.run(*command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    judge(build)
+    assert [path for path in build.rglob("*") if temporary(path.relative_to(build))] == []
+    return time.monotonic() - began
+
+
+def test_a_check_that_was_killed(shop, build):
+    moments = random.Random(11)
+    seconds = finish(shop, CHECK)
+    undisturbed = made(build)
+    shutil.rmtree(build)
+    kill(shop, CHECK, moments.uniform(0, 0.3), once="tables/.work-*")
+    for _ in range(3):
+        kill(shop, CHECK, moments.uniform(0, seconds))
+    kill(shop, CHECK, moments.uniform(0, 0.1), once="data_quality/*.parquet")
+    finish(shop, CHECK)
+    assert made(build) == undisturbed
+
+
+def test_a_report_and_a_book_that_were_killed(shop, build):
+    moments = random.Random(12)
+    finish(shop, REPORT)
+    undisturbed = made(build)
+    assert len(undisturbed) > 20
+    shutil.rmtree(build)
+    for _ in range(3):
+        kill(shop, REPORT, moments.uniform(0, 0.3), once="tables/.work-*")
+    finish(shop, REPORT)
+    assert made(build) == undisturbed
+
+    (build / "book.json").unlink()
+    seconds = finish(shop, BOOK)
+    assert made(build) == undisturbed
+    for first in ("book_source", "book_work", "book_work/_build/html/index.html"):
+        (build / "book.json").unlink(missing_ok=True)
+        kill(shop, BOOK, moments.uniform(0, seconds / 3), once=first)
+    finish(shop, BOOK)
+    assert made(build) == undisturbed
