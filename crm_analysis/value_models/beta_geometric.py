@@ -279,19 +279,19 @@ class BetaGeometricFit(Fit):
             ]
             return (sides[0] + sides[1]) / 2
         z = t / (given.alpha + t)
-        return c / (a - 1) * (1 - (1 - z) ** (a - 1) * hyp2f1(a - 1, c - given.r, c, z))
+        return c / (a - 1) * (1 - (1 - z) ** (a - 1) * _hypergeometric(a - 1, c - given.r, c, z))
 
     def _still_alive(self, given: Given, t: float | np.ndarray) -> np.ndarray:
         """P(alive at T + t | alive at T): E[exp(-lambda p t)]."""
         a = self.values[2]
         z = t / (given.alpha + t)
-        return (1 - z) ** a * hyp2f1(a, a + given.b - given.r, a + given.b, z)
+        return (1 - z) ** a * _hypergeometric(a, a + given.b - given.r, a + given.b, z)
 
     def _intensity(self, given: Given, t: np.ndarray) -> np.ndarray:
         """Expected purchases per unit of time at T + t given alive at T: E[lambda exp(-lambda p t)]."""
         a = self.values[2]
         z = t / (given.alpha + t)
-        return given.r / given.alpha * (1 - z) ** a * hyp2f1(a, a + given.b - given.r - 1, a + given.b, z)
+        return given.r / given.alpha * (1 - z) ** a * _hypergeometric(a, a + given.b - given.r - 1, a + given.b, z)
 
     def _count_probability(self, given: Given, n: int, t: float) -> np.ndarray:
         """P(n purchases in (T, T + t] | alive at T) (Fader, Hardie and Lee 2005, eq. 8). Its bracket is the chance that
@@ -305,6 +305,14 @@ class BetaGeometricFit(Fit):
             return np.exp(log_stay)
         log_stay += gammaln(r + n) - gammaln(r) - gammaln(n + 1) + n * np.log(z)
         return np.exp(log_stay) + np.exp(betaln(a + 1, b + n - 1) - betaln(a, b)) * betainc(n, r, z)
+
+
+def _hypergeometric(a: float, b: np.ndarray, c: np.ndarray, z: float | np.ndarray) -> np.ndarray:
+    found = hyp2f1(a, b, c, z)
+    if not np.isfinite(found).all():  # scipy overflows where c - a - b is a whole number of a hundred and more
+        beside = (hyp2f1(a, b - 1e-9, c, z) + hyp2f1(a, b + 1e-9, c, z)) / 2
+        found = np.where(np.isfinite(found), found, beside)
+    return found
 
 
 F = TypeVar("F", bound=BetaGeometricFit)

@@ -352,7 +352,8 @@ def _search(
         value, slope = new_value, new_gradient * np.exp(log_theta)
         if np.abs(slope).max() > 0.1 * before:  # the second derivatives of a step ago serve while they help
             hessian = None
-    return float(value), log_theta, bool(np.abs(slope).max() <= 1e-6 * size)
+    held = (np.abs(log_theta - start) > LOG_LIMIT - 1e-6) & (slope * (log_theta - start) > 0)  # at the end of its range
+    return float(value), log_theta, bool(np.abs(slope[~held]).max(initial=0) <= 1e-6 * size)
 
 
 def _by_lbfgs(likelihood: Likelihood, start: np.ndarray) -> np.ndarray:
@@ -366,7 +367,8 @@ def _by_lbfgs(likelihood: Likelihood, start: np.ndarray) -> np.ndarray:
         return -found / size, -slope * theta / size
 
     bounds = [(centre - LOG_LIMIT, centre + LOG_LIMIT) for centre in start]
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500}).x
+    until = {"maxiter": 500, "ftol": 1e-14, "gtol": 1e-8}
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=until).x
     return np.asarray(found, float)
 
 
