@@ -200,9 +200,8 @@ class BgBbFit(Fit):
     def _log_parts(self, occasions: Occasions) -> tuple[_Table, np.ndarray, np.ndarray]:
         """The table of terms, and for each customer the logarithms of the alive and of the gone part."""
         x, t_x, n = (_column(occasions, name).astype(int) for name in ("x", "t_x", "n"))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            table = _table(np.array(self.values), x, t_x, n)
-            return table, _log_alive(np.array(self.values), x, n), table.between(table.log_terms)
+        table = _table(np.array(self.values), x, t_x, n)
+        return table, _log_alive(np.array(self.values), x, n), table.between(table.log_terms)
 
     def _alive(self, occasions: Occasions) -> np.ndarray:
         _, log_alive, log_gone = self._log_parts(occasions)
@@ -237,8 +236,7 @@ class BgBbFit(Fit):
         self._same_occasions(occasions)
         table, log_alive, log_gone = self._log_parts(occasions)
         total = np.logaddexp(log_alive, log_gone)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            gone = table.between(table.log_terms + np.log(if_gone(table.x[:, None], table.k)))
+        gone = table.weighted(if_gone(table.x[:, None], table.k))
         return np.asarray(np.exp(log_alive - total) * if_alive(_column(occasions, "n")) + np.exp(gone - total))
 
 
@@ -259,7 +257,15 @@ class _Table(NamedTuple):
         tails = np.full((len(self.x), len(self.k) + 1), -np.inf)
         tails[:, :-1] = np.logaddexp.accumulate(log_terms[:, ::-1], axis=1)[:, ::-1]
         whole, rest = tails[self.row, self.first], tails[self.row, self.end]
-        return np.where(self.first < self.end, whole + np.log(-np.expm1(rest - whole)), -np.inf)
+        some = (self.first < self.end) & (whole > -np.inf)
+        with np.errstate(divide="ignore"):
+            log_sum = whole + np.log(-np.expm1(np.where(some, rest, -np.inf) - np.where(some, whole, 0.0)))
+        return np.where(some, log_sum, -np.inf)
+
+    def weighted(self, factors: np.ndarray) -> np.ndarray:
+        """The same with each term times a factor of zero or more."""
+        with np.errstate(divide="ignore"):
+            return self.between(self.log_terms + np.log(factors))
 
 
 def _table(theta: np.ndarray, x: np.ndarray, t_x: np.ndarray, n: np.ndarray) -> _Table:
@@ -343,12 +349,12 @@ def _likelihood(distinct: pd.DataFrame) -> Any:
         lost = np.maximum(k - kinds, 0)
         both = psi(alpha + beta + k)
         falls = (  # minus the slopes of the terms' logarithms, constants left out: positive all
-            both - psi(alpha + kinds),
+            np.maximum(both - psi(alpha + kinds), 0),
             both - psi(beta + k)[lost],
             psi(gamma + 1 + delta + k) - psi(gamma + 1) + 0 * kinds,
             psi(gamma + 1 + delta + k) - psi(delta + k) + 0 * kinds,
         )
-        gone = [dot(weight, np.exp(table.between(table.log_terms + np.log(fall)) - each)) for fall in falls]
+        gone = [dot(weight, np.exp(table.weighted(fall) - each)) for fall in falls]
         end = psi(alpha + beta + n), psi(gamma + delta + n)
         lived = [
             dot(alive, psi(alpha + x) - end[0]),
