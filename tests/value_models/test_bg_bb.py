@@ -305,7 +305,7 @@ def test_intervals_cover_the_truth():
         table, expected = fit.parameter_table(), fit.interval(next_five, asked)
         covered.append(
             [
-                *((table["low"] <= TRUTH) & (np.array(TRUTH) <= table["high"])),
+                *((table["low"] <= np.array(TRUTH)) & (np.array(TRUTH) <= table["high"])),
                 *((expected["low"] <= exact) & (exact <= expected["high"])),
             ]
         )
