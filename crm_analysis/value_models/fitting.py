@@ -160,6 +160,8 @@ class Fit:
         are the 2.5 and 97.5 % quantiles over `draws` drawn parameters, among which those without a finite mean count
         as beyond any number. low and high are not a number where the likelihood does not determine the parameters.
         """
+        if method not in ("delta", "draws"):
+            raise DataError(f'Intervals are made by "delta" or by "draws", not by "{method}".')
         firsts, where = distinct_rows(customers.frame, self.columns)
         group: Any = replace(customers, frame=customers.frame.iloc[firsts])  # type: ignore[type-var]
         value = np.asarray(quantity(self, group), float)
@@ -221,6 +223,8 @@ class Fit:
             )
 
     def _time(self, days: float) -> float:
+        if not days >= 0:
+            raise DataError(f"A prediction looks ahead by zero days or more; asked for {days:g}.")
         return days / DAYS_PER_UNIT[self.unit]
 
 

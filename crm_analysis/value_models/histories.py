@@ -30,11 +30,17 @@ class Histories:
     as_of: date | None = None
 
     def __post_init__(self) -> None:
-        if self.unit not in DAYS_PER_UNIT:
-            raise DataError(f'"{self.unit}" is not a unit of time here: use one of {", ".join(DAYS_PER_UNIT)}.')
+        _known(self.unit)
+        lacking = [name for name in ("x", "t_x", "T") if name not in self.frame]
+        if lacking:
+            raise DataError(
+                f"Purchase histories need the columns x (repeat purchases), t_x (time of the last) and T (time "
+                f"observed); there is no {', no '.join(lacking)}."
+            )
         x, t_x, observed = (self.frame[name].to_numpy(float) for name in ("x", "t_x", "T"))
         faults = {
             "have a value missing or negative": ~((x >= 0) & (t_x >= 0) & (observed >= 0)),
+            "have an infinite value": np.isinf(x) | np.isinf(t_x) | np.isinf(observed),
             "have a repeat count that is no whole number": x != np.floor(x),
             "have their last purchase after the end of observation (t_x > T)": t_x > observed,
             "have no repeat purchase but a time of one (x = 0, t_x > 0)": (x == 0) & (t_x > 0),
@@ -69,6 +75,7 @@ class Histories:
 
 def histories(summary: pd.DataFrame, *, unit: str = "week", as_of: date | None = None) -> Histories:
     """Histories from the frame of `customers.summarize`; customers without any order are left out."""
+    _known(unit)
     bought = summary[summary["n_orders"] > 0]
     days = DAYS_PER_UNIT[unit]
     first, last, end = (pd.to_datetime(bought[name]) for name in ("first_on", "last_on", "observed_to"))
@@ -82,3 +89,8 @@ def histories(summary: pd.DataFrame, *, unit: str = "week", as_of: date | None =
         index=pd.Index(bought["customer_id"], name="customer_id"),
     )
     return Histories(frame, unit, as_of)
+
+
+def _known(unit: str) -> None:
+    if unit not in DAYS_PER_UNIT:
+        raise DataError(f'"{unit}" is not a unit of time here: use one of {", ".join(DAYS_PER_UNIT)}.')

@@ -436,3 +436,81 @@ def test_every_prediction_knows_its_unit(kind):
     ):
         with pytest.raises(DataError, match="fitted in weeks and the purchase histories are in days"):
             predict(days)
+
+
+@pytest.mark.parametrize("theta", [(0.05, 500.0, 0.1, 0.3), (4.0, 0.5, 30.0, 80.0), (0.6, 8.0, 1.0, 1.0)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradient_at_any_parameters(kind, theta):
+    total = log_likelihood(weeks(pd.concat([drawn(kind, 300), ROWS])).compressed(), kind.at_zero)
+    for place, slope in enumerate(total(np.array(theta))[1]):
+        up, down = np.array(theta), np.array(theta)
+        up[place] *= 1 + 1e-6
+        down[place] *= 1 - 1e-6
+        assert (total(up)[0] - total(down)[0]) / (2e-6 * theta[place]) == pytest.approx(slope, rel=1e-4, abs=1e-3)
+
+
+def test_bad_input_is_refused_in_words():
+    fit, histories = planted(BgNbdFit), weeks(ROWS)
+    year = pd.DataFrame({"n_orders": [1]})
+    for work, message in [
+        (
+            lambda: Histories(ROWS, "fortnight"),
+            '"fortnight" is not a unit of time here: use one of day, week, month, year.',
+        ),
+        (
+            lambda: value_models.histories(year, unit="weeks"),
+            '"weeks" is not a unit of time here: use one of day, week, month, year.',
+        ),
+        (
+            weeks_without_recency,
+            "Purchase histories need the columns x (repeat purchases), t_x (time of the last) and T (time observed); "
+            "there is no t_x.",
+        ),
+        (
+            lambda: weeks(ROWS.assign(T=[math.inf, 30.0, 40.0, 40.0])),
+            "1 of 4 purchase histories have an infinite value; first: x 0.0, t_x 0.0, T inf. Make them with "
+            "`customers.summarize`, which counts purchases on one day as one.",
+        ),
+        (
+            lambda: fit.expected_purchases(histories, horizon_days=-30),
+            "A prediction looks ahead by zero days or more; asked for -30.",
+        ),
+        (
+            lambda: fit.interval(lambda each, group: each.probability_alive(group), histories, method="bootstrap"),
+            'Intervals are made by "delta" or by "draws", not by "bootstrap".',
+        ),
+    ]:
+        with pytest.raises(DataError) as refused:
+            work()
+        assert str(refused.value) == message
+
+
+def weeks_without_recency() -> Histories:
+    return Histories(ROWS.drop(columns="t_x"), "week")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nobody_gives_an_empty_answer(kind):
+    fit, nobody = planted(kind, covariance=np.eye(4) * 1e-4), weeks(ROWS.iloc[:0])
+    for predict in (
+        fit.probability_alive,
+        fit.median_lifetime_days,
+        lambda h: fit.expected_purchases(h, horizon_days=30),
+        lambda h: fit.purchase_probabilities(h, horizon_days=30, upto=2),
+        lambda h: fit.discounted_residual_purchases(h, rate_annual=0.1),
+        lambda h: fit.interval(lambda each, group: each.probability_alive(group), h, upper=1.0),
+        lambda h: fit.interval(lambda each, group: each.probability_alive(group), h, method="draws"),
+    ):
+        assert len(predict(nobody)) == 0
+    with pytest.raises(CannotFit, match="0 of 0 have one"):
+        FITTERS[kind](nobody)
+
+
+def test_order_of_customers_and_their_names_do_not_matter():
+    frame = drawn(BgNbdFit, 1500)
+    fit = value_models.fit_bg_nbd(weeks(frame))
+    mixed = frame.sample(frac=1, random_state=3)
+    assert value_models.fit_bg_nbd(weeks(mixed)).values == pytest.approx(fit.values, rel=1e-9)
+    expected = fit.expected_purchases(weeks(frame), horizon_days=YEAR)
+    again = fit.expected_purchases(weeks(mixed), horizon_days=YEAR)
+    np.testing.assert_allclose(again.loc[expected.index], expected, rtol=1e-12)
