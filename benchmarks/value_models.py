@@ -10,19 +10,21 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.measuring import Comparison, seconds
-from crm_analysis.value_models import BgNbdFit, Histories, fit_bg_nbd
+from crm_analysis.value_models import BgNbdFit, Histories, ParetoNbdFit, fit_bg_nbd, fit_pareto_nbd, pareto_nbd
 from crm_analysis.value_models.beta_geometric import log_likelihood
 
 SEED = 20261
 DAYS = 1096
 BG_NBD = (0.6, 60.0, 0.9, 2.5)  # r, alpha in days, a, b
+PARETO_NBD = (0.6, 60.0, 0.7, 90.0)  # r, alpha in days, s, beta in days
 MONTHS, RATE_MONTHLY = 12, 0.01
 
 
 def run(*, quick: bool) -> Iterator[Comparison]:
-    """One million customers; a tenth when `quick`."""
+    """One million customers for BG/NBD, 100,000 for Pareto/NBD; a tenth when `quick`."""
     customers = 100_000 if quick else 1_000_000
     yield from _bg_nbd(customers)
+    yield _pareto_nbd(customers // 10)
 
 
 def daily(truth: Any, customers: int) -> pd.DataFrame:
@@ -96,6 +98,29 @@ def _bg_nbd(customers: int) -> Iterator[Comparison]:
         f"  ours with their months and discount:                   {their_way:.2f}"
     )
     yield Comparison(f"12-month discounted value, {size}", ours, "lifetimes", theirs, at_least=10)
+
+
+def _pareto_nbd(customers: int) -> Comparison:
+    from lifetimes import ParetoNBDFitter
+
+    frame = daily(planted(ParetoNbdFit, *PARETO_NBD), customers)
+    fit = fit_pareto_nbd(Histories(frame, "day"))
+    ours = seconds(lambda: fit_pareto_nbd(Histories(frame, "day")), repeat=3)
+    peer = ParetoNBDFitter()
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        theirs = seconds(lambda: peer.fit(frame["x"], frame["t_x"], frame["T"], initial_params=np.ones(4)))
+    print(
+        f"seed {SEED}, {customers:,} customers drawn from Pareto/NBD {PARETO_NBD} in days, "
+        f"daily T from 1 to {DAYS - 1}, {fit.n_distinct / customers:.0%} of (x, t_x, T) distinct"
+    )
+    total = pareto_nbd.log_likelihood(Histories(frame, "day").compressed())
+    reached = total(peer.params_.to_numpy(float))[0]
+    told("ours", fit.parameters, fit.log_likelihood)
+    told("lifetimes", dict(peer.params_), reached)
+    better = "same or better" if fit.log_likelihood >= reached - 1e-6 else "WORSE"
+    print(f"  our optimum is {better}, by {fit.log_likelihood - reached:.6f} in log-likelihood")
+    return Comparison(f"Pareto/NBD fit, {customers:,} customers", ours, "lifetimes", theirs, at_least=20)
 
 
 def _customer_lifetime_value(
