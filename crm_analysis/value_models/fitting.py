@@ -51,7 +51,8 @@ class Estimate:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
     """A fitted model. `values` are the parameters in the order of `names`, `covariance` theirs, on the original scale
-    (inverse of minus the Hessian of the total log-likelihood). `unit` is the unit of time they were fitted in.
+    (inverse of minus the Hessian of the total log-likelihood; not a number for parameters that run to the end of their
+    range, which the rest take as known). `unit` is the unit of time they were fitted in.
     `notes` says in words what is wrong with the fit; empty when nothing is. `remarks` says what to know of a fit with
     which nothing is wrong. `columns` are those of a history on which
     predictions depend.
@@ -121,7 +122,7 @@ class Fit:
             down[i] *= math.exp(-step)
             gradient[i] = (quantity(self._at(up)) - quantity(self._at(down))) / (2 * step)
         value = float(quantity(self))
-        variance = float(gradient @ (self.covariance / np.outer(theta, theta)) @ gradient)
+        variance = float(gradient @ self._log_spread() @ gradient)
         error = math.sqrt(variance) if variance >= 0 else math.nan
         return Estimate(value, error, value - Z95 * error, value + Z95 * error)
 
@@ -130,14 +131,13 @@ class Fit:
 
         Raises DataError where the likelihood does not determine the parameters, so that there is nothing to draw from.
         """
-        theta = np.array(self.values)
-        spread = self.covariance / np.outer(theta, theta)
+        spread = self._log_spread()
         if not np.isfinite(spread).all():
             raise DataError(
                 f"The {self.model} fit has no covariance to draw parameters from: "
                 f"{'; '.join(self.notes) or 'it was not estimated'}."
             )
-        drawn = np.random.default_rng(seed).multivariate_normal(np.log(theta), spread, size=n, method="eigh")
+        drawn = np.random.default_rng(seed).multivariate_normal(np.log(self.values), spread, size=n, method="eigh")
         return [self._at(row) for row in np.exp(drawn)]
 
     def interval(
@@ -165,7 +165,7 @@ class Fit:
         firsts, where = distinct_rows(customers.frame, self.columns)
         group: Any = replace(customers, frame=customers.frame.iloc[firsts])  # type: ignore[type-var]
         value = np.asarray(quantity(self, group), float)
-        if not np.isfinite(self.covariance).all():
+        if not np.isfinite(self._log_spread()).all():
             low = high = np.full(len(value), np.nan)
         elif method == "delta":
             low, high = self._delta_bounds(lambda fit: np.asarray(quantity(fit, group), float), value, upper)
@@ -183,8 +183,7 @@ class Fit:
             move[i] = math.exp(step)
             gradient.append((quantity(self._at(theta * move)) - quantity(self._at(theta / move))) / (2 * step))
         slope = np.array(gradient)
-        spread = self.covariance / np.outer(theta, theta)
-        error = np.sqrt(np.maximum(np.einsum("in,ij,jn->n", slope, spread, slope, optimize=True), 0))
+        error = np.sqrt(np.maximum(np.einsum("in,ij,jn->n", slope, self._log_spread(), slope, optimize=True), 0))
         room = np.ones(len(value)) if upper is None else np.maximum(1 - value / upper, 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             width = np.exp(np.where(error > 0, Z95 * error / (value * room), 0.0))
@@ -211,6 +210,12 @@ class Fit:
                 above = min(below + 1, len(fits) - 1)
                 bound[rows] = drawn[below] + (place - below) * (drawn[above] - drawn[below])
         return low, high
+
+    def _log_spread(self) -> np.ndarray:
+        """Covariance of the logarithms of the parameters; parameters at the end of their range count as known."""
+        spread = self.covariance / np.outer(self.values, self.values)
+        unknown = np.isnan(np.diag(spread))
+        return spread if unknown.all() else np.where(unknown[:, None] | unknown, 0.0, spread)
 
     def _at(self, theta: np.ndarray) -> Self:
         return replace(self, values=tuple(float(value) for value in theta))
@@ -293,20 +298,25 @@ def maximise(
             if found[0] > value + max(1e-6, 1e-9 * abs(value)):
                 value, log_theta, converged = found
         theta = np.exp(log_theta)
-        covariance, determined = _covariance(likelihood, log_theta)
+        at_end = np.abs(log_theta - first_guess) > LOG_LIMIT - 1
+        covariance = _covariance(likelihood, log_theta, at_end)
     notes = []
     if not converged:
         notes.append("the search did not converge: the parameters are the best found, not a maximum")
-    log_errors = np.sqrt(np.diag(covariance)) / theta if determined else np.full(len(theta), np.nan)
-    for name, where, first, error in zip(start, log_theta, first_guess, log_errors, strict=True):
-        if abs(where - first) > LOG_LIMIT - 1:
+    unknown = np.isnan(np.diag(covariance))
+    log_errors = np.sqrt(np.diag(covariance)) / theta
+    for name, where, first, error, ended in zip(start, log_theta, first_guess, log_errors, at_end, strict=True):
+        if ended:
             side = "without limit" if where > first else "towards zero"
             meaning = (words or {}).get((name, "up" if where > first else "down"), SPREAD_LOST)
             notes.append(f"{name} runs {side}: {meaning}")
         elif error > 2:
             notes.append(f"{name} is hardly determined by these data (standard error larger than the value)")
-    if not determined:
+    if unknown.all():
         notes.append("the likelihood is flat around its best point: no standard errors")
+    elif unknown.any():
+        names = " and ".join(name for name, lost in zip(start, unknown, strict=True) if lost)
+        notes.append(f"no standard errors for {names}: those of the others take them as known")
     return {
         "values": tuple(theta.tolist()),
         "covariance": covariance,
@@ -391,15 +401,19 @@ def _log_hessian(likelihood: Likelihood, log_theta: np.ndarray) -> np.ndarray:
     return (hessian + hessian.T) / 2
 
 
-def _covariance(likelihood: Likelihood, log_theta: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Inverse of minus the Hessian on the original scale, and whether it is one."""
+def _covariance(likelihood: Likelihood, log_theta: np.ndarray, at_end: np.ndarray) -> np.ndarray:
+    """Inverse of minus the Hessian on the original scale. Where there is none, that of the parameters not at the end of
+    their range; not a number for the rest, or for all.
+    """
     theta = np.exp(log_theta)
     slope = likelihood(theta)[1] * theta
     # d2L/dlog2 = theta theta' d2L/dtheta2 + diag(theta dL/dtheta)
-    hessian = (_log_hessian(likelihood, log_theta) - np.diag(slope)) / np.outer(theta, theta)
-    scaled = -hessian * np.outer(theta, theta)
-    nothing = np.full((len(theta), len(theta)), np.nan)
-    if not np.isfinite(scaled).all() or np.linalg.eigvalsh(scaled).min() <= 1e-10 * abs(np.trace(scaled)):
-        return nothing, False
-    covariance = np.linalg.inv(scaled) * np.outer(theta, theta)
-    return (covariance + covariance.T) / 2, True
+    scaled = np.diag(slope) - _log_hessian(likelihood, log_theta)
+    covariance = np.full(scaled.shape, np.nan)
+    for kept in (np.ones(len(theta), bool), ~at_end):
+        block = scaled[np.ix_(kept, kept)]
+        if block.size and np.isfinite(block).all() and np.linalg.eigvalsh(block).min() > 1e-10 * abs(np.trace(block)):
+            inverse = np.linalg.inv(block) * np.outer(theta[kept], theta[kept])
+            covariance[np.ix_(kept, kept)] = (inverse + inverse.T) / 2
+            break
+    return covariance

@@ -417,7 +417,17 @@ def test_nobody_drops_out_is_said_in_words():
     x = rng.poisson(rate * 50)
     t_x = np.where(x > 0, 50 * rng.random(2000) ** (1 / np.maximum(x, 1)), 0)
     fit = value_models.fit_bg_nbd(weeks(pd.DataFrame({"x": x, "t_x": t_x, "T": 50.0})))
-    assert any("hardly anybody drops out" in note for note in fit.notes), fit.notes
+    assert fit.notes == (
+        "a runs towards zero: hardly anybody drops out",
+        "b runs without limit: hardly anybody drops out, or customers hardly differ in how readily they do",
+        "no standard errors for a and b: those of the others take them as known",
+    )
+    errors = fit.parameter_table()["standard_error"]
+    assert errors[["r", "alpha"]].notna().all() and errors[["a", "b"]].isna().all()
+    low, high = fit.parameter_table().loc["r", ["low", "high"]]
+    assert low < 0.8 < high
+    ends = fit.interval(lambda each, group: each.expected_purchases(group, horizon_days=350), weeks(ROWS))
+    assert ((ends["low"] < ends["value"]) & (ends["value"] < ends["high"])).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
