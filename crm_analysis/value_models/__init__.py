@@ -2,6 +2,7 @@
 
 from crm_analysis.value_models.bg_bb import BgBbFit, fit_bg_bb
 from crm_analysis.value_models.bg_nbd import BgNbdFit, fit_bg_nbd
+from crm_analysis.value_models.comparing import Difference, difference, product
 from crm_analysis.value_models.fitting import CannotFit, Estimate, Fit
 from crm_analysis.value_models.gamma_gamma import GammaGammaFit, fit_gamma_gamma
 from crm_analysis.value_models.histories import Histories, histories
@@ -15,6 +16,7 @@ __all__ = [
     "BgBbFit",
     "BgNbdFit",
     "CannotFit",
+    "Difference",
     "Estimate",
     "Fit",
     "GammaGammaFit",
@@ -24,6 +26,7 @@ __all__ = [
     "ParetoNbdFit",
     "SbgFit",
     "Tenures",
+    "difference",
     "fit_bg_bb",
     "fit_bg_nbd",
     "fit_gamma_gamma",
@@ -32,6 +35,7 @@ __all__ = [
     "fit_sbg",
     "histories",
     "occasions",
+    "product",
     "tenures",
     "tenures_from_survivors",
 ]
