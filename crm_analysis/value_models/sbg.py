@@ -177,8 +177,8 @@ class SbgFit(Fit):
 def fit_sbg(tenures: Tenures) -> SbgFit:
     """Fit sBG to tenures, of one cohort or several (2007, eq. 9 with the survivors' term for each cohort).
 
-    Raises CannotFit with fewer than ten commitments that ended, or where nobody has faced a second renewal: one rate
-    cannot tell two parameters.
+    What was seen from a later renewal on counts given that it got there. Raises CannotFit with fewer than ten
+    commitments that ended, or where nobody has faced a second renewal: one rate cannot tell two parameters.
     """
     frame = tenures.frame
     ended = frame["ended"].to_numpy(bool)
@@ -203,17 +203,18 @@ def _likelihood(distinct: pd.DataFrame) -> Any:
     """Total log-likelihood and gradient over distinct tenures."""
     k, weight = distinct["renewals"].to_numpy(float), distinct["customers"].to_numpy(float)
     gone = weight * distinct["ended"].to_numpy(bool)
+    start = distinct["seen_from"].to_numpy(float)
 
     def likelihood(theta: np.ndarray) -> tuple[float, np.ndarray]:
         alpha, beta = theta
-        stayed = betaln(alpha, beta + k) - betaln(alpha, beta)
+        stayed = betaln(alpha, beta + k) - betaln(alpha, beta + start)
         per_end = gone / (alpha + beta + k)
-        both = psi(alpha + beta) - psi(alpha + beta + k)
+        both = psi(alpha + beta + start) - psi(alpha + beta + k)
         value = weight @ stayed + gone @ (np.log(alpha) - np.log(alpha + beta + k))
         gradient = np.array(
             [
                 weight @ both + gone.sum() / alpha - per_end.sum(),
-                weight @ (both + psi(beta + k) - psi(beta)) - per_end.sum(),
+                weight @ (both + psi(beta + k) - psi(beta + start)) - per_end.sum(),
             ]
         )
         return float(value), gradient

@@ -18,6 +18,9 @@ class Tenures:
     """One row per commitment (a regular transfer, a contract, a membership), indexed by commitment: renewals made after
     the first payment, and whether it then ended (bool). Where it did, the next renewal was due and did not come; where
     it did not, the next renewal has not been decided yet (right-censored). A renewal falls due every `cycle_months`.
+
+    Optional column seen_from: the renewals made before observation began (left-truncated, 0 by default): those who
+    ended earlier are unknown, so that a commitment tells about its later renewals alone.
     """
 
     frame: pd.DataFrame
@@ -28,10 +31,12 @@ class Tenures:
         if not (self.cycle_months >= 1 and self.cycle_months == int(self.cycle_months)):
             raise DataError(f"A cycle of {self.cycle_months} months makes no sense: give a whole number, 1 or more.")
         renewals, ended = self.frame["renewals"].to_numpy(float), self.frame["ended"]
+        seen_from = self.frame["seen_from"].to_numpy(float) if "seen_from" in self.frame else np.zeros(len(renewals))
         faults = {
             "have a number of renewals missing or negative": ~((renewals >= 0) & np.isfinite(renewals)),
             "have a number of renewals that is no whole number": renewals != np.floor(renewals),
             "do not say whether they ended (true or false)": ~ended.isin([True, False]).to_numpy(bool),
+            "were seen later than their last renewal (seen_from > renewals)": ~(seen_from <= renewals),
         }
         for what, wrong in faults.items():
             if wrong.any():
@@ -45,8 +50,9 @@ class Tenures:
         return len(self.frame)
 
     def compressed(self) -> pd.DataFrame:
-        """Distinct (renewals, ended) with the number of commitments that share them, as `customers`."""
-        return self.frame.groupby(["renewals", "ended"], sort=True).size().rename("customers").reset_index()
+        """Distinct (renewals, ended, seen_from) with the number of commitments that share them, as `customers`."""
+        frame = self.frame if "seen_from" in self.frame else self.frame.assign(seen_from=0)
+        return frame.groupby(["renewals", "ended", "seen_from"], sort=True).size().rename("customers").reset_index()
 
 
 def tenures_from_survivors(survivors: pd.DataFrame, *, cycle_months: int, as_of: date | None = None) -> Tenures:
@@ -88,6 +94,7 @@ def tenures(
     as_of: date,
     dues: pd.DataFrame | None = None,
     coverage: pd.DataFrame | None = None,
+    history_starts_on: date | None = None,
     lapsed_after_months: int = LAPSED_AFTER_MONTHS,
 ) -> Tenures:
     """Tenures of the commitments with that cycle, from the canonical tables as they were known at `as_of`.
@@ -104,6 +111,10 @@ def tenures(
     A renewal counts, made or not, once it is decided for everybody who faced it: due by `as_of` or, with dues,
     `lapsed_after_months` before. Ends that are known earlier wait for that day: to count them at once, and those who
     stay not yet, would make retention look worse than it is.
+
+    Where the tables lack what ended before `history_starts_on`, give that day: what began earlier is followed from the
+    first renewal whose whole cycle lies behind it. Who is left of old cohorts would make retention look better than it
+    was.
 
     Raises DataError where no commitment has that cycle, or one ends before it starts.
     """
@@ -136,15 +147,21 @@ def tenures(
     made = till_end.fillna(np.inf)
     if dues is not None:
         made = _last_paid(table, dues, cycle_months).fillna(made)
+    seen_from = pd.Series(0.0, table.index)
+    if history_starts_on is not None:
+        first_day = pd.Timestamp(history_starts_on)
+        before = _whole_cycles(table["started_on"], pd.Series(first_day, table.index), cycle_months)
+        seen_from = (before + 1).where(table["started_on"] < first_day, 0.0)
     frame = pd.DataFrame(
         {
             "renewals": np.minimum(made, faced).astype("int64").to_numpy(),
             "ended": (made < faced).to_numpy(),
+            "seen_from": seen_from.astype("int64").to_numpy(),
             "customer_id": table["customer_id"].to_numpy(),
         },
         index=pd.Index(table["commitment_id"], name="commitment_id"),
     )
-    return Tenures(frame, cycle_months, as_of)
+    return Tenures(frame[frame["renewals"] >= frame["seen_from"]], cycle_months, as_of)
 
 
 def _last_paid(table: pd.DataFrame, dues: pd.DataFrame, cycle_months: int) -> pd.Series:

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import betaln, comb, logsumexp
+from scipy.special import betaln, comb, hyp2f1, logsumexp
 
 from crm_analysis import value_models
 from crm_analysis.errors import DataError
@@ -189,6 +189,19 @@ def test_the_endless_sum_is_the_limit_of_the_finite_ones(theta, unit):
         fit.discounted_purchases(histories, horizon=20_000, rate_annual=0.1),
         rtol=1e-9,
     )
+
+
+def test_discounted_expected_residual_transactions_by_the_papers_formula():
+    """Eq. 14 as it is printed, with the hypergeometric function, where a library routine bears it."""
+    alpha, beta, gamma, delta = theta = (1.203522449, 0.749716391, 0.656718282, 2.783442694)
+    x, t_x, n, d = 3, 4, 6, 0.1
+    k = np.arange(t_x, n)
+    likelihood = np.exp(betaln(alpha + x, beta + k - x) + betaln(gamma + 1, delta + k)).sum()
+    likelihood += np.exp(betaln(alpha + x, beta + n - x) + betaln(gamma, delta + n))
+    printed = np.exp(betaln(alpha + x + 1, beta + n - x) + betaln(gamma, delta + n + 1)) / (1 + d)
+    printed *= hyp2f1(1, delta + n + 1, gamma + delta + n + 1, 1 / (1 + d)) / likelihood
+    ours = a_fit(*theta).discounted_residual_purchases(some((x, t_x, n)), rate_annual=d).iloc[0]
+    assert ours == pytest.approx(printed, rel=1e-12)
 
 
 def test_expectations_without_end():

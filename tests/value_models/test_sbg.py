@@ -67,10 +67,13 @@ PARAMETER = st.floats(0.05, 40)
 @settings(max_examples=50, deadline=None)
 @given(
     theta=st.tuples(PARAMETER, PARAMETER),
-    rows=st.lists(st.tuples(st.integers(0, 40), st.booleans(), st.integers(1, 50)), min_size=1, max_size=8),
+    rows=st.lists(
+        st.tuples(st.integers(0, 40), st.booleans(), st.integers(1, 50), st.integers(0, 10)), min_size=1, max_size=8
+    ),
 )
 def test_gradient_is_the_slope_of_the_likelihood(theta, rows):
-    likelihood = sbg._likelihood(pd.DataFrame(rows, columns=["renewals", "ended", "customers"]))
+    frame = pd.DataFrame(rows, columns=["renewals", "ended", "customers", "seen_from"])
+    likelihood = sbg._likelihood(frame.assign(seen_from=np.minimum(frame["seen_from"], frame["renewals"])))
     theta = np.array(theta)
     value, gradient = likelihood(theta)
     for i, slope in enumerate(gradient):
@@ -85,6 +88,7 @@ def test_gradient_is_the_slope_of_the_likelihood(theta, rows):
 def test_probabilities_of_all_tenures_sum_to_one(theta, faced):
     fit = a_fit(*theta)
     likelihood, frame = sbg._likelihood, pd.DataFrame({"renewals": range(faced + 1), "ended": True, "customers": 1})
+    frame["seen_from"] = 0
     frame.loc[faced, "ended"] = False
     each = [likelihood(frame.iloc[[i]])(np.array(theta))[0] for i in range(len(frame))]
     assert np.exp(each).sum() == pytest.approx(1, rel=1e-10)
@@ -249,11 +253,12 @@ def test_impossible_counts_are_refused(counts, message):
         ((-1, True), "have a number of renewals missing or negative"),
         ((1.5, True), "have a number of renewals that is no whole number"),
         ((1, None), "do not say whether they ended (true or false)"),
+        ((1, False, 2), "were seen later than their last renewal (seen_from > renewals)"),
     ],
 )
 def test_impossible_tenures_are_refused(row, message):
     with pytest.raises(DataError) as refused:
-        Tenures(pd.DataFrame([(2, False), row], columns=["renewals", "ended"]), 12)
+        Tenures(pd.DataFrame([(2, False, 0), (*row, 0)[:3]], columns=["renewals", "ended", "seen_from"]), 12)
     assert str(refused.value).startswith(f"1 of 2 tenures {message}; first: renewals {float(row[0]):g}")
 
 
@@ -371,6 +376,26 @@ def test_ends_known_early_do_not_bend_retention():
     found = value_models.tenures(table, cycle_months=12, as_of=as_of).frame
     faced = found["renewals"] + found["ended"]
     assert found["renewals"].sum() / faced.sum() == pytest.approx(0.8, abs=4 * math.sqrt(0.16 / faced.sum()))
+
+
+def test_ends_before_the_history_began_are_not_missed():
+    """Contracts of 15 years, those that ended before 2018 deleted: told of it, the model finds the truth again."""
+    drawn = a_fit(*TRUTH).simulate(np.full(12_000, 100), seed=14)
+    rng = np.random.default_rng(14)
+    started = pd.Timestamp("2008-01-01") + pd.to_timedelta(rng.integers(0, 5400, 12_000), unit="D")
+    table = pd.DataFrame({"commitment_id": drawn.index.astype(str), "started_on": started, "branch": "seoul"})
+    table = table.assign(customer_id=table["commitment_id"], cycle_months=12)
+    days = (drawn["renewals"] + rng.random(12_000)) * 365.25  # leavers say so at any time before they are due
+    table["ended_on"] = (started + pd.to_timedelta(np.ceil(days), unit="D")).where(drawn["ended"])
+    known = table[~(table["ended_on"] < "2018-01-01")]
+    as_of, from_day = date(2023, 12, 31), date(2018, 1, 1)
+    whole = value_models.tenures(table, cycle_months=12, as_of=as_of)
+    cut = value_models.tenures(known, cycle_months=12, as_of=as_of)
+    told = value_models.tenures(known, cycle_months=12, as_of=as_of, history_starts_on=from_day)
+    exact = float(a_fit(*TRUTH).survival(5))
+    for found, right in ((whole, True), (cut, False), (told, True)):
+        survival = value_models.fit_sbg(found).delta(lambda fit: float(fit.survival(5)))
+        assert (abs(survival.value - exact) < 3 * survival.standard_error) is right
 
 
 def test_commitments_that_cannot_be_counted():
