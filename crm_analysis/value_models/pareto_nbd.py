@@ -18,7 +18,7 @@ parameters times P(alive at T).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -38,6 +38,8 @@ ROWS_AT_ONCE = 512
 WORDS = {
     ("r", "up"): "customers hardly differ in how often they buy",
     ("alpha", "up"): "customers hardly differ in how often they buy",
+    ("r", "down"): "a few buy far more often than all others",
+    ("alpha", "down"): "a few buy far more often than all others",
     ("s", "down"): "hardly anybody drops out",
     ("s", "up"): "customers hardly differ in how readily they drop out",
     ("beta", "up"): "hardly anybody drops out, or customers hardly differ in how readily they do",
@@ -88,8 +90,9 @@ class ParetoNbdFit(Fit):
         """Expected purchases in (T + start, T + start + horizon] given each history (Fader and Hardie 2005, eq. 41)."""
         self._same_unit(histories)
         given = self._given(histories.frame)
-        upto, since = (self._mean_while_alive(given, days) for days in (start_days + horizon_days, start_days))
-        expected = (upto - since) * self._alive(histories)
+        start, horizon = self._time(start_days), self._time(horizon_days)
+        upto, since = (self._lifetime(given, t) for t in (start + horizon, start))
+        expected = given.r / given.alpha * (upto - since) * self._alive(histories)
         return pd.Series(expected, histories.frame.index, name="expected_purchases")
 
     def purchase_probabilities(self, histories: Histories, *, horizon_days: float, upto: int) -> pd.DataFrame:
@@ -112,7 +115,7 @@ class ParetoNbdFit(Fit):
         firsts, where = distinct_rows(histories.frame, ("T",))
         given = self._given(histories.frame.iloc[firsts])
         discount = (1 + rate_annual) ** -((np.arange(horizon_months) + 0.5) / 12)
-        upto = [self._lifetime(given, months_to_days(month)) for month in range(horizon_months + 1)]
+        upto = [self._lifetime(given, self._time(months_to_days(month))) for month in range(horizon_months + 1)]
         lifetime = np.tensordot(discount, np.diff(upto, axis=0), axes=1)[where]
         everyone = self._given(histories.frame)
         expected = everyone.r / everyone.alpha * lifetime * self._alive(histories)
@@ -177,9 +180,8 @@ class ParetoNbdFit(Fit):
         27).
         """
         r, alpha, _, beta = self.values
-        return self._mean_while_alive(
-            Given(*(np.asarray(value) for value in (r, alpha, beta))), np.asarray(days, float)
-        )
+        new = Given(*(np.asarray(value) for value in (r, alpha, beta)))
+        return r / alpha * self._lifetime(new, np.asarray(days, float) * self._time(1.0))
 
     def new_customer_probabilities(self, *, horizon_days: float, upto: int) -> np.ndarray:
         """P(n repeat purchases of a new customer within `horizon_days`), for n from 0 to `upto` (Fader and Hardie 2006,
@@ -231,15 +233,11 @@ class ParetoNbdFit(Fit):
         log_alive = -(r + x) * np.log(alpha + observed) - s * np.log(beta + observed)
         return np.exp(np.minimum(log_alive - _log_both(self.values, *columns), 0.0))
 
-    def _lifetime(self, given: Given, days: Any) -> np.ndarray:
-        """Expected time alive within `days` of T, given alive at T."""
+    def _lifetime(self, given: Given, t: float | np.ndarray) -> np.ndarray:
+        """Expected time alive in (T, T + t], given alive at T."""
         s = self.values[2]
-        log_ratio = np.log1p(self._time(1.0) * days / given.beta)
+        log_ratio = np.log1p(t / given.beta)
         return given.beta * (log_ratio if abs(s - 1) < 1e-9 else -np.expm1(-(s - 1) * log_ratio) / (s - 1))
-
-    def _mean_while_alive(self, given: Given, days: Any) -> np.ndarray:
-        """Expected purchases within `days` of T, given alive at T."""
-        return given.r / given.alpha * self._lifetime(given, days)
 
     def _count_probability(self, given: Given, n: int, t: float) -> np.ndarray:
         """P(n purchases in (T, T + t] | alive at T): a negative binomial count over t for who is alive then, and over
@@ -252,11 +250,9 @@ class ParetoNbdFit(Fit):
         for first in range(0, len(found), ROWS_AT_ONCE):
             rows = slice(first, first + ROWS_AT_ONCE)
             r, alpha, beta = (each[rows] for each in given)
-            counts = gammaln(r + n) - gammaln(r) - gammaln(n + 1)
-            log_stayed = counts - r * np.log1p(t / alpha) - s * np.log1p(t / beta)
-            log_stayed += n * (np.log(t) - np.log(alpha + t))
-            quitting = _quitting(r, alpha, s, beta, n, t)
-            found[rows] = np.exp(log_stayed) + np.exp(counts + quitting)
+            ways = gammaln(r + n) - gammaln(r) - gammaln(n + 1)
+            log_stayed = n * (np.log(t) - np.log(alpha + t)) - r * np.log1p(t / alpha) - s * np.log1p(t / beta)
+            found[rows] = np.exp(ways + log_stayed) + np.exp(ways + _quitting(r, alpha, s, beta, n, t))
         return found
 
 
@@ -311,10 +307,11 @@ def fit_pareto_nbd(histories: Histories) -> ParetoNbdFit:
     """Fit Pareto/NBD to histories. Raises CannotFit with fewer than ten repeat customers."""
     need_repeat(histories, ParetoNbdFit.model)
     distinct = histories.compressed()
-    typical = float(np.average(distinct["T"], weights=distinct["n"]))
+    n, x, t_x, observed = (distinct[name].to_numpy(float) for name in ("n", "x", "t_x", "T"))
+    gap, lifetime = dot(n, t_x) / dot(n, x), dot(n, observed) / n.sum() / 2
     found = maximise(
         log_likelihood(distinct),
-        {"r": 1.0, "alpha": max(typical / 2, 1e-3), "s": 0.8, "beta": max(typical / 2, 1e-3)},
+        {"r": 1.0, "alpha": gap, "s": 0.8, "beta": lifetime},
         n_customers=len(histories),
         words=WORDS,
     )

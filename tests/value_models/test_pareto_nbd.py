@@ -193,6 +193,8 @@ def test_an_endless_horizon_is_the_limit_of_long_ones():
     assert months[2] == pytest.approx(endless, rel=1e-4)
     undiscounted = fit.discounted_purchases(customer, horizon_months=12, rate_annual=0.0).iloc[0]
     assert undiscounted == pytest.approx(fit.expected_purchases(customer, horizon_days=365.2425).iloc[0], rel=1e-12)
+    with pytest.raises(DataError, match="A prediction looks ahead by zero days or more; asked for -1"):
+        fit.expected_purchases(customer, horizon_days=-1)
     with pytest.raises(DataError, match="An endless horizon needs a discount rate above zero; it is 0 a year"):
         fit.discounted_residual_purchases(customer, rate_annual=0.0)
 
@@ -323,6 +325,17 @@ def test_a_fit_on_days_is_a_maximum_and_recovers_the_parameters():
             moved = np.array(fit.values)
             moved[i] *= factor
             assert likelihood(moved)[0] < fit.log_likelihood
+    errors = (np.array(fit.values) - truth.values) / np.array(list(fit.standard_errors.values()))
+    assert np.abs(errors).max() < 3
+
+
+def test_buyers_of_every_hour_and_of_once_in_a_lifetime():
+    """Gaps much shorter than the time observed, counts in the thousands: nothing runs off."""
+    truth = model(0.3, 0.5, 0.9, 20.0)
+    frame = truth.simulate(np.random.default_rng(0).uniform(1, 900, 3000), seed=1)
+    assert frame["x"].max() > 2000
+    fit = fit_pareto_nbd(Histories(frame[["x", "t_x", "T"]], "week"))
+    assert fit.converged and fit.notes == ()
     errors = (np.array(fit.values) - truth.values) / np.array(list(fit.standard_errors.values()))
     assert np.abs(errors).max() < 3
 
