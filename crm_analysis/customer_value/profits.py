@@ -94,6 +94,14 @@ def customer_profits(scope: Scope, status: pd.DataFrame, *, months_ago: int = 0)
     return Profits(frame.drop(columns="years").reset_index(names="customer_id"), contacts_cost or serve_known)
 
 
+def row_margin(scope: Scope, rows: ibis.Table) -> ibis.Value:
+    """Margin of each payment, refunds negative: the row's own, else amount less cost, else the profile's rate."""
+    known = [rows[name] for name in ("margin",) if name in rows.columns]
+    if "cost" in rows.columns:
+        known.append(rows.amount.abs() - rows.cost.abs())
+    return signed_amount(rows, ibis.coalesce(*known, rows.amount.abs() * scope.profile.margin.rate))
+
+
 def _within_year(table: ibis.Table, ends: dict[str, Any], on: Any) -> ibis.Table:
     table = table.mutate(_day=table.occurred_at.cast("date"), _end=customers.end_of(table.branch, ends, on))
     return table.filter(table._day <= table._end, table._day > table._end - ibis.interval(months=MONTHS))
@@ -101,10 +109,6 @@ def _within_year(table: ibis.Table, ends: dict[str, Any], on: Any) -> ibis.Table
 
 def _payments(scope: Scope, ends: dict[str, Any], on: Any) -> pd.DataFrame:
     rows = _within_year(customers.payments(scope), ends, on)
-    known = [rows[name] for name in ("margin",) if name in rows.columns]
-    if "cost" in rows.columns:
-        known.append(rows.amount.abs() - rows.cost.abs())
-    margin = ibis.coalesce(*known, rows.amount.abs() * scope.profile.margin.rate)
     is_order = rows.kind != "refund"
     return (
         rows.group_by("customer_id")
@@ -119,7 +123,7 @@ def _payments(scope: Scope, ends: dict[str, Any], on: Any) -> pd.DataFrame:
                 else ibis.null("float64")
             ),
             n_orders=rows._day.nunique(where=is_order),
-            margin=signed_amount(rows, margin).sum(),
+            margin=row_margin(scope, rows).sum(),
         )
         .to_pandas()
         .fillna(0.0)

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "crm_analysis"
 
 def marked() -> list[str]:
     notebook = json.loads((ROOT / "analyses" / "customer_value.ipynb").read_text(encoding="utf-8"))
-    sources = [path.read_text(encoding="utf-8") for path in sorted((PACKAGE / "customer_value").glob("*.py"))]
+    sources = [path.read_text(encoding="utf-8") for path in sorted((PACKAGE / "customer_value").rglob("*.py"))]
     sources += ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     calls = [node for source in sources for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
     return sorted({call.args[0].value for call in calls if getattr(call.func, "id", "") == "_"})
