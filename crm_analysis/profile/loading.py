@@ -28,22 +28,7 @@ def load(path: str | Path, *, data: str | Path | None = None, language: str | No
     Raises ProfileError with every fault of the file at once, the nearest key suggested for a misspelt one.
     """
     path = Path(path)
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        there = sorted(str(found) for found in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
-        known = f" Profiles in that folder: {listed(there)}." if there else ""
-        raise ProfileError(
-            f"There is no profile {path}.{known} `crm-analysis init FOLDER` writes one to fill in."
-        ) from None
-    except UnicodeDecodeError as error:
-        raise ProfileError(f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from None
-    except yaml.YAMLError as error:
-        raise ProfileError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    except OSError as error:
-        raise ProfileError(f"{path} cannot be read: {error.strerror}.") from None
-    if not isinstance(raw, dict):
-        raise ProfileError(f"{path} holds no settings. `crm-analysis init FOLDER` writes a profile to fill in.")
+    raw = _mapping(path)
     for key in _SET_BY_PROGRAM:
         if key in raw:
             raise ProfileError(f"{path}: `{key}` is set by the program and cannot be written in a profile.")
@@ -56,6 +41,50 @@ def load(path: str | Path, *, data: str | Path | None = None, language: str | No
     except ValidationError as error:
         faults = [_fault(item) for item in error.errors()]
         raise ProfileError(f"{path}: " + "; ".join(faults)) from None
+
+
+def load_tiers(path: str | Path, profile: Profile) -> Profile:
+    """The profile with the tiers that a file of their own proposes: `preset` or `rules`, and `year`, alone or under
+    `tiers:` as they would stand in a profile.
+
+    Raises ProfileError with every fault of the file at once, the nearest key suggested for a misspelt one.
+    """
+    path = Path(path)
+    raw = _mapping(path, what="rules")
+    raw = raw["tiers"] if set(raw) == {"tiers"} else raw
+    try:
+        return Profile.model_validate(profile.model_dump(by_alias=True, exclude_unset=True) | {"tiers": raw})
+    except ValidationError as error:
+        faults = [_fault(item) for item in error.errors()]
+        raise ProfileError(f"{path}: " + "; ".join(faults)) from None
+
+
+def _mapping(path: Path, *, what: str = "profile") -> dict[str, Any]:
+    """What stands in a YAML file. Raises ProfileError where it cannot be read or holds no settings."""
+    advice = "writes a profile to fill in"
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        there = sorted(str(found) for found in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+        if what == "rules":
+            raise ProfileError(
+                f"There is no file of rules {path}. Without a file, --preview shows the profile's own."
+            ) from None
+        known = f" Profiles in that folder: {listed(there)}." if there else ""
+        raise ProfileError(f"There is no profile {path}.{known} `crm-analysis init FOLDER` {advice}.") from None
+    except UnicodeDecodeError as error:
+        raise ProfileError(f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from None
+    except yaml.YAMLError as error:
+        raise ProfileError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise ProfileError(f"{path} cannot be read: {error.strerror}.") from None
+    if not isinstance(raw, dict):
+        if what == "rules":
+            raise ProfileError(
+                f"{path} holds no rules. Write `preset: deciles`, or `rules:` as under `tiers:` in a profile."
+            )
+        raise ProfileError(f"{path} holds no settings. `crm-analysis init FOLDER` {advice}.")
+    return raw
 
 
 def _data_root(path: Path, raw: dict[str, Any], data: str | Path | None, build: Path) -> Path:
