@@ -21,13 +21,14 @@ import pandas as pd
 from scipy.special import betaln, gammaln, psi
 
 from crm_analysis.errors import DataError
-from crm_analysis.value_models.discounting import discount_factor, discounted_stay, endless_discount_factor
+from crm_analysis.value_models.discounting import discount_factor, discounted_stay, endless_discount_factor, whole_steps
 from crm_analysis.value_models.fitting import CannotFit, Fit, distinct_rows, dot, maximise
 from crm_analysis.value_models.occasions import MONTHS_PER_OCCASION, Occasions
 
 if TYPE_CHECKING:
     from lifetimes import BetaGeoBetaBinomFitter
 
+OCCASIONS = "occasions"
 MIN_REPEAT = 10
 MIN_OCCASIONS = 3  # two occasions show four patterns, three free shares: fewer than the parameters
 ONE_COHORT = "all customers had the same number of occasions: the fit holds for that one cohort"
@@ -68,18 +69,21 @@ class BgBbFit(Fit):
     def probability_alive(self, occasions: Occasions, *, later: int = 0) -> pd.Series:
         """P(alive on occasion n + later | history) (eq. A10; the paper's eq. 11 is `later=1`)."""
         self._same_occasions(occasions)
-        alive = self._alive(occasions) * self._stays(_column(occasions, "n"), later)
+        alive = self._alive(occasions) * self._stays(_column(occasions, "n"), whole_steps(later, OCCASIONS))
         return pd.Series(alive, occasions.frame.index, name="probability_alive")
 
     def expected_purchases(self, occasions: Occasions, *, horizon: int, start: int = 0) -> pd.Series:
         """Expected occasions with a gift among n + start + 1, ..., n + start + horizon, given each history (eq. 13)."""
-        weights = np.zeros(start + horizon)
-        weights[start:] = 1.0
+        first = whole_steps(start, OCCASIONS)
+        weights = np.ones(first + whole_steps(horizon, OCCASIONS))
+        weights[:first] = 0.0
         return self._weighted(occasions, weights).rename("expected_purchases")
 
     def discounted_purchases(self, occasions: Occasions, *, horizon: int, rate_annual: float) -> pd.Series:
         """Expected gifts on the next `horizon` occasions, the first of them discounted by one occasion."""
-        weights = discount_factor(rate_annual, MONTHS_PER_OCCASION[self.unit]) ** np.arange(1, horizon + 1)
+        weights = discount_factor(rate_annual, MONTHS_PER_OCCASION[self.unit]) ** np.arange(
+            1, whole_steps(horizon, OCCASIONS) + 1
+        )
         return self._weighted(occasions, weights).rename("discounted_purchases")
 
     def discounted_residual_purchases(self, occasions: Occasions, *, rate_annual: float) -> pd.Series:
@@ -116,7 +120,7 @@ class BgBbFit(Fit):
         x, n = (_column(occasions, name)[firsts] for name in ("x", "n"))
         alpha, beta, gamma, delta = self.values
         given = (alpha + x, beta + n - x, np.full(len(x), gamma), delta + n)
-        counts = range((horizon if upto is None else upto) + 1)
+        counts = range((whole_steps(horizon, OCCASIONS) if upto is None else upto) + 1)
         found = {k: alive * np.exp(_log_counts(given, k, horizon))[where] for k in counts}
         found[0] = found[0] + (1 - alive)
         return pd.DataFrame(found, occasions.frame.index)

@@ -1,4 +1,4 @@
-"""Discounting by whole occasions or renewals at a yearly rate, and sums without end of those who stay."""
+"""Whole occasions or renewals ahead, discounted at a yearly rate; and sums without end of those who stay."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ import math
 import numpy as np
 
 from crm_analysis.errors import DataError
+
+
+def whole_steps(count: float, what: str) -> int:
+    """`count` occasions or renewals ahead (`what`). Raises DataError unless it is a whole number, zero or more."""
+    if not (count >= 0 and count == math.floor(count)):
+        raise DataError(f"A prediction looks ahead by a whole number of {what}, zero or more; asked for {count:g}.")
+    return int(count)
 
 
 def discount_factor(rate_annual: float, months: float) -> float:

@@ -19,6 +19,7 @@ import pandas as pd
 from scipy.special import betainc, gammaln, psi
 from scipy.stats import spearmanr
 
+from crm_analysis.errors import DataError
 from crm_analysis.value_models.fitting import Z95, CannotFit, Fit, distinct_rows, dot, maximise
 from crm_analysis.value_models.histories import Histories
 from crm_analysis.value_models.occasions import Occasions
@@ -133,6 +134,10 @@ class GammaGammaFit(Fit):
 
 
 def _used(frame: pd.DataFrame) -> pd.DataFrame:
+    if "mean_value" not in frame:
+        raise DataError(
+            "Spend needs the column mean_value, what a repeat purchase of the customer was worth on average."
+        )
     return frame.loc[(frame["x"] > 0) & (frame["mean_value"] > 0), ["x", "mean_value"]]
 
 

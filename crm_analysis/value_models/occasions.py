@@ -31,6 +31,12 @@ class Occasions:
     def __post_init__(self) -> None:
         if self.unit not in MONTHS_PER_OCCASION:
             raise DataError(f'"{self.unit}" is not an occasion here: use one of {", ".join(MONTHS_PER_OCCASION)}.')
+        lacking = [name for name in ("x", "t_x", "n") if name not in self.frame]
+        if lacking:
+            raise DataError(
+                "Giving histories need the columns x (occasions with a gift), t_x (the last of them) and n (occasions);"
+                f" there is no {', no '.join(lacking)}."
+            )
         x, t_x, n = (self.frame[name].to_numpy(float) for name in ("x", "t_x", "n"))
         faults = {
             "have a value missing or negative": ~((x >= 0) & (t_x >= 0) & (n >= 0) & np.isfinite(x + t_x + n)),

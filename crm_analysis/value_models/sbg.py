@@ -16,10 +16,11 @@ import pandas as pd
 from scipy.special import betaln, psi
 
 from crm_analysis.errors import DataError
-from crm_analysis.value_models.discounting import discount_factor, discounted_stay, endless_discount_factor
+from crm_analysis.value_models.discounting import discount_factor, discounted_stay, endless_discount_factor, whole_steps
 from crm_analysis.value_models.fitting import CannotFit, Fit, maximise
 from crm_analysis.value_models.tenures import Tenures
 
+RENEWALS = "renewals"
 MIN_ENDED = 10
 MIN_RENEWALS = 2
 UNITS = {1: "month", 3: "quarter", 6: "half", 12: "year"}
@@ -101,18 +102,20 @@ class SbgFit(Fit):
         self._same_cycle(tenures)
         alpha, beta = self.values
         k = tenures.frame["renewals"].to_numpy(float)
-        stays = np.exp(betaln(alpha, beta + k + renewals) - betaln(alpha, beta + k))
+        stays = np.exp(betaln(alpha, beta + k + whole_steps(renewals, RENEWALS)) - betaln(alpha, beta + k))
         return self._running(tenures, stays).rename("probability_renewing")
 
     def expected_renewals(self, tenures: Tenures, *, horizon: int) -> pd.Series:
         """Expected renewals among the next `horizon` that fall due, given those made so far."""
-        return self._weighted(tenures, np.ones(horizon)).rename("expected_renewals")
+        return self._weighted(tenures, np.ones(whole_steps(horizon, RENEWALS))).rename("expected_renewals")
 
     def discounted_renewals(
         self, tenures: Tenures, *, horizon: int, rate_annual: float, cycles_to_next: float = 0.0
     ) -> pd.Series:
         """Expected renewals among the next `horizon`, discounted, the next by `cycles_to_next`."""
-        discount = discount_factor(rate_annual, self.cycle_months) ** (cycles_to_next + np.arange(horizon))
+        discount = discount_factor(rate_annual, self.cycle_months) ** (
+            cycles_to_next + np.arange(whole_steps(horizon, RENEWALS))
+        )
         return self._weighted(tenures, discount).rename("discounted_renewals")
 
     def residual_renewals(self, tenures: Tenures) -> pd.Series:

@@ -30,6 +30,12 @@ class Tenures:
     def __post_init__(self) -> None:
         if not (self.cycle_months >= 1 and self.cycle_months == int(self.cycle_months)):
             raise DataError(f"A cycle of {self.cycle_months} months makes no sense: give a whole number, 1 or more.")
+        lacking = [name for name in ("renewals", "ended") if name not in self.frame]
+        if lacking:
+            raise DataError(
+                "Tenures need the columns renewals (those made) and ended (true or false); "
+                f"there is no {', no '.join(lacking)}."
+            )
         renewals, ended = self.frame["renewals"].to_numpy(float), self.frame["ended"]
         seen_from = self.frame["seen_from"].to_numpy(float) if "seen_from" in self.frame else np.zeros(len(renewals))
         faults = {

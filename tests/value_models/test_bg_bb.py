@@ -393,6 +393,19 @@ def test_units_and_rates_are_checked():
     )
     with pytest.raises(DataError, match='"week" is not an occasion here: use one of month, quarter, half, year.'):
         some((1, 1, 2), unit="week")
+    with pytest.raises(DataError) as lacking:
+        Occasions(pd.DataFrame({"x": [1], "n": [3]}), "year")
+    assert str(lacking.value) == (
+        "Giving histories need the columns x (occasions with a gift), t_x (the last of them) and n (occasions); there "
+        "is no t_x."
+    )
+    for horizon in (-1, 1.5, math.nan):
+        with pytest.raises(DataError) as ahead:
+            a_fit(*TRUTH).expected_purchases(some((1, 1, 2)), horizon=horizon)
+        assert str(ahead.value) == (
+            f"A prediction looks ahead by a whole number of occasions, zero or more; asked for {horizon:g}."
+        )
+    assert a_fit(*TRUTH).expected_purchases(some((1, 1, 2)), horizon=0).tolist() == [0.0]
     with pytest.raises(DataError, match="A discount rate of -0.1 a year makes no sense here"):
         a_fit(*TRUTH).discounted_purchases(some((1, 1, 2)), horizon=3, rate_annual=-0.1)
 

@@ -13,6 +13,7 @@ from scipy.integrate import quad
 from scipy.stats import gamma as gamma_distribution
 
 from crm_analysis import value_models
+from crm_analysis.errors import DataError
 from crm_analysis.value_models import CannotFit, GammaGammaFit, Histories, Occasions, gamma_gamma
 
 TRUTH = (2.0, 3.0, 15.0)
@@ -229,6 +230,11 @@ def test_spend_of_zero_or_less_is_left_out_and_counted():
     rest = value_models.fit_gamma_gamma(Histories(frame.iloc[12:], "week"))
     assert fit.values == rest.values and rest.remarks == ()
     assert fit.expected_value(Histories(without, "week")).iloc[:12].tolist() == pytest.approx([fit.mean] * 12)
+
+
+def test_spend_without_its_column_is_said():
+    with pytest.raises(DataError, match="Spend needs the column mean_value"):
+        value_models.fit_gamma_gamma(Occasions(pd.DataFrame({"x": [1], "t_x": [1], "n": [3]}), "year"))
 
 
 @pytest.mark.parametrize(

@@ -269,6 +269,10 @@ def test_cycles_are_not_mixed():
         "The model was fitted to renewals every 12 months and these tenures count renewals every 1: fit each cycle on "
         "its own."
     )
+    with pytest.raises(DataError, match="looks ahead by a whole number of renewals, zero or more; asked for -2."):
+        a_fit(*TRUTH).expected_renewals(running(3), horizon=-2)
+    with pytest.raises(DataError, match="there is no ended."):
+        Tenures(pd.DataFrame({"renewals": [1]}), 12)
     with pytest.raises(DataError, match="A cycle of 0 months makes no sense"):
         running(3, cycle_months=0)
 
