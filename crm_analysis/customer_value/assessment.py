@@ -10,7 +10,10 @@ import pandas as pd
 
 from crm_analysis import customers
 from crm_analysis.customer_value import future, scores
+from crm_analysis.customer_value.bridge import Bridge, bridge
+from crm_analysis.customer_value.migration import Migrations, between
 from crm_analysis.customer_value.profits import Concentration, Profits, concentration, customer_profits, since_chosen
+from crm_analysis.customer_value.tiers import Tiered, now_and_before
 from crm_analysis.estimators.multiplicity import holm
 from crm_analysis.estimators.proportions import Proportion, two_proportions, wilson
 from crm_analysis.tables import Scope
@@ -66,7 +69,10 @@ class CustomerValue:
     scores: pd.DataFrame
     outlook: future.Outlook
     slipping: Slipping
+    bridge: Bridge
     branches: pd.DataFrame
+    tiers: Tiered
+    migration: Migrations
     previous_label: str
     silent_since: date | None
 
@@ -83,17 +89,17 @@ def assess(scope: Scope) -> CustomerValue:
     year_ago = customers.status_back(scope, 12)
     kept = customers.retention(scope, now=status, before=year_ago)
     earned = customer_profits(scope, status)
-    change, below_change, label = None, None, ""
+    change, below_change, label, earlier = None, None, "", None
     previous = scope.previous() if scope.complete else None
     if previous is not None:
         label = str(previous.period)
         status_before = customers.status_at(previous, previous.as_of)
         change = customers.retention_change(kept, customers.retention(previous, now=status_before))
-        below_change = customers.share_change(
-            *(_below(each) for each in (earned, customer_profits(previous, status_before)))
-        )
+        earlier = (previous, status_before, customer_profits(previous, status_before))
+        below_change = customers.share_change(*(_below(each) for each in (earned, earlier[2])))
     base, source = _base(scope, year_ago)
     cut_points = scores.cuts(base, settings, source=source)
+    tiers, tiers_before = now_and_before(scope, status, earned, earlier)
     silent = scope.coverage.loc[scope.coverage["silent"], "last_covered_day"]
     return CustomerValue(
         scope=scope,
@@ -110,6 +116,11 @@ def assess(scope: Scope) -> CustomerValue:
         outlook=future.outlook(scope, status, year_ago, earned.customers, settings),
         slipping=_slipping(status, earned.customers, kept),
         branches=_branches(kept),
+        tiers=tiers,
+        migration=between(
+            (tiers, status, earned), (tiers_before, *earlier[1:]) if earlier else None, cut_points, label=label
+        ),
+        bridge=bridge(scope, status),
         previous_label=label,
         silent_since=max(silent) if len(silent) and scope.branch != "all" else None,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import ibis
@@ -12,6 +13,7 @@ import pandas as pd
 
 from crm_analysis import customers
 from crm_analysis.contracts.totals import signed_amount
+from crm_analysis.customers.summary import last_covered_days
 from crm_analysis.estimators.proportions import Proportion, wilson
 from crm_analysis.tables import Scope
 from crm_analysis.units import DAYS_PER_YEAR
@@ -63,8 +65,9 @@ class Concentration:
     curve: pd.DataFrame
 
 
-def customer_profits(scope: Scope, status: pd.DataFrame, *, months_ago: int = 0) -> Profits:
-    """Profit of the twelve months up to each branch's last covered day, or up to `months_ago` before it.
+def customer_profits(scope: Scope, status: pd.DataFrame, *, months_ago: int = 0, until: date | None = None) -> Profits:
+    """Profit of the twelve months up to each branch's last covered day, or up to `months_ago` before it, or up to the
+    day `until` for branches covered that far.
 
     `status` is that of the day on which the twelve months end.
 
@@ -75,6 +78,8 @@ def customer_profits(scope: Scope, status: pd.DataFrame, *, months_ago: int = 0)
     Fixed costs and costs of the whole organisation are not shared out.
     """
     on, ends = customers.months_back(scope, months_ago)
+    if until is not None:
+        on, ends = until, last_covered_days(until, scope.coverage)
     frame = _payments(scope, ends, on).set_index("customer_id")
     contacts, contacts_cost = _contacts(scope, ends, on)
     there = status.set_index("customer_id")

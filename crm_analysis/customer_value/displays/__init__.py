@@ -1,1 +1,1 @@
-"""What the notebook shows, one module per topic: tables of finished text, frames for charts, and the words beside them."""
+"""What the notebook shows, one module per topic: frames for charts, tables of finished text, the words beside them."""
