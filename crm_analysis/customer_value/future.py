@@ -1,83 +1,42 @@
 """What customers will bring over the months ahead, and whether a model says it better than a rule of thumb.
 
 Regular transfers are valued through the commitment: what was promised a year ago against what has come in since.
-Everything else (one-off purchases of those without a running commitment) goes through BG/NBD and Gamma-Gamma, checked
-on the last months against two rules of thumb, and is replaced by one where it does not beat them.
+Everything else (one-off purchases of those without a running commitment) goes through the model of repeat buying that
+foresaw the last months best and Gamma-Gamma, and is replaced by recent experience where no model beats the rules of
+thumb.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from crm_analysis import customers, value_models
+from crm_analysis.customer_value import holdout
+from crm_analysis.customer_value.holdout import UNIT, Holdout, RepeatFit, View, purchase_class
 from crm_analysis.estimators.proportions import Proportion, wilson
 from crm_analysis.profile.settings import Value
 from crm_analysis.tables import Scope
-from crm_analysis.units import DAYS_PER_MONTH, months_to_days
-from crm_analysis.value_models import BgNbdFit, CannotFit, Fit, GammaGammaFit, Histories
+from crm_analysis.units import DAYS_PER_WEEK, months_to_days
+from crm_analysis.value_models import CannotFit, Fit, GammaGammaFit, Histories
 
-UNIT = "week"
-CLASSES = ((0, "0"), (1, "1"), (2, "2"), (3, "3-4"), (5, "5-9"), (10, "10+"))
-MIN_HOLDOUT_MONTHS = 3
 ONE_TIME_SHARE = 0.9  # with more customers than this without a repeat purchase, repeat buying decides nothing
 STANDINGS = ("up to date", "overdue", "dormant")
+COLUMNS = (
+    "customer_id",
+    "expected_value",
+    "low",
+    "high",
+    "discounted_value",
+    "probability_alive",
+    "expected_purchases",
+    "part",
+)
 Z95 = 1.96
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One way of foreseeing each customer's purchases, judged on the holdout.
-
-    Errors are per customer, in purchases over the holdout; `total` is what it foresaw in all. `better` is the mean
-    squared error of the best rule of thumb less this one's, with its standard error over customers.
-    """
-
-    key: str
-    total: float
-    mean_absolute_error: float
-    root_mean_squared_error: float
-    rank_correlation: float
-    better: float = math.nan
-    better_error: float = math.nan
-
-
-@dataclass(frozen=True, slots=True)
-class Holdout:
-    """The check: everything known on `calibrated_to`, against what the `months` after it brought.
-
-    `customers`: x (repeat purchases then), actual, model, mean_rate, last_period (purchases), actual_value.
-    """
-
-    calibrated_to: date
-    months: int
-    customers: pd.DataFrame
-    rules: tuple[Rule, ...]
-
-    @property
-    def n(self) -> int:
-        """Customers foreseen."""
-        return len(self.customers)
-
-    @property
-    def actual(self) -> float:
-        """Purchases that took place."""
-        return float(self.customers["actual"].sum())
-
-    def rule(self, key: str) -> Rule | None:
-        """A way of foreseeing by its key."""
-        return next((rule for rule in self.rules if rule.key == key), None)
-
-    @property
-    def model_wins(self) -> bool:
-        """Whether the model's squared errors are smaller than those of both rules of thumb, beyond noise."""
-        model = self.rule("model")
-        return model is not None and model.better - Z95 * model.better_error > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +53,28 @@ class Yield:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """Margin expected over the next `months` from today's customers, in the profile's currency.
+    """Margin expected over the next `months` from today's customers, in the profile's currency: `value` undiscounted,
+    `discounted` at `rate_annual`.
 
-    `customers`: customer_id, expected_value, part (regular or one_off), probability_alive, expected_purchases.
+    `customers`: customer_id, expected_value with low and high, discounted_value, probability_alive, expected_purchases,
+    part (regular or one_off). low and high hold the uncertainty of parameters and ratios alone: what a single customer
+    will do varies far more. P(alive) and purchases are not a number where no model is used; expected_purchases are
+    one-off ones. `histories` are those of the one-off part.
+
     `way` says how the one-off part was made: "model", or "class" (what customers with as many purchases lately brought
     in the holdout) with the reason in `why`: "" (the model won), "lost", "few" (too few repeat customers), "one_time",
-    "young" (no holdout possible), "diagnosis"; "none" where there is nothing to foresee. `one_time` is the share
-    of those without a running commitment, first seen at least `one_time_days` ago, who have not come back.
+    "young" (no holdout possible), "diagnosis"; "rate" where nothing can be checked, "none" where there is nothing to
+    foresee. `one_time` is the share of those without a running commitment, first seen at least `one_time_days` ago, who
+    have not come back. `independence` is the spend by frequency (see GammaGammaFit.independence).
     """
 
     months: int
+    rate_annual: float
     customers: pd.DataFrame
     value: float
     low: float
     high: float
+    discounted: float
     regular: float
     one_off: float
     way: str
@@ -117,18 +84,11 @@ class Outlook:
     repeat_customers: int
     min_repeat_customers: int
     holdout: Holdout | None
-    fit: BgNbdFit | None
+    fit: RepeatFit | None
     spend: GammaGammaFit | None
+    independence: pd.DataFrame | None
+    histories: Histories
     yields: tuple[Yield, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """Summaries of one-off purchases at three days: now, at calibration, and a holdout's length before it."""
-
-    now: pd.DataFrame
-    then: pd.DataFrame
-    before: pd.DataFrame
 
 
 def outlook(
@@ -138,45 +98,47 @@ def outlook(
 
     `year_ago` is the status frame of twelve months back, `profits` that of the last year.
     """
-    months, ahead = _holdout_months(scope, settings), settings.horizon_months
-    view = _View(
-        _one_off(scope, 0),
-        _one_off(scope, months) if months else _nothing(),
-        _one_off(scope, 2 * months) if months else _nothing(),
-    )
+    months, ahead = holdout.holdout_months(scope, settings), settings.horizon_months
+    rate_annual = settings.discount_rate_annual
+    seen = holdout.view(scope, months)
     running = status[status["committed"] & ~status["status"].isin(["lost"])]
-    regular, yields, regular_variance = _regular(running, year_ago, profits, ahead / 12)
-    free = view.now[~view.now["customer_id"].isin(running["customer_id"])]
+    regular, yields, regular_variance = _regular(running, year_ago, profits, ahead / 12, rate_annual)
+    free = seen.now[~seen.now["customer_id"].isin(running["customer_id"])]
     histories = value_models.histories(free, unit=UNIT, as_of=scope.as_of)
     one_time = never_back(free, scope.profile.status.dormant_days)
     repeat = int((histories.frame["x"] > 0).sum())
     margin = _margin_rate(profits)
 
     committed_then = year_ago if months == 12 else customers.status_back(scope, months) if months else year_ago
-    check = _holdout(scope, view, committed_then, months, settings) if months else None
+    check = holdout.check(scope, seen, committed_then, months, settings) if months else None
     fit, spend, why = _fitted(histories, check, one_time.share, repeat, settings)
     if why == "" and fit is not None and spend is not None:
         way = "model"
-        frame, variance = _by_model(histories, fit, spend, margin, ahead)
-        error = _relative_error(check, spend_mean=spend.mean)
+        frame, variance = _by_model(histories, fit, spend, margin, ahead, rate_annual)
+        error = _relative_error(check)
     elif check is not None and len(histories):
         way = "class"
-        scale = _to_a_year(scope, view, months, profits) * ahead / 12
-        frame, variance = _by_class(histories, check, margin, _lately(view, histories), scale)
+        scale = _to_a_year(scope, seen, months, profits) * ahead / 12
+        lately = seen.between(0, months).reindex(histories.frame.index).fillna(0.0)
+        frame, variance = _by_class(histories, check, margin, lately, scale)
         error = 0.0
     else:
         way = "none" if not len(histories) else "rate"
-        frame, variance, error = _by_rate(histories, margin, ahead), math.nan, 0.0
+        frame, variance, error = _by_rate(histories, margin, ahead), math.nan if len(histories) else 0.0, 0.0
+    if "discounted_value" not in frame:
+        frame["discounted_value"] = frame["expected_value"] * mean_discount(rate_annual, 0.0, ahead / 12)
     one_off = float(frame["expected_value"].sum())
     half = math.sqrt(max(Z95**2 * (variance + regular_variance) + (error * one_off) ** 2, 0.0))
-    both = pd.concat([regular, frame.reset_index().assign(part="one_off")], ignore_index=True)
+    both = pd.concat([regular, frame.reset_index().assign(part="one_off")], ignore_index=True)[list(COLUMNS)]
     value = float(both["expected_value"].sum())
     return Outlook(
         months=ahead,
+        rate_annual=rate_annual,
         customers=both,
         value=value,
         low=value - half,
         high=value + half,
+        discounted=float(both["discounted_value"].sum()),
         regular=float(regular["expected_value"].sum()),
         one_off=one_off,
         way=way,
@@ -188,8 +150,18 @@ def outlook(
         holdout=check,
         fit=fit,
         spend=spend,
+        independence=None if spend is None else spend.independence(histories),
+        histories=histories,
         yields=yields,
     )
+
+
+def mean_discount(rate_annual: float, start: float, years: float) -> float:
+    """What money coming in evenly over `years` from `start` years ahead is worth now, per unit."""
+    force = math.log1p(rate_annual)
+    if force * years == 0:
+        return (1 + rate_annual) ** -start
+    return (math.exp(-force * start) - math.exp(-force * (start + years))) / (force * years)
 
 
 def never_back(summary: pd.DataFrame, days: int) -> Proportion:
@@ -203,30 +175,6 @@ def never_back(summary: pd.DataFrame, days: int) -> Proportion:
     return wilson(int(once.sum()), len(once))
 
 
-def _holdout_months(scope: Scope, settings: Value) -> int:
-    """Whole months that can be held out: the profile's, or half of the history where that is less; 0 for none."""
-    if scope.coverage.empty:
-        return 0
-    span = pd.Timestamp(scope.as_of) - pd.to_datetime(scope.coverage["first_day"]).min()
-    months = min(int(settings.holdout_months), round(span.days / DAYS_PER_MONTH / 2))
-    return months if months >= MIN_HOLDOUT_MONTHS else 0
-
-
-def _one_off(scope: Scope, months: int) -> pd.DataFrame:
-    """The summary of purchases outside commitments as it stood `months` before the scope's end."""
-    on, ends = customers.months_back(scope, months)
-    rows = customers.payments(scope)
-    rows = rows.filter(~customers.under_commitment(rows))
-    coverage = pd.DataFrame({"branch": list(ends), "last_covered_day": list(ends.values())})
-    summary = customers.summarize(customers.known_until(rows, "occurred_at", ends, on), as_of=on, coverage=coverage)
-    frame = summary.to_pandas()
-    return frame[frame["n_orders"] > 0].sort_values("customer_id", ignore_index=True)
-
-
-def _nothing() -> pd.DataFrame:
-    return pd.DataFrame({"customer_id": [], "n_orders": [], "gross": []})
-
-
 def _margin_rate(profits: pd.DataFrame) -> float:
     """Margin after refunds per money paid, over all customers of the last year."""
     gross = float(profits["gross"].sum())
@@ -234,7 +182,7 @@ def _margin_rate(profits: pd.DataFrame) -> float:
 
 
 def _regular(
-    running: pd.DataFrame, year_ago: pd.DataFrame, profits: pd.DataFrame, years: float
+    running: pd.DataFrame, year_ago: pd.DataFrame, profits: pd.DataFrame, years: float, rate_annual: float = 0.0
 ) -> tuple[pd.DataFrame, tuple[Yield, ...], float]:
     """Expected value over `years` of those with a running commitment. Also the variance of the sum.
 
@@ -246,8 +194,8 @@ def _regular(
     rate = _margin_rate(profits)
     base = year_ago[year_ago["committed"]] if "amount_a_year" in year_ago else year_ago.iloc[:0]
     if running.empty or "amount_a_year" not in running:
-        frame = pd.DataFrame({"customer_id": pd.Series(dtype=object), "expected_value": pd.Series(dtype=float)})
-        return frame.assign(part="regular", probability_alive=np.nan, expected_purchases=np.nan), (), 0.0
+        nobody = pd.DataFrame({name: pd.Series(dtype=float) for name in COLUMNS})
+        return nobody.astype({"customer_id": object, "part": object}), (), 0.0
     standing_then, standing_now = _standing(base), _standing(running)
     yields = []
     for standing in STANDINGS:
@@ -264,21 +212,27 @@ def _regular(
         yields.append(Yield(standing, len(group), float(promised.sum()), float(collected.sum()), ratio, error))
     a_year = pd.Series({each.standing: each.ratio for each in yields})
     a_year = a_year.fillna(next(iter(a_year.dropna()), 1.0))
-    worth = _over_years(a_year, _moves(base.assign(standing=standing_then), running.assign(now=standing_now)), years)
+    moves = _moves(base.assign(standing=standing_then), running.assign(now=standing_now))
+    worth, discounted = _over_years(a_year, moves, years), _over_years(a_year, moves, years, rate_annual)
     stretch = (worth / a_year.where(a_year > 0)).fillna(years)
     promised_now = running.groupby(standing_now)["amount_a_year"].sum()
-    variance = sum(
-        (float(promised_now.get(each.standing, 0.0)) * rate * each.standard_error * stretch[each.standing]) ** 2
-        for each in yields
-    )
+    errors = pd.Series({each.standing: each.standard_error for each in yields}) * stretch
+    variance = float(((promised_now * rate * errors).fillna(0.0) ** 2).sum())
     further = paid["one_off"].reindex(running["customer_id"]).fillna(0.0).to_numpy(float)
     goes_on = min(float(worth["up to date"]), years)
     variance += years * goes_on * float((rate * further) @ (rate * further))  # further payments come or do not
+    promised = running["amount_a_year"].to_numpy(float)
+    value = rate * (promised * standing_now.map(worth).to_numpy(float) + further * goes_on)
+    half = abs(rate) * Z95 * promised * standing_now.map(errors).to_numpy(float)
+    less = mean_discount(rate_annual, 0.0, years)
     frame = pd.DataFrame(
         {
             "customer_id": running["customer_id"].to_numpy(),
-            "expected_value": rate
-            * (running["amount_a_year"].to_numpy(float) * standing_now.map(worth).to_numpy(float) + further * goes_on),
+            "expected_value": value,
+            "low": value - half,
+            "high": value + half,
+            "discounted_value": rate
+            * (promised * standing_now.map(discounted).to_numpy(float) + further * goes_on * less),
             "part": "regular",
             "probability_alive": np.nan,
             "expected_purchases": np.nan,
@@ -311,12 +265,15 @@ def _moves(base: pd.DataFrame, running: pd.DataFrame) -> pd.DataFrame:
     return moves
 
 
-def _over_years(a_year: pd.Series, moves: pd.DataFrame, years: float) -> pd.Series:
-    """Money per money promised a year over `years`, by standing: this year's yield, then that of what is left."""
-    total, then = a_year * 0.0, a_year
+def _over_years(a_year: pd.Series, moves: pd.DataFrame, years: float, rate_annual: float = 0.0) -> pd.Series:
+    """Money per money promised a year over `years`, by standing: this year's yield, then that of what is left.
+    Discounted at `rate_annual`.
+    """
+    total, then, start = a_year * 0.0, a_year, 0.0
     while years > 0:
-        total = total + min(years, 1.0) * then
-        then, years = moves @ then, years - 1.0
+        part = min(years, 1.0)
+        total = total + part * mean_discount(rate_annual, start, part) * then
+        then, years, start = moves @ then, years - 1.0, start + 1.0
     return total
 
 
@@ -324,70 +281,17 @@ def _standing(frame: pd.DataFrame) -> pd.Series:
     return frame["status"].map(lambda status: status if status in ("overdue", "dormant") else "up to date")
 
 
-def _holdout(scope: Scope, view: _View, then: pd.DataFrame, months: int, settings: Value) -> Holdout | None:
-    """Foresee the last `months` from before them, for those who had no running commitment then."""
-    committed = then.loc[then["committed"] & (then["status"] != "lost"), "customer_id"]
-    base = view.then[~view.then["customer_id"].isin(committed)]
-    if base.empty:
-        return None
-    on, _ = customers.months_back(scope, months)
-    histories = value_models.histories(base, unit=UNIT, as_of=on)
-    index = histories.frame.index
-    later = view.now.set_index("customer_id").reindex(index)
-    sofar = base.set_index("customer_id")
-    before = view.before.set_index("customer_id").reindex(index)
-    days = months_to_days(months)
-    observed_days = histories.frame["T"] * 7
-    frame = pd.DataFrame(
-        {
-            "x": histories.frame["x"],
-            "actual": (later["n_orders"] - sofar["n_orders"]).fillna(0).astype(float),
-            "actual_value": (later["gross"] - sofar["gross"]).fillna(0.0),
-            "mean_rate": (histories.frame["x"] / observed_days.where(observed_days > 0) * days).fillna(0.0),
-            "last_period": (sofar["n_orders"] - before["n_orders"].fillna(0)).astype(float),
-        }
-    )
-    ways = ["mean_rate", "last_period"]
-    if int((frame["x"] > 0).sum()) >= settings.min_repeat_customers:
-        try:
-            fit = value_models.fit_bg_nbd(histories)
-        except CannotFit:
-            fit = None
-        if fit is not None:
-            frame["model"] = fit.expected_purchases(histories, horizon_days=days)
-            ways.insert(0, "model")
-    return Holdout(on, months, frame, tuple(_judged(frame, way) for way in ways))
-
-
-def _judged(frame: pd.DataFrame, way: str) -> Rule:
-    actual, foreseen = frame["actual"], frame[way]
-    squared = (foreseen - actual) ** 2
-    better = better_error = math.nan
-    if way == "model" and len(frame) > 1:
-        thumbs = [(frame[name] - actual) ** 2 for name in ("mean_rate", "last_period")]
-        best = min(thumbs, key=lambda errors: errors.mean())
-        better = float((best - squared).mean())
-        better_error = float((best - squared).std() / math.sqrt(len(frame)))
-    varied = actual.nunique() > 1 and foreseen.nunique() > 1
-    return Rule(
-        key=way,
-        total=float(foreseen.sum()),
-        mean_absolute_error=float((foreseen - actual).abs().mean()),
-        root_mean_squared_error=float(math.sqrt(squared.mean())),
-        rank_correlation=float(foreseen.rank().corr(actual.rank())) if varied else math.nan,
-        better=better,
-        better_error=better_error,
-    )
-
-
 def _fitted(
     histories: Histories, check: Holdout | None, one_time: float, repeat: int, settings: Value
-) -> tuple[BgNbdFit | None, GammaGammaFit | None, str]:
+) -> tuple[RepeatFit | None, GammaGammaFit | None, str]:
     """The models, and why they are not used (empty when they are)."""
     if repeat < settings.min_repeat_customers:
         return None, None, "one_time" if one_time > ONE_TIME_SHARE else "few"
+    best = check.model if check is not None else None
     try:
-        fit, spend = value_models.fit_bg_nbd(histories), value_models.fit_gamma_gamma(histories)
+        with np.errstate(all="ignore"):  # a search that ends badly is told by `converged`
+            fit = holdout.MODELS[best.key if best is not None else "bg_nbd"](histories)
+        spend = value_models.fit_gamma_gamma(histories)
     except CannotFit:
         return None, None, "few"
     if one_time > ONE_TIME_SHARE:
@@ -402,17 +306,18 @@ def _fitted(
 
 
 def _by_model(
-    histories: Histories, fit: BgNbdFit, spend: GammaGammaFit, margin: float, ahead: int
+    histories: Histories, fit: RepeatFit, spend: GammaGammaFit, margin: float, ahead: int, rate_annual: float
 ) -> tuple[pd.DataFrame, float]:
     days = months_to_days(ahead)
-    purchases = fit.expected_purchases(histories, horizon_days=days)
-    worth = spend.expected_value(histories)
-    frame = pd.DataFrame(
-        {
-            "expected_value": purchases * worth * margin,
-            "probability_alive": fit.probability_alive(histories),
-            "expected_purchases": purchases,
-        }
+    bought = fit.interval(lambda each, group: each.expected_purchases(group, horizon_days=days), histories)
+    each_worth = spend.interval(lambda each, group: each.expected_value(group), histories)
+    purchases, worth = bought["value"], each_worth["value"]
+    discounted = fit.discounted_purchases(histories, horizon_months=ahead, rate_annual=rate_annual)
+    frame = value_models.product(bought, each_worth) * margin
+    frame = frame.rename(columns={"value": "expected_value"}).assign(
+        discounted_value=discounted * worth * margin,
+        probability_alive=fit.probability_alive(histories),
+        expected_purchases=purchases,
     )
     # Chance: a Poisson number of purchases whose worth varies within a customer with 1 / p as its squared coefficient.
     chance = float(purchases @ worth**2) * (1 + 1 / spend.values[0])
@@ -421,30 +326,23 @@ def _by_model(
     return frame, margin**2 * (by_fit.standard_error**2 + by_spend.standard_error**2 + chance)
 
 
-def _relative_error(check: Holdout | None, spend_mean: float) -> float:
+def _relative_error(check: Holdout | None) -> float:
     """How far the model's total was off in the holdout, as a share of what took place."""
-    model = check.rule("model") if check is not None else None
+    model = check.model if check is not None else None
     if model is None or check is None or check.actual <= 0:
         return 0.0
     return abs(model.total - check.actual) / check.actual
 
 
-def _to_a_year(scope: Scope, view: _View, months: int, profits: pd.DataFrame) -> float:
+def _to_a_year(scope: Scope, seen: View, months: int, profits: pd.DataFrame) -> float:
     """What the latest months are to be multiplied by for a year: by what the last twelve months brought against them,
     so that a season does not pass for a year; by the months alone where less than a year has been observed.
     """
     first_day = pd.to_datetime(scope.coverage["first_day"]).min()
-    latest = float(view.now["gross"].sum() - view.then["gross"].sum())
+    latest = float(seen.now["gross"].sum() - seen.then["gross"].sum())
     if first_day > pd.Timestamp(scope.as_of) - pd.DateOffset(months=12) or latest <= 0 or "one_off" not in profits:
         return 12 / months
     return max(float(profits["one_off"].sum()) / latest, 1.0)
-
-
-def _lately(view: _View, histories: Histories) -> pd.Series:
-    """Purchases of each customer over the latest months, as many as were held out."""
-    sofar, earlier = (each.set_index("customer_id")["n_orders"] for each in (view.now, view.then))
-    index = histories.frame.index
-    return sofar.reindex(index).fillna(0).astype(float) - earlier.reindex(index).fillna(0).astype(float)
 
 
 def _by_class(
@@ -455,14 +353,18 @@ def _by_class(
     `lately` counts purchases over as many months up to now. Classes by all purchases ever would call a customer of ten
     purchases in two years the equal of one of ten in one year, and so foresee too much as the history grows.
     """
-    then, now = purchase_class(check.customers["last_period"]), purchase_class(lately)
-    by_class = check.customers.groupby(then)
-    value = by_class["actual_value"].mean() * scale * margin
-    purchases = by_class["actual"].mean() * scale
-    spread = by_class["actual_value"].var().fillna(0) / by_class.size() * (scale * margin) ** 2
+    then, now = purchase_class(check.customers["lately"]), purchase_class(lately)
+    groups = check.customers.groupby(then)
+    value = groups["actual_value"].mean() * scale * margin
+    purchases = groups["actual"].mean() * scale
+    spread = groups["actual_value"].var().fillna(0) / groups.size() * (scale * margin) ** 2
+    expected = now.map(value).fillna(check.customers["actual_value"].mean() * scale * margin)
+    half = Z95 * now.map(spread) ** 0.5
     frame = pd.DataFrame(
         {
-            "expected_value": now.map(value).fillna(check.customers["actual_value"].mean() * scale * margin),
+            "expected_value": expected,
+            "low": expected - half,
+            "high": expected + half,
             "probability_alive": np.nan,
             "expected_purchases": now.map(purchases).fillna(check.customers["actual"].mean() * scale),
         },
@@ -474,35 +376,18 @@ def _by_class(
 def _by_rate(histories: Histories, margin: float, ahead: int) -> pd.DataFrame:
     """Each customer's own mean rate and spend so far: all that a short history can say."""
     frame = histories.frame
-    observed = frame["T"] * 7
+    observed = frame["T"] * DAYS_PER_WEEK
     purchases = (frame["x"] / observed.where(observed > 0) * months_to_days(ahead)).fillna(0.0)
     return pd.DataFrame(
         {
             "expected_value": purchases * frame["mean_value"].fillna(0.0) * margin,
+            "low": np.nan,
+            "high": np.nan,
             "probability_alive": np.nan,
             "expected_purchases": purchases,
         },
         index=frame.index,
     )
-
-
-def purchase_class(x: pd.Series) -> pd.Series:
-    """The class of a number of purchases, as printed."""
-    edges = [lower for lower, _ in CLASSES]
-    return pd.Series(
-        np.array([label for _, label in CLASSES])[np.searchsorted(edges, x, side="right") - 1], index=x.index
-    )
-
-
-def by_class(check: Holdout) -> pd.DataFrame:
-    """The holdout by number of repeat purchases: customers, mean actual purchases with standard error, and foreseen."""
-    ways = [rule.key for rule in check.rules]
-    groups = check.customers.groupby(purchase_class(check.customers["x"]))
-    frame = groups[["actual", *ways]].mean()
-    frame.insert(0, "n", groups.size())
-    frame.insert(2, "error", (groups["actual"].std() / np.sqrt(groups.size())).fillna(0.0))
-    order = [label for _, label in CLASSES if label in frame.index]
-    return frame.loc[order].rename_axis("repeat_purchases").reset_index()
 
 
 def parameters(fits: tuple[Fit | None, ...]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import customers, language, privacy, style
-from crm_analysis.customer_value import future, scores
+from crm_analysis.customer_value import future, holdout, scores
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.wording import (
     rule_name,
@@ -240,11 +240,18 @@ def classes(state: CustomerValue) -> pd.DataFrame:
     columns = ["repeat_purchases", "way", "mean", "error"]
     if check is None:
         return pd.DataFrame(columns=columns)
-    wide = future.by_class(check)
+    wide = holdout.by_class(check)
     wide = wide[wide["n"] >= state.scope.profile.privacy.min_cell]
     parts = [wide.assign(way=_("What took place"), mean=wide["actual"])[columns]]
-    parts += [wide.assign(way=rule_name(rule.key), mean=wide[rule.key], error=np.nan)[columns] for rule in check.rules]
+    parts += [
+        wide.assign(way=rule_name(rule.key), mean=wide[rule.key], error=np.nan)[columns] for rule in _drawn(check)
+    ]
     return pd.concat(parts, ignore_index=True)
+
+
+def _drawn(check: holdout.Holdout) -> list[holdout.Rule]:
+    """The best model, and the best rule of thumb."""
+    return [rule for rule in (check.model, check.thumb) if rule is not None]
 
 
 def class_table(state: CustomerValue) -> pd.DataFrame:
@@ -252,7 +259,7 @@ def class_table(state: CustomerValue) -> pd.DataFrame:
     check = state.outlook.holdout
     if check is None:
         return pd.DataFrame()
-    wide = future.by_class(check)
+    wide = holdout.by_class(check)
     wide = wide[wide["n"] >= state.scope.profile.privacy.min_cell]
     table = pd.DataFrame(
         {
@@ -261,7 +268,7 @@ def class_table(state: CustomerValue) -> pd.DataFrame:
             _("What took place"): wide["actual"].map(lambda value: style.number(value, 2)),
         }
     )
-    for rule in check.rules:
+    for rule in _drawn(check):
         table[rule_name(rule.key)] = wide[rule.key].map(lambda value: style.number(value, 2))
     return table
 
@@ -276,15 +283,21 @@ def rule_table(state: CustomerValue) -> pd.DataFrame:
             rule_name(rule.key),
             style.number(rule.total),
             style.percent(rule.total / check.actual - 1 if check.actual else None),
+            style.number(rule.bias, 3),
             style.number(rule.mean_absolute_error, 2),
             style.number(rule.root_mean_squared_error, 2),
             style.number(rule.rank_correlation, 2),
+            style.number(rule.lift, 1),
+            style.interval(
+                rule.better - check.needed * rule.better_error, rule.better + check.needed * rule.better_error, "ratio"
+            ),
         )
         for rule in check.rules
     ]
-    rows.append((_("What took place"), style.number(check.actual), *(style.DASH,) * 4))
-    names = (_("Way"), _("Purchases"), _("Off by"), _("Mean absolute error"), _("Root mean squared error"))
-    return pd.DataFrame(rows, columns=[*names, _("Rank correlation")])
+    rows.append((_("What took place"), style.number(check.actual), *(style.DASH,) * 7))
+    names = (_("Way"), _("Purchases"), _("Off by"), _("Bias a head"), _("Mean absolute error"))
+    names += (_("Root mean squared error"), _("Rank correlation"), _("Lift of the best tenth"))
+    return pd.DataFrame(rows, columns=[*names, _("Squared error saved")])
 
 
 def outlook_table(state: CustomerValue) -> pd.DataFrame:

@@ -469,7 +469,7 @@ def _basis_of_outlook(state: CustomerValue) -> str:
 def _how_sure(state: CustomerValue) -> str:
     outlook = state.outlook
     check = outlook.holdout
-    model = check.rule("model") if check else None
+    model = check.model if check else None
     if outlook.why == "one_time":
         return _say(
             state,
@@ -491,7 +491,7 @@ def _how_sure(state: CustomerValue) -> str:
         )
     if check is None or model is None:
         return _("The history is too short to hold any of it out: treat this as a first guess.")
-    best = min((rule for rule in check.rules if rule.key != "model"), key=lambda rule: rule.root_mean_squared_error)
+    best = check.thumb
     if check.model_wins:
         template = _(
             "Tried on the last {months} months, the model foresaw {model} {orders} and {actual} took place; its "
@@ -776,7 +776,7 @@ def _measures(state: CustomerValue) -> list[Finding]:
         )
     ]
     check = state.outlook.holdout
-    model = check.rule("model") if check else None
+    model = check.model if check else None
     if check is not None and model is not None and check.actual > 0:
         found.append(
             Finding(

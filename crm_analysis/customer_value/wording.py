@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crm_analysis import language
+from crm_analysis.customer_value.tiers import key_of
 from crm_analysis.language import _
 from crm_analysis.profile import Profile
 from crm_analysis.profile.settings import Words
@@ -45,6 +46,27 @@ def segment_treatment(key: str, *, commitments: bool) -> str:
     }[key]
 
 
+def tier_name(profile: Profile, key: str) -> str:
+    """The name of a tier: the profile's own, else that of its preset."""
+    for rule in profile.tiers.rules:
+        if key_of(rule) == key:
+            return profile.text(rule.name, language.active())
+    if key.startswith("decile_"):
+        return _("Tenth {n}").format(n=key.removeprefix("decile_"))
+    return {
+        "first": _("First tier"),
+        "second": _("Second tier"),
+        "third": _("Third tier"),
+        "rest": _("The rest"),
+        "most_valuable": _("Most valuable"),
+        "regular": _("Regular transfer"),
+        "growing": _("Growing: pays without a transfer"),
+        "new": _("New in these months"),
+        "below_cost": _("Below cost"),
+        "dormant": _("Dormant"),
+    }[key]
+
+
 def status_name(key: str) -> str:
     """The name of a status."""
     return {
@@ -60,9 +82,13 @@ def status_name(key: str) -> str:
 def rule_name(key: str) -> str:
     """The name of a way of foreseeing purchases."""
     return {
-        "model": _("BG/NBD model"),
+        "bg_nbd": _("BG/NBD model"),
+        "mbg_nbd": _("MBG/NBD model"),
+        "pareto_nbd": _("Pareto/NBD model"),
         "mean_rate": _("Own mean rate so far"),
         "last_period": _("Same as the last period"),
+        "hiatus": _("Own pace, unless silent too long"),
+        "class": _("As others with as many lately"),
     }[key]
 
 

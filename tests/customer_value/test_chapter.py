@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 
 from crm_analysis import style
-from crm_analysis.customer_value import captions, charts, future, listing
+from crm_analysis.customer_value import captions, charts, future, holdout, listing
 from crm_analysis.customer_value.assessment import CustomerValue, assess
 from crm_analysis.customer_value.sentences import claims
-from crm_analysis.value_models import BgNbdFit
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 START = pd.Timestamp(2023, 10, 1)
@@ -75,8 +74,8 @@ def test_buyers_drawn_from_the_model_are_foreseen_by_it(scope_of):
     parts = state.outlook.customers.groupby("part")["expected_value"].sum()
     assert parts.sum() == pytest.approx(state.outlook.value) and "regular" not in parts.index
     check = state.outlook.holdout
-    assert check.rule("model").total == pytest.approx(check.actual, rel=0.15)
-    rules = tuple(replace(rule, better_error=np.inf) if rule.key == "model" else rule for rule in check.rules)
+    assert check.model.total == pytest.approx(check.actual, rel=0.15)
+    rules = tuple(replace(rule, better_error=np.inf) if rule.key in holdout.MODELS else rule for rule in check.rules)
     by_chance = replace(state, outlook=replace(state.outlook, why="lost", holdout=replace(check, rules=rules)))
     assert "**no better than chance would make it**" in finding(by_chance, "value_next_12m").sentence
 
@@ -378,12 +377,13 @@ def test_a_share_that_would_tell_few_customers_is_not_shown(scope_of):
 
 
 def test_purchase_classes():
-    named = future.purchase_class(pd.Series([0, 1, 2, 3, 4, 5, 9, 10, 400]))
+    named = holdout.purchase_class(pd.Series([0, 1, 2, 3, 4, 5, 9, 10, 400]))
     assert named.to_list() == ["0", "1", "2", "3-4", "3-4", "5-9", "5-9", "10+", "10+"]
 
 
 def test_the_model_in_use_is_the_fitted_one(scope_of):
     state = assess(scope_of({"transactions": buyers()}))
-    assert isinstance(state.outlook.fit, BgNbdFit)
+    fit = state.outlook.fit
+    assert holdout.MODELS[state.outlook.holdout.model.key](state.outlook.histories).values == fit.values
     table = listing.parameter_table(state)
-    assert set(table.iloc[:, 1]) == {"r", "alpha", "a", "b", "p", "q", "gamma"}
+    assert set(table.iloc[:, 1]) == {*fit.names, "p", "q", "gamma"}
