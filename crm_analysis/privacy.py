@@ -94,7 +94,30 @@ def shown(counts: pd.Series, min_cell: int) -> pd.Series:
     return pd.Series(text, index=counts.index, dtype=object)
 
 
-def _safe(counts: pd.Series, hidden: pd.Series, min_cell: int) -> bool:
+def hide_lines(counts: np.ndarray, lines: Iterable[np.ndarray], min_cell: int) -> np.ndarray:
+    """Which cells of a table are hidden (True) where the sum of each line is known too.
+
+    `counts` may have any shape, each line is a mask of that shape: its rows, its columns, and whatever else a page
+    tells the sum of. Hidden are the small cells, and in each line the next smallest until at least two values fit every
+    small one; no line has one hidden cell alone, since its sum would tell it.
+    """
+    flat = np.asarray(counts).ravel()
+    hidden = (flat > 0) & (flat < min_cell)
+    parts = [np.flatnonzero(np.asarray(line).ravel()) for line in lines]
+    changed = bool(hidden.any())
+    while changed:
+        changed = False
+        for part in parts:
+            while 0 < hidden[part].sum() < len(part) and (
+                hidden[part].sum() == 1 or not _safe(flat[part], hidden[part], min_cell)
+            ):
+                rest = part[~hidden[part]]
+                size = np.where(flat[rest] > 0, flat[rest], np.inf)
+                hidden[rest[size.argmin()]] = changed = True
+    return hidden.reshape(np.shape(counts))
+
+
+def _safe(counts: pd.Series | np.ndarray, hidden: pd.Series | np.ndarray, min_cell: int) -> bool:
     n_small = int((hidden & (counts > 0) & (counts < min_cell)).sum())
     return not n_small or _possible(int(counts[hidden].sum()), n_small, int(hidden.sum()) - n_small, min_cell) > 1
 

@@ -39,19 +39,15 @@ class Migration:
     moves: pd.DataFrame
     customers: pd.DataFrame
     before: str
+    net: tuple[float, float, float] = (math.nan, math.nan, math.nan)
     why: str = ""
-
-    @property
-    def net_value(self) -> float:
-        """Value of all groups now less that of before; not a number where there is no migration."""
-        return math.nan if self.why else float(self.moves["value"].sum())
 
 
 def undefined(why: str, order: Sequence[str] = (), before: str = "") -> Migration:
     """No migration, with the reason."""
     columns = ["customer_id", "before", "after", "move", "value_before", "value_after"]
     empty = pd.DataFrame({name: [] for name in columns})
-    return Migration(tuple(order), _matrix(empty, order), _moves(empty), empty, before, why)
+    return Migration(tuple(order), _matrix(empty, order), _moves(empty), empty, before, why=why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +118,20 @@ def migrate(
     each["before"] = each["before"].where(each["before"].notna(), each["move"])
     each["after"] = each["after"].where(each["after"].notna(), LOST)
     each = each[["customer_id", "before", "after", "move", "value_before", "value_after"]]
-    return Migration(tuple(order), _matrix(each, order), _moves(each), each.reset_index(drop=True), label)
+    net = _moved(gains(each))
+    return Migration(tuple(order), _matrix(each, order), _moves(each), each.reset_index(drop=True), label, net)
+
+
+def gains(each: pd.DataFrame) -> pd.Series:
+    """What each customer of a migration is worth more, or less, than before."""
+    return each["value_after"].astype(float) - each["value_before"].astype(float)
+
+
+def _moved(gain: pd.Series) -> tuple[float, float, float]:
+    """A sum over customers with its normal interval, customers taken as a sample."""
+    value = float(gain.sum())
+    half = normal_quantile(0.95) * math.sqrt(len(gain)) * float(gain.std(ddof=1)) if len(gain) > 1 else math.nan
+    return value, value - half, value + half
 
 
 def _matrix(each: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
@@ -131,18 +140,12 @@ def _matrix(each: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
 
 
 def _moves(each: pd.DataFrame) -> pd.DataFrame:
-    """Moves with shares and value. The interval of the value treats customers as a sample: a sum over all of them."""
-    n = len(each)
     was, is_ = int((~each["move"].isin([NEW, BACK])).sum()), int((each["move"] != LOST).sum())
-    gain = each["value_after"].to_numpy(float) - each["value_before"].to_numpy(float)
-    rows = []
+    gain, rows = gains(each), []
     for move in MOVES:
-        here = (each["move"] == move).to_numpy(bool)
-        of = is_ if move in (NEW, BACK) else was
-        share = wilson(int(here.sum()), of)
-        moved = np.where(here, gain, 0.0)
-        half = normal_quantile(0.95) * math.sqrt(n) * float(moved.std(ddof=1)) if n > 1 else math.nan
-        value = float(moved.sum())
-        rows.append((move, int(here.sum()), of, share.share, share.low, share.high, value, value - half, value + half))
+        here = each["move"] == move
+        share = wilson(int(here.sum()), is_ if move in (NEW, BACK) else was)
+        moved = _moved(gain.where(here, 0.0))
+        rows.append((move, int(here.sum()), share.n, share.share, share.low, share.high, *moved))
     names = ["move", "n", "of", "share", "low", "high", "value", "value_low", "value_high"]
     return pd.DataFrame(rows, columns=names)

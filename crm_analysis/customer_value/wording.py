@@ -60,8 +60,8 @@ def tier_name(profile: Profile, key: str) -> str:
         "rest": _("The rest"),
         "most_valuable": _("Most valuable"),
         "regular": _("Regular transfer"),
-        "growing": _("Growing: pays without a transfer"),
-        "new": _("New in these months"),
+        "growing": _("Growing"),
+        "new": _("New"),
         "below_cost": _("Below cost"),
         "dormant": _("Dormant"),
     }[key]

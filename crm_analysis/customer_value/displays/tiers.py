@@ -1,0 +1,157 @@
+"""Tiers: what each brings, as chart, table and words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from crm_analysis import privacy, style
+from crm_analysis.customer_value import listing
+from crm_analysis.customer_value.assessment import CustomerValue
+from crm_analysis.customer_value.wording import tier_name, words
+from crm_analysis.language import _
+
+OUTSIDE = ":outside"
+
+
+def _measurable(state: CustomerValue) -> bool:
+    return state.tiers.covered or state.tiers.settings.year == "rolling"
+
+
+def _hidden(state: CustomerValue) -> pd.Series:
+    """Which tiers' counts must not be shown."""
+    table = state.tiers.table.set_index("tier")
+    return privacy.hide(table["n"], state.scope.profile.privacy.min_cell)
+
+
+def _amounts(state: CustomerValue, column: str) -> dict[str, str]:
+    """Money by tier, and of those outside, as text."""
+    inside = state.tiers.customers
+    parts = {key: inside.loc[inside["tier"] == key, column] for key in state.tiers.order}
+    return listing.sums(state, {**parts, OUTSIDE: state.tiers.outside[column]})
+
+
+def bars(state: CustomerValue) -> pd.DataFrame:
+    """Share of customers and of profit by tier, for the chart; tiers that must not be shown are left out."""
+    columns = ["segment", "measure", "share"]
+    found, profit = state.tiers.table.set_index("tier"), _amounts(state, "profit")
+    kept = [key for key, veiled in _hidden(state).items() if not veiled and profit[key] != _("withheld")]
+    total = float(found["profit"].sum())
+    if not _measurable(state) or len(kept) < 2 or not found.loc[kept, "n"].sum():
+        return pd.DataFrame(columns=columns)
+    shares = {words(state.scope.profile).customers: found["share"]}
+    if total > 0:
+        shares[_("profit of the year")] = found["profit"] / total
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "segment": [style.plain(tier_name(state.scope.profile, key)) for key in kept],
+                    "measure": name,
+                    "share": list(share[kept]),
+                }
+            )
+            for name, share in shares.items()
+        ],
+        ignore_index=True,
+    )
+
+
+def table(state: CustomerValue) -> pd.DataFrame:
+    """Tiers: customers, share, revenue, profit, per head, profit so far; those without a tier last."""
+    if not _measurable(state) or state.tiers.customers.empty:
+        return pd.DataFrame()
+    found, hidden = state.tiers.table, _hidden(state)
+    revenue, profit = _amounts(state, "revenue"), _amounts(state, "profit")
+    currency, withheld = state.scope.profile.currency, _("withheld")
+    shown = listing.counts(state, found.set_index("tier")["n"])
+    told = not hidden.any() and withheld not in profit.values()
+    rows = []
+    for row in found.itertuples(index=False):
+        veiled = bool(hidden[row.tier])
+        apart = veiled or withheld in (profit[row.tier], revenue[row.tier])
+        rows.append(
+            (
+                tier_name(state.scope.profile, row.tier),
+                shown[row.tier],
+                style.DASH if veiled else f"{style.percent(row.share)} ({style.interval(row.low, row.high, 'share')})",
+                withheld if veiled else revenue[row.tier],
+                withheld if veiled else profit[row.tier],
+                style.DASH if apart else style.money(row.profit_each, currency),
+                style.percent(row.profit_so_far, 0) if told else style.DASH,
+            )
+        )
+    n_outside = len(state.tiers.outside)
+    few = privacy.small(n_outside, state.scope.profile.privacy.min_cell)
+    money = (withheld, withheld) if few else (revenue[OUTSIDE], profit[OUTSIDE])
+    outside = _("lost by now, yet paid or cost something")
+    rows.append((outside, listing.count(state, n_outside), style.DASH, *money, style.DASH, style.DASH))
+    names = [_("Tier"), listing.who(state), _("Share"), _("Revenue"), _("Profit"), _("Profit per head")]
+    return pd.DataFrame(rows, columns=[*names, _("Profit so far")])
+
+
+def figure(state: CustomerValue) -> dict[str, Any]:
+    """Words and table of the tiers, as keyword arguments of `report.figure`."""
+    if bars(state).empty:
+        return {"title": "", "alt": _why_not(state), "how_to_read": ""}
+    return {
+        "table": table(state),
+        "title": _("Tiers"),
+        "alt": _("Share of {customers} and of profit in each tier.").format(customers=listing.who_lower(state)),
+        "how_to_read": f"{sentence(state)} {_reading(state)}".strip(),
+    }
+
+
+def _why_not(state: CustomerValue) -> str:
+    if not _measurable(state):
+        return _("There are no tiers to show: the data do not cover the year up to {day}.").format(
+            day=style.day(state.tiers.year_ends)
+        )
+    return _("There are no tiers to show: too few people, or one above all, make them up.")
+
+
+def _reading(state: CustomerValue) -> str:
+    found, profile = state.tiers, state.scope.profile
+    text = _(
+        "Grey: share of all {customers} who are not lost. Blue: share of their profit; to the left of zero it is taken "
+        "away. Everybody is in the first tier whose rule holds. The year ends on {day}."
+    ).format(customers=words(profile).customers, day=style.day(found.year_ends))
+    if found.thresholds.values:
+        text += " " + _("What counts as the top share is read from {source}, and a tie stays below it.").format(
+            source=style.period(found.thresholds.source)
+        )
+    if not found.covered:
+        text += " " + _("The history is shorter than that year: yearly amounts are too small.")
+    return text
+
+
+def sentence(state: CustomerValue) -> str:
+    """What the tiers say, with interval, and what to do."""
+    found, hidden, currency = state.tiers.table.set_index("tier"), _hidden(state), state.scope.profile.currency
+    profit, total = _amounts(state, "profit"), float(state.tiers.table["profit"].sum())
+    kept = [key for key in found.index if not hidden[key] and found.loc[key, "n"] and profit[key] != _("withheld")]
+    if not kept or total <= 0:
+        return ""
+    best = max(kept, key=lambda key: found.loc[key, "profit_each"])
+    said = {"customers": words(state.scope.profile).customers, **_told(state, found.loc[best], best)}
+    text = _(
+        "**{tier}: {share} of {customers} ({interval}) bring {of_profit} of the profit**, {each} each. Serve "
+        "them first, and plan with less: the year that chose them flatters them."
+    ).format(**said, of_profit=style.percent(found.loc[best, "profit"] / total))
+    below = [key for key in kept if found.loc[key, "profit"] < 0]
+    if below:
+        worst = min(below, key=lambda key: found.loc[key, "profit"])
+        text += " " + _(
+            "**{tier}: {share} ({interval}) take {loss} away**: the cheapest channel only, until they pay again."
+        ).format(**_told(state, found.loc[worst], worst), loss=style.money(-found.loc[worst, "profit"], currency))
+    return text
+
+
+def _told(state: CustomerValue, row: pd.Series, key: str) -> dict[str, str]:
+    return {
+        "tier": style.escape(tier_name(state.scope.profile, key)),
+        "share": style.percent(row["share"]),
+        "interval": style.interval(row["low"], row["high"], "share"),
+        "each": style.money(row["profit_each"], state.scope.profile.currency),
+    }
