@@ -11,8 +11,11 @@ import pandas as pd
 from crm_analysis import customers
 from crm_analysis.customer_value import future, scores
 from crm_analysis.customer_value.bridge import Bridge, bridge
+from crm_analysis.customer_value.cohorts import Cohorts, cohorts
+from crm_analysis.customer_value.lives import lives
 from crm_analysis.customer_value.migration import Migrations, between
 from crm_analysis.customer_value.profits import Concentration, Profits, concentration, customer_profits, since_chosen
+from crm_analysis.customer_value.tenure import Tenure, tenure
 from crm_analysis.customer_value.tiers import Tiered, now_and_before
 from crm_analysis.estimators.multiplicity import holm
 from crm_analysis.estimators.proportions import Proportion, two_proportions, wilson
@@ -70,6 +73,8 @@ class CustomerValue:
     outlook: future.Outlook
     slipping: Slipping
     bridge: Bridge
+    cohorts: Cohorts
+    tenure: Tenure
     branches: pd.DataFrame
     tiers: Tiered
     migration: Migrations
@@ -98,6 +103,7 @@ def assess(scope: Scope) -> CustomerValue:
         earlier = (previous, status_before, customer_profits(previous, status_before))
         below_change = customers.share_change(*(_below(each) for each in (earned, earlier[2])))
     base, source = _base(scope, year_ago)
+    tenures = lives(scope, status)
     cut_points = scores.cuts(base, settings, source=source)
     tiers, tiers_before = now_and_before(scope, status, earned, earlier)
     silent = scope.coverage.loc[scope.coverage["silent"], "last_covered_day"]
@@ -121,6 +127,8 @@ def assess(scope: Scope) -> CustomerValue:
             (tiers, status, earned), (tiers_before, *earlier[1:]) if earlier else None, cut_points, label=label
         ),
         bridge=bridge(scope, status),
+        cohorts=cohorts(tenures, fiscal_year_starts=scope.profile.calendar.fiscal_year_starts),
+        tenure=tenure(tenures),
         previous_label=label,
         silent_since=max(silent) if len(silent) and scope.branch != "all" else None,
     )

@@ -1,6 +1,9 @@
 """The chapter's figures, drawn from finished frames: one module per topic."""
 
 from crm_analysis.customer_value.charts.bridge import waterfall
+from crm_analysis.customer_value.charts.cohorts import cohort_map
+from crm_analysis.customer_value.charts.migration import migration
 from crm_analysis.customer_value.charts.overview import foreseen, profit_curve, segment_map
+from crm_analysis.customer_value.charts.tenure import tenure_lines
 
-__all__ = ["waterfall", "foreseen", "profit_curve", "segment_map"]
+__all__ = ["tenure_lines", "cohort_map", "migration", "waterfall", "foreseen", "profit_curve", "segment_map"]

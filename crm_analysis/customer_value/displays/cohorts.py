@@ -1,0 +1,191 @@
+"""Cohorts: heat maps of who still pays and of what an acquired customer has brought, tables and words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from crm_analysis import privacy, style
+from crm_analysis.customer_value.assessment import CustomerValue
+from crm_analysis.customer_value.wording import words
+from crm_analysis.language import _
+
+MARK = "*"
+YEAR = 12
+
+
+def _cells(state: CustomerValue) -> pd.DataFrame:
+    """Cells with what must not be shown missing: shares that tell few, values of few or of one above all, and the
+    sums after such a value.
+    """
+    rule, cells = state.scope.profile.privacy, state.cohorts.cells
+    cells = cells[~cells["n"].map(lambda n: privacy.small(n, rule.min_cell)).astype(bool)].copy()
+    if cells.empty:
+        return cells
+    told = [privacy.tells(part, n, rule.min_cell) for part, n in zip(cells["paying"], cells["n"], strict=True)]
+    few = cells["paying"].map(lambda n: privacy.small(n, rule.min_cell)).astype(bool)
+    veiled = few | ((cells["paying"] > 0) & (cells["largest"] > rule.dominance_share * cells["size"]))
+    cells["text"] = [style.share(part, n, rule.min_cell) for part, n in zip(cells["paying"], cells["n"], strict=True)]
+    cells["share"] = cells["share"].mask(pd.Series(told, index=cells.index))
+    cells["cumulated"] = cells["cumulated"].mask(veiled.groupby(cells["cohort"]).cummax())
+    marks = (~cells["truly_new"].astype(bool)).map({True: MARK, False: ""})
+    return cells.assign(name=cells["cohort"].map(style.period) + marks)
+
+
+def shares(state: CustomerValue) -> pd.DataFrame:
+    """Share still paying: a row per cohort (finished name), a column per stretch after the first one."""
+    cells = _cells(state)
+    return _wide(cells[cells["unit"] > 0], "share") if len(cells) else pd.DataFrame()
+
+
+def values(state: CustomerValue) -> pd.DataFrame:
+    """Margin per acquired customer, cumulated: a row per cohort, a column per stretch."""
+    cells = _cells(state)
+    return _wide(cells, "cumulated") if len(cells) else pd.DataFrame()
+
+
+def _wide(cells: pd.DataFrame, column: str) -> pd.DataFrame:
+    wide = cells.pivot(index="name", columns="unit", values=column).astype(float)
+    wide = wide.reindex(cells.sort_values("cohort")["name"].drop_duplicates())
+    wide.columns = [str(unit + 1) for unit in wide.columns]
+    return wide.dropna(how="all").dropna(axis=1, how="all")
+
+
+def _table(state: CustomerValue, text: pd.DataFrame) -> pd.DataFrame:
+    """A table of finished text, the size of each cohort first."""
+    if text.empty:
+        return pd.DataFrame()
+    cells = _cells(state)
+    wide = text.pivot(index="name", columns="unit", values="text").fillna(style.DASH)
+    wide = wide.reindex(text.sort_values("cohort")["name"].drop_duplicates())
+    wide.columns = [str(unit + 1) for unit in wide.columns]
+    size = privacy.shown(state.cohorts.sizes, state.scope.profile.privacy.min_cell)
+    cohort = cells.drop_duplicates("name").set_index("name")["cohort"]
+    who = words(state.scope.profile).customers
+    wide.insert(0, who[:1].upper() + who[1:], [size[cohort[name]] for name in wide.index])
+    return wide.rename_axis(columns=None).reset_index(names=_("First {order} in").format(order=_order(state)))
+
+
+def _order(state: CustomerValue) -> str:
+    return words(state.scope.profile).order
+
+
+def share_table(state: CustomerValue) -> pd.DataFrame:
+    """Share still paying, as text."""
+    cells = _cells(state)
+    return _table(state, cells[cells["unit"] > 0]) if len(cells) else pd.DataFrame()
+
+
+def value_table(state: CustomerValue) -> pd.DataFrame:
+    """Margin per acquired customer, cumulated, as text."""
+    cells, currency = _cells(state), state.scope.profile.currency
+    if cells.empty:
+        return pd.DataFrame()
+    return _table(state, cells.assign(text=cells["cumulated"].map(lambda value: style.money(value, currency))))
+
+
+def unit_name(months: int) -> str:
+    """The unit of cohorts and tenure, as it stands in a sentence."""
+    return {3: _("quarter"), 6: _("half-year"), 12: _("year")}[months]
+
+
+def unit(state: CustomerValue) -> str:
+    """The unit of cohorts and tenure of this page."""
+    return unit_name(state.cohorts.unit_months)
+
+
+def share_figure(state: CustomerValue) -> dict[str, Any]:
+    """Words and table of the map of who still pays, as keyword arguments of `report.figure`."""
+    if shares(state).empty:
+        alt = _("There are no cohorts to follow: the history is too short, or too few came in any one period.")
+        return {"title": "", "alt": alt, "how_to_read": ""}
+    note = _(
+        "A row is everybody whose first {order} fell into that {unit}; a column the {unit} of their own tenure (the "
+        "first is 100 % by definition). Share with at least one {order} in it. Grey: not yet covered to its end, or "
+        "too few to show. {mark} near the start of the records, may have been there before."
+    ).format(order=_order(state), unit=unit(state), mark=MARK)
+    return {
+        "table": share_table(state),
+        "title": _("Cohorts: who still pays"),
+        "alt": _("Share still paying by cohort and {unit} of tenure.").format(unit=unit(state)),
+        "how_to_read": f"{trend_sentence(state)} {note}",
+    }
+
+
+def value_figure(state: CustomerValue) -> dict[str, Any]:
+    """Words and table of the map of value, as keyword arguments of `report.figure`."""
+    if values(state).empty:
+        alt = _("There is no value of cohorts to show: the history is too short, or too few came in any one period.")
+        return {"title": "", "alt": alt, "how_to_read": ""}
+    note = _(
+        "Margin after refunds per {customer} acquired, those who left counted with nothing, added up over the {unit}s "
+        "of tenure; the cost of winning and serving them is not taken off. A column compares cohorts at one age."
+    ).format(customer=words(state.scope.profile).customer, unit=unit(state))
+    return {
+        "table": value_table(state),
+        "title": _("Cohorts: what an acquired {customer} has brought").format(
+            customer=words(state.scope.profile).customer
+        ),
+        "alt": _("Cumulated margin per acquired customer by cohort and {unit} of tenure.").format(unit=unit(state)),
+        "how_to_read": f"{year_sentence(state)} {note}",
+    }
+
+
+def trend_sentence(state: CustomerValue) -> str:
+    """Whether newer cohorts hold better than older ones, and what to do."""
+    found, cell = state.cohorts.trend, state.scope.profile.privacy.min_cell
+    counts = [] if found is None else [(round(part.share * part.n), part.n) for part in (found.older, found.newer)]
+    if found is None or any(privacy.tells(part, n, cell) or n < cell for part, n in counts):
+        return _("Whether newer cohorts hold better than older ones cannot be told yet: no two are old enough.")
+    gap = found.difference
+    said = {
+        "customers": words(state.scope.profile).customers,
+        "unit": unit(state),
+        "position": found.unit + 1,
+        "older": style.percent(found.older.share),
+        "newer": style.percent(found.newer.share),
+        "older_when": _span(found.older_labels),
+        "newer_when": _span(found.newer_labels),
+        "points": style.points(gap.value, sign=False),
+        "interval": style.interval(gap.low, gap.high, "points"),
+    }
+    if gap.low > 0:
+        text = _(
+            "**Newer {customers} hold better**: {newer} of those of {newer_when} paid in {unit} {position} of their "
+            "tenure, {older} of those of {older_when} ({interval} points). Find out what changed in how they were won, "
+            "and keep it."
+        )
+    elif gap.high < 0:
+        text = _(
+            "**Newer {customers} leave sooner**: {newer} of those of {newer_when} paid in {unit} {position} of their "
+            "tenure, {older} of those of {older_when} ({interval} points). Look at where and how they were won."
+        )
+    else:
+        text = _(
+            "**Newer {customers} hold as well as older ones, within noise**: {newer} of those of {newer_when} and "
+            "{older} of those of {older_when} paid in {unit} {position} of their tenure ({interval} points)."
+        )
+    return text.format(**said)
+
+
+def _span(labels: tuple[str, str]) -> str:
+    first, last = (style.period(label) for label in labels)
+    return first if first == last else _("{first} to {last}").format(first=first, last=last)
+
+
+def year_sentence(state: CustomerValue) -> str:
+    """What a customer acquired brings in the first year: what winning one may cost."""
+    found, currency = state.cohorts, state.scope.profile.currency
+    if found.first_year_n < 2 * state.scope.profile.privacy.min_cell:
+        return _("What a newcomer brings in the first year is not known: nobody truly new has been here that long.")
+    return _(
+        "**A new {customer} brings {value} in the first year** ({interval}; {n} {customers}): winning one may cost at "
+        "most that, if it is to pay within a year."
+    ).format(
+        customer=words(state.scope.profile).customer,
+        customers=words(state.scope.profile).customers,
+        value=style.money(found.first_year, currency),
+        interval=style.interval(found.first_year_low, found.first_year_high, "money", currency),
+        n=style.number(found.first_year_n),
+    )
