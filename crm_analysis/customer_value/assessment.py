@@ -9,12 +9,14 @@ from datetime import date
 import pandas as pd
 
 from crm_analysis import customers
-from crm_analysis.customer_value import future, scores
+from crm_analysis.customer_value import future, pooling, scores
 from crm_analysis.customer_value.bridge import Bridge, bridge
 from crm_analysis.customer_value.cohorts import Cohorts, cohorts
+from crm_analysis.customer_value.concentration import Concentration, Inequality, concentration, inequality
 from crm_analysis.customer_value.lives import lives
+from crm_analysis.customer_value.matrix import Matrix, value_matrix
 from crm_analysis.customer_value.migration import Migrations, between
-from crm_analysis.customer_value.profits import Concentration, Profits, concentration, customer_profits, since_chosen
+from crm_analysis.customer_value.profits import Profits, customer_profits, since_chosen
 from crm_analysis.customer_value.tenure import Tenure, tenure
 from crm_analysis.customer_value.tiers import Tiered, now_and_before
 from crm_analysis.estimators.multiplicity import holm
@@ -66,11 +68,14 @@ class CustomerValue:
     retention_change: customers.ShareChange | None
     profits: Profits
     concentration: Concentration
+    inequality: Inequality
     best_since: pd.Series
     below_cost_change: customers.ShareChange | None
     cuts: scores.Cuts
     scores: pd.DataFrame
     outlook: future.Outlook
+    pooling: pooling.Pooling | None
+    matrix: Matrix
     slipping: Slipping
     bridge: Bridge
     cohorts: Cohorts
@@ -106,6 +111,7 @@ def assess(scope: Scope) -> CustomerValue:
     tenures = lives(scope, status)
     cut_points = scores.cuts(base, settings, source=source)
     tiers, tiers_before = now_and_before(scope, status, earned, earlier)
+    ahead = future.outlook(scope, status, year_ago, earned.customers, settings)
     silent = scope.coverage.loc[scope.coverage["silent"], "last_covered_day"]
     return CustomerValue(
         scope=scope,
@@ -115,11 +121,14 @@ def assess(scope: Scope) -> CustomerValue:
         retention_change=change,
         profits=earned,
         concentration=concentration(earned),
+        inequality=inequality(earned),
         best_since=_best_since(scope, year_ago, earned),
         below_cost_change=below_change,
         cuts=cut_points,
         scores=scores.score_customers(status, cut_points),
-        outlook=future.outlook(scope, status, year_ago, earned.customers, settings),
+        outlook=ahead,
+        pooling=pooling.pool(ahead, status) if scope.branch == "all" else None,
+        matrix=value_matrix(status, year_ago, earned, ahead, scope.profile.margin),
         slipping=_slipping(status, earned.customers, kept),
         branches=_branches(kept),
         tiers=tiers,

@@ -168,7 +168,7 @@ def shapley(first: np.ndarray, second: np.ndarray) -> list[np.ndarray]:
     """The change of a product of factors, shared out among them: one array per column of `first` and `second`.
 
     A factor gets the mean, over all orders in which the factors can change one after another, of the difference that
-    its own change makes (Shorrocks 2013, J. Econ. Inequality 11, eq. 7): exact, symmetric, defined for any sign.
+    its own change makes (Shorrocks 2013, J. Econ. Inequality 11): exact, symmetric, defined for any sign.
     """
     n_factors = first.shape[1]
     shares = []

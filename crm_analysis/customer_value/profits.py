@@ -1,4 +1,4 @@
-"""What each customer left over the last twelve months, and how unevenly."""
+"""What each customer left over the last twelve months."""
 
 from __future__ import annotations
 
@@ -8,21 +8,16 @@ from datetime import date
 from typing import Any
 
 import ibis
-import numpy as np
 import pandas as pd
 
 from crm_analysis import customers
 from crm_analysis.contracts.totals import signed_amount
 from crm_analysis.customers.summary import last_covered_days
-from crm_analysis.estimators.proportions import Proportion, wilson
 from crm_analysis.tables import Scope
 from crm_analysis.units import DAYS_PER_YEAR
 
 MONTHS = 12
-DRAWS = 500
-SEED = 20051
 TOP = 0.10
-ALONE = 1000  # customers resampled one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +36,6 @@ class Profits:
     def total(self) -> float:
         """Profit over all customers."""
         return float(self.customers["profit"].sum())
-
-
-@dataclass(frozen=True, slots=True)
-class Concentration:
-    """How profit is spread over customers, the most profitable first.
-
-    `below_cost` is the share of customers with a loss; `taken` what they take away and `peak` the top of the cumulative
-    curve, both as shares of the profit of all; `top_share` the share that the best tenth brings, with its bootstrap
-    interval. Shares of profit are undefined (nan) where the profit of all is not positive.
-    """
-
-    n: int
-    total: float
-    below_cost: Proportion
-    loss: float
-    taken: float
-    peak: float
-    peak_at: float
-    top_share: float
-    top_low: float
-    top_high: float
-    curve: pd.DataFrame
 
 
 def customer_profits(scope: Scope, status: pd.DataFrame, *, months_ago: int = 0, until: date | None = None) -> Profits:
@@ -197,51 +170,3 @@ def since_chosen(then: Profits, now: Profits) -> pd.Series:
     """
     chosen = then.customers.set_index("customer_id")["profit"].astype(float).nlargest(n_best(len(then.customers)))
     return now.customers.set_index("customer_id")["profit"].astype(float).reindex(chosen.index).fillna(0.0)
-
-
-def concentration(profits: Profits) -> Concentration:
-    """The cumulative profit curve and what it says. The bootstrap resamples customers."""
-    profit = np.sort(profits.customers["profit"].to_numpy(float))[::-1]
-    n, total = len(profit), float(profit.sum())
-    below = int((profit < 0).sum())
-    loss = float(-profit[profit < 0].sum())
-    sums = np.cumsum(profit)
-    positive = total > 0
-    top = n_best(n)
-    low, high = _top_share_interval(profit) if positive and n > 1 else (math.nan, math.nan)
-    at = np.unique(np.concatenate([np.linspace(0, n, min(n, 200) + 1).round().astype(int), [n - below]]))
-    share = np.concatenate([[0.0], sums])[at] / total if positive else np.full(len(at), np.nan)
-    return Concentration(
-        n=n,
-        total=total,
-        below_cost=wilson(below, n),
-        loss=loss,
-        taken=loss / total if positive else math.nan,
-        peak=float(sums.max() / total) if positive and n else math.nan,
-        peak_at=(n - below) / n if n else math.nan,
-        top_share=float(sums[top - 1] / total) if positive and n else math.nan,
-        top_low=low,
-        top_high=high,
-        curve=pd.DataFrame({"share_of_customers": at / n if n else [], "share_of_profit": share}),
-    )
-
-
-def _top_share_interval(profit: np.ndarray) -> tuple[float, float]:
-    """Bootstrap interval of the share of the best tenth, `profit` sorted from the best down.
-
-    The best customers are resampled one by one, the rest in groups of neighbours whose profits hardly differ: their
-    number of draws is then Poisson with the group's size as mean.
-    """
-    n = len(profit)
-    alone = min(n, ALONE)
-    edges = np.unique(np.concatenate([np.arange(alone), np.linspace(alone, n, min(n - alone, ALONE) + 1).astype(int)]))
-    edges = edges[edges < n]
-    size = np.diff(np.append(edges, n))
-    mean = np.add.reduceat(profit, edges) / size
-    drawn = np.random.default_rng(SEED).poisson(size, (DRAWS, len(size)))
-    before = np.cumsum(drawn, axis=1) - drawn
-    within = np.clip(TOP * drawn.sum(1, keepdims=True) - before, 0, drawn)
-    total = drawn @ mean
-    share = (within @ mean)[total > 0] / total[total > 0]
-    low, high = np.quantile(share, [0.025, 0.975])
-    return float(low), float(high)

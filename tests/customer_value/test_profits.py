@@ -1,4 +1,4 @@
-"""The cumulative profit curve, and how costs are shared out."""
+"""What each customer left, and how costs are shared out."""
 
 from datetime import date
 
@@ -12,39 +12,6 @@ from crm_analysis.customer_value import profits
 
 def of(profit: np.ndarray) -> profits.Profits:
     return profits.Profits(pd.DataFrame({"customer_id": np.arange(len(profit)).astype(str), "profit": profit}), True)
-
-
-def test_the_curve_of_the_case_from_the_field():
-    """REFERENCE: 5, 11, 28, 28 and 28 % of customers bring 80, 25, 16, 2 and -22 % of profit (as quoted: sum 101)."""
-    groups = ((5, 80.0), (11, 25.0), (28, 16.0), (28, 2.0), (28, -22.0))
-    shape = profits.concentration(of(np.concatenate([np.full(n, total / n) for n, total in groups])))
-    assert shape.below_cost.share == 0.28
-    assert shape.loss == pytest.approx(22.0)
-    assert shape.peak * shape.total == pytest.approx(123.0)
-    assert shape.taken == pytest.approx(22 / 101)
-    assert shape.peak_at == 0.72
-    curve = shape.curve
-    assert curve.iloc[0].tolist() == [0.0, 0.0]
-    assert curve.iloc[-1].tolist() == pytest.approx([1.0, 1.0])
-    assert curve["share_of_profit"].max() == pytest.approx(shape.peak)
-
-
-def test_bootstrap_interval_agrees_with_resampling_customers():
-    profit = np.random.default_rng(2).gamma(0.5, 100.0, 4000)
-    shape = profits.concentration(of(profit))
-    rng, shares = np.random.default_rng(3), []
-    for _ in range(300):
-        drawn = np.sort(rng.choice(profit, len(profit)))[::-1]
-        shares.append(drawn[:400].sum() / drawn.sum())
-    low, high = np.quantile(shares, [0.025, 0.975])
-    assert (shape.top_low, shape.top_high) == pytest.approx((low, high), abs=0.004)
-    assert shape.top_low < shape.top_share < shape.top_high
-
-
-def test_shares_of_a_loss_are_undefined():
-    shape = profits.concentration(of(np.array([5.0, -10.0, -1.0])))
-    assert (shape.below_cost.n, shape.total) == (3, -6.0)
-    assert np.isnan([shape.taken, shape.peak, shape.top_share]).all()
 
 
 LOG = pd.DataFrame(

@@ -2,8 +2,21 @@
 
 from crm_analysis.customer_value.charts.bridge import waterfall
 from crm_analysis.customer_value.charts.cohorts import cohort_map
+from crm_analysis.customer_value.charts.concentration import lorenz
+from crm_analysis.customer_value.charts.matrix import value_matrix
+from crm_analysis.customer_value.charts.future import survival, tracking, value_map
 from crm_analysis.customer_value.charts.migration import migration
 from crm_analysis.customer_value.charts.overview import foreseen, profit_curve, segment_map
 from crm_analysis.customer_value.charts.tenure import tenure_lines
 
-__all__ = ["tenure_lines", "cohort_map", "migration", "waterfall", "foreseen", "profit_curve", "segment_map"]
+__all__ = ["survival", "tracking", "value_map", 
+    "lorenz",
+    "value_matrix",
+    "tenure_lines",
+    "cohort_map",
+    "migration",
+    "waterfall",
+    "foreseen",
+    "profit_curve",
+    "segment_map",
+]
