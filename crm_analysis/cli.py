@@ -82,6 +82,21 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", parents=[common, one], help="export the customers behind a finding")
     listing.add_argument("--format", choices=("csv", "xlsx"), default="csv")
     listing.set_defaults(run=_list)
+    export = commands.add_parser("export", parents=[common], help="write one row per customer for other programs")
+    export.add_argument("what", choices=("customer-value",), help="scores, segment, tier, value and treatment")
+    export.add_argument("--branch", default="all", metavar="B")
+    export.add_argument("--period", metavar="P", help="otherwise the last complete one")
+    export.add_argument("--incomplete", action="store_true", help="take a period that is not over, as it stands")
+    export.add_argument("--format", choices=("parquet", "csv", "xlsx"), help="otherwise all three")
+    export.set_defaults(run=_export)
+    tiers = commands.add_parser("tiers", parents=[common], help="shares that tier rules would give")
+    tiers.add_argument("--branch", default="all", metavar="B")
+    tiers.add_argument("--period", metavar="P", help="otherwise the last complete one")
+    tiers.add_argument(
+        "--preview", nargs="?", const="", required=True, metavar="RULES.yaml",
+        help="by the rules of this file, or the profile's own: and/or, rolling and calendar year, beside tier_given",
+    )  # fmt: skip
+    tiers.set_defaults(run=_tiers)
     init = commands.add_parser("init", help="write a profile to fill in")
     init.add_argument("folder", metavar="FOLDER")
     init.add_argument("--template", choices=("charity", "retail", "bank", "clinic"), default="charity")
@@ -178,6 +193,19 @@ def _list(given: argparse.Namespace) -> int:
     from crm_analysis import lookup
 
     print(lookup.export_list(_steps(given).profile, given.finding, given.branch, given.period, given.format))
+    return 0
+
+
+def _export(given: argparse.Namespace) -> int:
+    kinds = (given.format,) if given.format else ("parquet", "csv", "xlsx")
+    written = _steps(given).export_customer_value(given.branch, given.period, kinds, incomplete=given.incomplete)
+    for path, rows in written:
+        print(f"{path}  {rows:,} customers" if rows else f"{path}  what the columns mean")
+    return 0
+
+
+def _tiers(given: argparse.Namespace) -> int:
+    _steps(given).preview_tiers(given.preview, given.branch, given.period)
     return 0
 
 

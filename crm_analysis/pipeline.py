@@ -342,6 +342,47 @@ class Steps:
             print(f"failed  {result.name}: {result.error}", file=sys.stderr)
         return len(failed)
 
+    def export_customer_value(
+        self, branch: str, period: str | None, kinds: Sequence[str], *, incomplete: bool = False
+    ) -> list[tuple[Path, int]]:
+        """Write one row per customer under `exports/`, computed as the page is; paths and their rows.
+
+        Reads and checks the sources where they changed, as a run does.
+        """
+        with self.alone():
+            self.read()
+            wanted = self.wanted([branch], [period] if period else None, None, incomplete=incomplete)
+            self.hold_to_contracts()
+        from crm_analysis import tables
+        from crm_analysis.customer_value import exporting
+        from crm_analysis.customer_value.assessment import assess
+
+        activate(self.profile.language)
+        state = assess(tables.open(self.profile).scope(branch, wanted.periods[0], incomplete=incomplete))
+        return exporting.write(state, self.profile.build_dir / "exports", kinds)
+
+    def preview_tiers(self, rules: str, branch: str, period: str | None) -> None:
+        """Print the shares that the tier rules of a file (the profile's own where there is none named) would give.
+
+        Reads and checks the sources where they changed, as a run does; nothing else is written.
+        """
+        profile = profiles.load_tiers(rules, self.profile) if rules else self.profile
+        with self.alone():
+            self.read()
+            wanted = self.wanted([branch], [period] if period else None, None)
+            self.hold_to_contracts()
+        from rich.console import Console
+
+        from crm_analysis import tables
+        from crm_analysis.customer_value import tier_preview
+        from crm_analysis.customer_value.wording import tier_name
+
+        activate("en")
+        found = tier_preview.preview(tables.open(profile).scope(branch, wanted.periods[0]))
+        title = profile.text(profile.name, "en")
+        shown = tier_preview.render(found, title, lambda key: tier_name(profile, key))
+        Console(width=None if sys.stdout.isatty() else 160).print(shown)
+
     # The book
 
     def book(self, wanted: Wanted) -> Path:

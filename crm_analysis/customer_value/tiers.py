@@ -117,11 +117,7 @@ def tiered(
     them they are read from the customers themselves.
     """
     settings = settings or scope.profile.tiers
-    year_ends = scope.as_of
-    if settings.year == "calendar":
-        year_ends = last_fiscal_year(scope).end
-        earned = customer_profits(scope, customers.status_at(scope, year_ends), until=year_ends)
-    measured = measures(status, earned)
+    measured, earned, year_ends = measured_over(settings.year, scope, status, earned)
     rules = rules_of(settings)
     if thresholds is None:
         thresholds = top_shares(rules, measured, source=str(scope.period))
@@ -138,7 +134,7 @@ def tiered(
         outside=everybody.loc[~everybody["customer_id"].isin(inside["customer_id"]), columns].reset_index(drop=True),
         thresholds=thresholds,
         year_ends=year_ends,
-        covered=_covered(scope, year_ends),
+        covered=covers(scope, year_ends),
     )
 
 
@@ -149,7 +145,20 @@ def last_fiscal_year(scope: Scope) -> Period:
     return year if year.end <= scope.as_of else year.previous()
 
 
-def _covered(scope: Scope, year_ends: date) -> bool:
+def measured_over(year: str, scope: Scope, status: pd.DataFrame, earned: Profits) -> tuple[pd.DataFrame, Profits, date]:
+    """The measures of a scope over a `rolling` or `calendar` year, the profits of that year, and the day it ends.
+
+    Standing (status, transfer, tenure, dues) is of the scope's end in both.
+    """
+    year_ends = scope.as_of
+    if year == "calendar":
+        year_ends = last_fiscal_year(scope).end
+        earned = customer_profits(scope, customers.status_at(scope, year_ends), until=year_ends)
+    return measures(status, earned), earned, year_ends
+
+
+def covers(scope: Scope, year_ends: date) -> bool:
+    """Whether the data reach back over the year that ends on a day."""
     first_day = pd.to_datetime(scope.coverage["first_day"]).min() if len(scope.coverage) else pd.NaT
     grace = timedelta(days=scope.profile.coverage.silent_after_days)
     return bool(first_day <= pd.Timestamp(add_months(year_ends, -MONTHS) + grace))
@@ -252,21 +261,16 @@ def _joined(rule: TierRule, how: str) -> TierRule:
     gates = [part for part in (*rule.all, *rule.any) if not reach.ranges(part)]
     if len(parts) < 2:  # noqa: PLR2004 - one threshold has nothing to be joined with
         return rule
-    same = {name: getattr(rule, name) for name in ("name", "status", "regular_transfer")}
     # What stands beside a threshold inside a part stays with the rule as written.
-    mixed = [part for part in (*rule.all, *rule.any) if reach.ranges(part) and _has_more(part)]
-    if mixed:
+    if any(reach.ranges(part) and _has_more(part) for part in (*rule.all, *rule.any)):
         return rule
-    return TierRule(**same, all=[*gates, *(parts if how == "all" else [])], any=parts if how == "any" else [])
+    alone = dict.fromkeys(reach.ranges(rule))
+    join = {"all": [*gates, *parts], "any": []} if how == "all" else {"all": gates, "any": parts}
+    return rule.model_copy(update=alone | join)
 
 
 def _has_more(part: Condition) -> bool:
     return bool(part.all or part.any or part.status is not None or part.regular_transfer is not None)
-
-
-def in_year(settings: Tiers, year: str) -> Tiers:
-    """The same tiers over another year, `rolling` or `calendar`."""
-    return settings.model_copy(update={"year": year})
 
 
 def tier_table(customers: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:

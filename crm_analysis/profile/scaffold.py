@@ -50,6 +50,7 @@ class Kind:
     window_note: str
     owners: dict[str, str]
     more_tables: tuple[str, ...]
+    tiers: str = "deciles"
 
 
 _STATUS_NOTES: Final = {
@@ -73,6 +74,7 @@ TEMPLATES: Final = MappingProxyType(
                     "vip": "Major gifts", "data_quality": "Data steward"},
             more_tables=("customers", "commitments", "dues", "survey_responses", "campaigns", "campaign_members",
                          "costs", "contacts", "cases", "control_totals"),
+            tiers="association",
         ),
         "retail": Kind(
             name="Our shops", customer="customer", customers="customers", order="purchase", orders="purchases",
@@ -164,6 +166,7 @@ def init(folder: str | Path, template: str = "charity", *, source: str | Path | 
         per_order_note=kind.per_order_note,
         window_days=kind.window_days,
         window_note=kind.window_note,
+        tiers=kind.tiers,
         owners="\n".join(f"  {key}: {value}" for key, value in kind.owners.items()),
     )
     try:

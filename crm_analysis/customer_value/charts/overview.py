@@ -87,7 +87,11 @@ def segment_map(segments: pd.DataFrame) -> Figure | None:
     )
     for bars in axes.containers:
         axes.bar_label(
-            cast("BarContainer", bars), fmt=lambda share: style.number(share * 100), padding=3, fontsize=8, color=style.MUTE
+            cast("BarContainer", bars),
+            fmt=lambda share: style.number(share * 100),
+            padding=3,
+            fontsize=8,
+            color=style.MUTE,
         )
     axes.xaxis.set_major_formatter(lambda value, _position: f"{value * 100:.0f} %")
     axes.set_xlabel(_("share of all"))
