@@ -183,15 +183,31 @@ def export_csv(frame: Any, path: Path) -> Path:
     ):
         writer = csv.writer(stream)
         writer.writerow([formula_safe(str(name)) for name in frame.columns])
-        for row in frame.itertuples(index=False, name=None):
-            writer.writerow(["" if value is None or value != value else formula_safe(value) for value in row])
+        for row in frame.astype(object).where(frame.notna(), "").itertuples(index=False, name=None):
+            writer.writerow([formula_safe(value) for value in row])
     return path
 
 
-def export_excel(frame: Any, path: Path) -> Path:
-    """Write a customer-level pandas frame as an Excel workbook for its owner only, formulas made text."""
+def export_parquet(frame: Any, path: Path) -> Path:
+    """Write a customer-level pandas frame as Parquet for its owner only."""
+    path = Path(path)
+    with replacing(path, owner_only=True) as temporary:
+        frame.to_parquet(temporary, index=False)
+    return path
+
+
+def export_excel(frame: Any, path: Path, *, columns: Any = None) -> Path:
+    """Write a customer-level pandas frame as an Excel workbook for its owner only, formulas made text.
+
+    `columns`, a frame that says what the columns mean, becomes a second sheet.
+    """
     path = Path(path)
     with replacing(path, suffix=".xlsx", owner_only=True) as temporary:
-        safe = frame.rename(columns=formula_safe).map(formula_safe).map(_printable)
-        safe.to_excel(temporary, index=False)
+        import pandas as pd  # noqa: PLC0415
+
+        with pd.ExcelWriter(temporary) as book:
+            for name, sheet in (("customers", frame), ("columns", columns)):
+                if sheet is not None:
+                    safe = sheet.rename(columns=formula_safe).map(formula_safe).map(_printable)
+                    safe.to_excel(book, sheet_name=name, index=False)
     return path
