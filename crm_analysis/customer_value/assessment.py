@@ -17,6 +17,7 @@ from crm_analysis.customer_value.lives import lives
 from crm_analysis.customer_value.matrix import Matrix, value_matrix
 from crm_analysis.customer_value.migration import Migrations, between
 from crm_analysis.customer_value.profits import Profits, customer_profits, since_chosen
+from crm_analysis.customer_value.standing import Standing, standing
 from crm_analysis.customer_value.tenure import Tenure, tenure
 from crm_analysis.customer_value.tiers import Tiered, now_and_before
 from crm_analysis.estimators.multiplicity import holm
@@ -80,6 +81,7 @@ class CustomerValue:
     bridge: Bridge
     cohorts: Cohorts
     tenure: Tenure
+    standing: Standing
     branches: pd.DataFrame
     tiers: Tiered
     migration: Migrations
@@ -138,6 +140,7 @@ def assess(scope: Scope) -> CustomerValue:
         bridge=bridge(scope, status),
         cohorts=cohorts(tenures, fiscal_year_starts=scope.profile.calendar.fiscal_year_starts),
         tenure=tenure(tenures),
+        standing=standing(scope, status, earned, ahead.customers, tenures),
         previous_label=label,
         silent_since=max(silent) if len(silent) and scope.branch != "all" else None,
     )

@@ -108,7 +108,10 @@ def outlook(state: CustomerValue) -> dict[str, Any]:
     return _annexed(
         _("What the expected margin consists of"),
         listing.outlook_table(state),
-        _("Not discounted; nobody who is not known today is in it."),
+        _(
+            "The expected margin is money as it comes; discounted, it is worth today what the last column says. Nobody "
+            "who is not known today is in it."
+        ),
     )
 
 
@@ -118,15 +121,6 @@ def yields(state: CustomerValue) -> dict[str, Any]:
         _("What commitments are worth"),
         listing.yield_table(state) if state.scope.has("commitments") else None,
         _("The year that has just passed: a commitment that lapsed then is in the lower rows."),
-    )
-
-
-def rules(state: CustomerValue) -> dict[str, Any]:
-    """The model against rules of thumb, as keyword arguments of `report.table`."""
-    return _annexed(
-        _("The model against rules of thumb"),
-        listing.rule_table(state),
-        _("Errors are per head, in purchases over the holdout."),
     )
 
 

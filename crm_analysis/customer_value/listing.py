@@ -301,19 +301,21 @@ def rule_table(state: CustomerValue) -> pd.DataFrame:
 
 
 def outlook_table(state: CustomerValue) -> pd.DataFrame:
-    """What the margin expected over the months ahead consists of."""
-    expected = dict(list(state.outlook.customers.groupby("part")["expected_value"]))
-    nothing = pd.Series(dtype=float)
+    """What the margin expected over the months ahead consists of, as it comes and discounted to today."""
+    frames = dict(list(state.outlook.customers.groupby("part")))
+    nobody = state.outlook.customers.iloc[:0]
     parts = {
-        _("Running commitments"): expected.get("regular", nothing),
-        _("Everybody else"): expected.get("one_off", nothing),
+        _("Running commitments"): frames.get("regular", nobody),
+        _("Everybody else"): frames.get("one_off", nobody),
     }
-    sizes = pd.Series({name: int((part > 0).sum()) for name, part in parts.items()})
+    sizes = pd.Series({name: int((part["expected_value"] > 0).sum()) for name, part in parts.items()})
     shown = counts(state, sizes).mask(sizes >= sizes.sum(), count(state, int(sizes.sum())))
-    amounts = sums(state, parts)
-    rows = [(name, shown[name], amounts[name]) for name in parts]
+    amounts = sums(state, {name: part["expected_value"] for name, part in parts.items()})
+    today = sums(state, {name: part["discounted_value"] for name, part in parts.items()})
+    rows = [(name, shown[name], amounts[name], today[name]) for name in parts]
     margin = _("Expected margin, next {months} months").format(months=state.outlook.months)
-    return pd.DataFrame(rows, columns=[_("Expected from"), who(state), margin])
+    discounted = _("Discounted at {rate} a year").format(rate=style.percent(state.outlook.rate_annual, 0))
+    return pd.DataFrame(rows, columns=[_("Expected from"), who(state), margin, discounted])
 
 
 def yield_table(state: CustomerValue) -> pd.DataFrame:

@@ -480,14 +480,31 @@ def _how_sure(state: CustomerValue) -> str:
             n=privacy.count(outlook.repeat_customers, state.scope.profile.privacy.min_cell),
         )
     if outlook.why == "few":
+        template = (
+            _(
+                "{n} came back at least once, fewer than the {needed} a model needs here. The figure is what similar "
+                "{customers} brought lately."
+            )
+            if state.scope.branch == "all"
+            else _(
+                "{n} came back at least once, fewer than the {needed} a model needs here: see the fit for all "
+                "branches. The figure is what similar {customers} brought lately."
+            )
+        )
+        return _say(
+            state,
+            template,
+            n=privacy.count(outlook.repeat_customers, state.scope.profile.privacy.min_cell),
+            needed=style.number(outlook.min_repeat_customers),
+        )
+    if check is not None and model is None:
         return _say(
             state,
             _(
-                "{n} came back at least once, fewer than the {needed} a model needs here: see the fit for all "
-                "branches. The figure is what similar {customers} brought lately."
+                "No model of {orders} could be fitted to what came before the last {months} months, so recent "
+                "experience is used instead."
             ),
-            n=privacy.count(outlook.repeat_customers, state.scope.profile.privacy.min_cell),
-            needed=style.number(outlook.min_repeat_customers),
+            months=check.months,
         )
     if check is None or model is None:
         return _("The history is too short to hold any of it out: treat this as a first guess.")
@@ -719,6 +736,17 @@ def _unknowns(state: CustomerValue) -> list[str]:
                     "What it costs to contact and serve {customers}: profit is margin here. A cost on `contacts`, or "
                     "`cost_to_serve` in the profile, would say it."
                 ),
+            )
+        )
+    if left_out := outlook.histories.n_left_out:
+        found.append(
+            _say(
+                state,
+                _(
+                    "{n} {customers} are left out of the forecast: a history such as theirs cannot be (a last {order} "
+                    "after the end of the data, an endless amount). The others are not touched by it."
+                ),
+                n=privacy.count(left_out, state.scope.profile.privacy.min_cell),
             )
         )
     spend = outlook.spend

@@ -11,8 +11,11 @@ import pytest
 from scipy.stats import norm
 
 from crm_analysis import customers
-from crm_analysis.customer_value import holdout
+from crm_analysis.customer_value import charts, holdout
+from crm_analysis.customer_value.assessment import assess
+from crm_analysis.customer_value.displays import holdout as displays
 from crm_analysis.customer_value.future import mean_discount
+from crm_analysis.customer_value.holdout import THUMBS
 from crm_analysis.profile.settings import Value
 from crm_analysis.value_models import BgNbdFit, histories
 
@@ -187,3 +190,28 @@ def test_discount_of_an_even_stream():
     months = 1.1 ** -((np.arange(12) + 0.5) / 12)
     assert mean_discount(0.10, 0.0, 1.0) == pytest.approx(months.mean(), rel=1e-4)
     assert mean_discount(0.10, 1.0, 1.0) == pytest.approx(mean_discount(0.10, 0.0, 1.0) / 1.1)
+
+
+def test_the_page_shows_the_forecast_month_by_month(scope_of):
+    state = assess(scope_of({"transactions": log_of()}, margin={"rate": 0.5}))
+    frame, words = displays.tracking(state), displays.track(state)
+    assert charts.tracking(frame) is not None and set(words) == {"table", "title", "alt", "how_to_read"}
+    held, months = displays.inside(frame)
+    assert months == 12 and len(words["table"]) == 12
+    assert f"{held} of the 12 hidden months lie within the interval" in words["how_to_read"]
+    shocked = frame.assign(actual=frame["actual"].where(~frame["hidden"], frame["actual"] * 5))
+    assert displays.inside(shocked)[0] < held, "a shock shows"
+    rules = displays.rules(state)
+    assert len(rules["frame"]) == 3 + 4 + 1 and rules["note"].startswith("**")
+    lost = replace(state.outlook.holdout, rules=tuple(r for r in state.outlook.holdout.rules if r.key in THUMBS))
+    without = replace(state, outlook=replace(state.outlook, holdout=replace(lost, tracking=None)))
+    assert displays.rules(without)["note"].startswith("**No model could be fitted: the rule of thumb stands.**")
+    assert charts.tracking(displays.tracking(without)) is None and displays.track(without)["title"] == ""
+
+
+def test_a_model_whose_months_miss_is_said_to(scope_of):
+    state = assess(scope_of({"transactions": log_of()}))
+    track = state.outlook.holdout.tracking
+    off = track.assign(actual=track["actual"].where(~track["hidden"], track["high"] + 10))
+    missed = replace(state, outlook=replace(state.outlook, holdout=replace(state.outlook.holdout, tracking=off)))
+    assert displays.track(missed)["how_to_read"].startswith("**Only 0 of the 12 hidden months")

@@ -132,7 +132,7 @@ def test_planted_parameters_lie_in_the_intervals_of_two_hundred_replications():
             part = Histories(histories.frame[branch == name], "week")
             fits.append(value_models.fit_bg_nbd(part))
             table, true = fits[-1].parameter_table(), np.array(planted(name).values)
-            inside.append([(low <= value <= high) for value, low, high in zip(true, table["low"], table["high"])])
+            inside.append(((table["low"] <= true) & (true <= table["high"])).to_list())
         together = value_models.fit_bg_nbd(histories)
         apart.append(value_models.difference(together, fits).p < 0.001)
     covered = np.array(inside).reshape(200, len(NAMES), 4)

@@ -1,0 +1,128 @@
+"""The check of the last months over time: chart, table and words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from crm_analysis import customers, privacy, style
+from crm_analysis.customer_value import listing
+from crm_analysis.customer_value.assessment import CustomerValue
+from crm_analysis.customer_value.wording import rule_name, words
+from crm_analysis.language import _
+from crm_analysis.units import add_months
+
+COLUMNS = ("month", "actual", "expected", "low", "high")
+MIN_MONTHS = 6
+
+
+def tracking(state: CustomerValue) -> pd.DataFrame:
+    """Repeat purchases by month, the oldest first: month (its last day), actual, expected, low, high, each again with
+    `_so_far` for the cumulated, and hidden (not known to the model). Months of few customers or few purchases are left
+    out; empty without a model or with too few months.
+    """
+    check = state.outlook.holdout
+    if check is None or check.tracking is None:
+        return pd.DataFrame(columns=[*COLUMNS, "hidden"])
+    cell = state.scope.profile.privacy.min_cell
+    frame = check.tracking[check.tracking["customers"] >= listing.TELLING * cell]
+    if len(frame) < MIN_MONTHS or not frame["hidden"].any():
+        return pd.DataFrame(columns=[*COLUMNS, "hidden"])
+    few = [privacy.small(number, cell) for number in frame["actual"]]
+    end, _ends = customers.months_back(state.scope, 0)
+    frame = frame.assign(
+        month=[pd.Timestamp(add_months(end, -int(ago))) for ago in frame["ago"]],
+        actual=frame["actual"].mask(pd.Series(few, frame.index)),
+    )
+    return frame.drop(columns=["ago", "customers"]).reset_index(drop=True)
+
+
+def inside(frame: pd.DataFrame) -> tuple[int, int]:
+    """Of the hidden months that are shown, how many lie in the interval; and how many there are."""
+    hidden = frame[frame["hidden"].astype(bool) & frame["actual"].notna()]
+    return int(hidden["actual"].between(hidden["low"], hidden["high"]).sum()), len(hidden)
+
+
+def track(state: CustomerValue) -> dict[str, Any]:
+    """Words and table of the tracking figure, as keyword arguments of `report.figure`."""
+    frame = tracking(state)
+    check = state.outlook.holdout
+    if frame.empty or check is None or check.model is None:
+        alt = _("There is no forecast to follow over time: no model could be tried on the last months.")
+        return {"title": "", "alt": alt, "how_to_read": ""}
+    held, months = inside(frame)
+    values = {
+        "model": rule_name(check.model.key),
+        "orders": words(state.scope.profile).orders,
+        "customers": words(state.scope.profile).customers,
+        "held": held,
+        "months": months,
+        "day": style.day(check.calibrated_to),
+        "foreseen": style.number(check.model.total),
+        "actual": style.number(check.actual),
+    }
+    read = (
+        _(
+            "**{held} of the {months} hidden months lie within the interval**: the forecast may be used month by "
+            "month. "
+            "Repeat {orders} of the {customers} known on {day}; the {model} was fitted to what came before that day "
+            "(dashed line). The band holds 95 %: uncertain parameters, and how much {customers} vary."
+        )
+        if months and held >= 0.8 * months
+        else _(
+            "**Only {held} of the {months} hidden months lie within the interval**: the model misses a season or a "
+            "change, so use its sums for a year at most. Repeat {orders} of the {customers} known on {day}; the "
+            "{model} "
+            "was fitted to what came before that day (dashed line). The band holds 95 %: uncertain parameters, and how "
+            "much {customers} vary."
+        )
+    )
+    return {
+        "table": tracking_table(state),
+        "title": _("The forecast month by month"),
+        "alt": _("Repeat {orders} by month and cumulated: what took place against the {model}.").format(**values),
+        "how_to_read": read.format(**values),
+    }
+
+
+def tracking_table(state: CustomerValue) -> pd.DataFrame:
+    """The hidden months as text."""
+    frame = tracking(state)
+    frame = frame[frame["hidden"].astype(bool)]
+    return pd.DataFrame(
+        {
+            _("Month up to"): [style.day(day.date()) for day in frame["month"]],
+            _("What took place"): frame["actual"].map(style.number),
+            _("Foreseen"): frame["expected"].map(style.number),
+            _("95 % interval"): [
+                style.interval(low, high, "count") for low, high in zip(frame["low"], frame["high"], strict=True)
+            ],
+            _("Cumulated, took place"): frame["actual_so_far"].map(style.number),
+            _("Cumulated, foreseen"): frame["expected_so_far"].map(style.number),
+        }
+    )
+
+
+def rules(state: CustomerValue) -> dict[str, Any]:
+    """The models against rules of thumb, as keyword arguments of `report.table`."""
+    check = state.outlook.holdout
+    frame = listing.rule_table(state)
+    if check is None or frame.empty:
+        return {"title": _("Models against rules of thumb"), "frame": frame, "note": ""}
+    best, thumb = check.model, check.thumb
+    if best is None:
+        said = _("**No model could be fitted: the rule of thumb stands.** ")
+    elif check.model_wins:
+        said = _("**The {model} is used: it beats the best rule of thumb ({thumb}) beyond noise.** ")
+    else:
+        said = _("**No model beats the best rule of thumb ({thumb}) beyond noise, so recent experience is used.** ")
+    note = said.format(model=rule_name(best.key) if best else "", thumb=rule_name(thumb.key)) + _(
+        "Errors are per head, in purchases over the holdout; bias is foreseen less actual. Lift: purchases of the "
+        "tenth "
+        "foreseen to buy most, times the mean. Squared error saved is against the best rule of thumb, with an interval "
+        "widened for the number of models tried; a model is used where it lies above zero."
+    )
+    for key, why in check.failed:
+        note += " " + _("{model} could not be fitted ({why}).").format(model=rule_name(key), why=style.plain(why))
+    return {"title": _("Models against rules of thumb"), "frame": frame, "note": note}
