@@ -198,6 +198,11 @@ class Value(Settings):
     )
     base_period: str | None = Field(None, description="period at which score thresholds are frozen")
     min_repeat_customers: int = Field(100, ge=10, description="repeat customers that a model needs to be fitted")
+    category_spend: float | None = Field(
+        None,
+        gt=0,
+        description="what one customer spends a year in the whole category, with anybody, for share of wallet",
+    )
 
 
 class Range(Settings):
