@@ -111,14 +111,14 @@ def migrate(
     each[["value_before", "value_after"]] = each[["value_before", "value_after"]].astype(float).fillna(0.0)
     came = np.where(each["customer_id"].isin(known), BACK, NEW)
     rank = {name: place for place, name in enumerate(order)}
-    step = (each["before"].map(rank) - each["after"].map(rank)).astype(float)
+    step = each["before"].map(rank).astype(float) - each["after"].map(rank).astype(float)
     each["move"] = np.select(
         [each["before"].isna(), each["after"].isna(), step > 0, step < 0], [came, LOST, "up", "down"], default="same"
     )
     each["before"] = each["before"].where(each["before"].notna(), each["move"])
     each["after"] = each["after"].where(each["after"].notna(), LOST)
     each = each[["customer_id", "before", "after", "move", "value_before", "value_after"]]
-    net = _moved(gains(each))
+    net = summed(gains(each))
     return Migration(tuple(order), _matrix(each, order), _moves(each), each.reset_index(drop=True), label, net)
 
 
@@ -127,7 +127,7 @@ def gains(each: pd.DataFrame) -> pd.Series:
     return each["value_after"].astype(float) - each["value_before"].astype(float)
 
 
-def _moved(gain: pd.Series) -> tuple[float, float, float]:
+def summed(gain: pd.Series) -> tuple[float, float, float]:
     """A sum over customers with its normal interval, customers taken as a sample."""
     value = float(gain.sum())
     half = normal_quantile(0.95) * math.sqrt(len(gain)) * float(gain.std(ddof=1)) if len(gain) > 1 else math.nan
@@ -145,7 +145,7 @@ def _moves(each: pd.DataFrame) -> pd.DataFrame:
     for move in MOVES:
         here = each["move"] == move
         share = wilson(int(here.sum()), is_ if move in (NEW, BACK) else was)
-        moved = _moved(gain.where(here, 0.0))
+        moved = summed(gain.where(here, 0.0))
         rows.append((move, int(here.sum()), share.n, share.share, share.low, share.high, *moved))
     names = ["move", "n", "of", "share", "low", "high", "value", "value_low", "value_high"]
     return pd.DataFrame(rows, columns=names)

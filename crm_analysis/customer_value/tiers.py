@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -201,11 +202,14 @@ def measures(status: pd.DataFrame, earned: Profits) -> pd.DataFrame:
 
 
 def top_shares(rules: Sequence[TierRule], measured: pd.DataFrame, *, source: str) -> Thresholds:
-    """The thresholds of the top shares that rules name, read from `measured`; without customers none is reached."""
+    """The thresholds of the top shares that rules name: the highest value of whoever is not among that share of
+    `measured`. Without customers none is reached.
+    """
     values = {}
     for name, share in sorted({pair for rule in rules for pair in _top_shares(rule)}):
-        known = measured[name].dropna().to_numpy(float)
-        values[name, share] = float(np.quantile(known, 1 - share, method="inverted_cdf")) if len(known) else np.inf
+        known = np.sort(measured[name].dropna().to_numpy(float))[::-1]
+        n_above = math.floor(len(known) * share + 1e-9)  # 0.7 of 200 are 140, whatever 0.7 is in binary
+        values[name, share] = float(known[n_above]) if len(known) else np.inf
     return Thresholds(values, source)
 
 
