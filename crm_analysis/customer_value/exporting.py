@@ -117,8 +117,8 @@ def write(state: CustomerValue, folder: Path, kinds: Sequence[str] = KINDS) -> l
     scope = state.scope
     if found.empty:
         raise UserError(
-            f"No customer is known in {scope.branch} up to {scope.as_of}: every transaction of {scope.profile.id} there "
-            "is anonymous. `customer_id` in the profile says which column names the customer."
+            f"No customer is known in {scope.branch} up to {scope.as_of}: every transaction there is anonymous. "
+            "`customer_id` in the profile says which column names the customer."
         )
     if "xlsx" in kinds and len(found) > MOST_ROWS_OF_A_SHEET:
         raise UserError(

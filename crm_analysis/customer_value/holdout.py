@@ -183,7 +183,7 @@ def check(scope: Scope, seen: View, committed_then: pd.DataFrame, months: int, s
     on, _ = customers.months_back(scope, months)
     histories = value_models.histories(base, unit=UNIT, as_of=on)
     index = histories.frame.index
-    later, sofar = seen.now.set_index("customer_id").reindex(index), base.set_index("customer_id")
+    later, sofar = (each.set_index("customer_id").reindex(index) for each in (seen.now, base))
     days = months_to_days(months)
     observed = histories.frame["T"] * DAYS_PER_WEEK
     frame = pd.DataFrame(

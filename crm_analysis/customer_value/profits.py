@@ -135,7 +135,7 @@ def _serve_cost(
     for driver, amount in basis.items():
         own = borne[borne["driver"] == driver].set_index("branch")["amount"]
         share = amount / amount.groupby(frame["branch"]).transform("sum")
-        charged = (share * frame["branch"].map(own)).fillna(0.0)
+        charged = (share * frame["branch"].map(own).astype(float)).fillna(0.0)
         total += charged.where(frame["branch"].isin(own.index), amount * rate[driver])
     return total, bool(len(borne)) or any(value > 0 for value in rate.values())
 

@@ -23,11 +23,15 @@ class Histories:
 
     Fader, Hardie and Lee (2005) call (x, t_x, T) sufficient: when the purchases in between took place does not matter
     to the models here.
+
+    A frame with a history that cannot be is refused; `histories` leaves such customers out and counts them in
+    `n_left_out`, so that a single one never keeps all others from being foreseen.
     """
 
     frame: pd.DataFrame
     unit: str
     as_of: date | None = None
+    n_left_out: int = 0
 
     def __post_init__(self) -> None:
         _known(self.unit)
@@ -37,16 +41,7 @@ class Histories:
                 f"Purchase histories need the columns x (repeat purchases), t_x (time of the last) and T (time "
                 f"observed); there is no {', no '.join(lacking)}."
             )
-        x, t_x, observed = (self.frame[name].to_numpy(float) for name in ("x", "t_x", "T"))
-        faults = {
-            "have a value missing or negative": ~((x >= 0) & (t_x >= 0) & (observed >= 0)),
-            "have an infinite value": np.isinf(x) | np.isinf(t_x) | np.isinf(observed),
-            "have a repeat count that is no whole number": x != np.floor(x),
-            "have their last purchase after the end of observation (t_x > T)": t_x > observed,
-            "have no repeat purchase but a time of one (x = 0, t_x > 0)": (x == 0) & (t_x > 0),
-            "have repeat purchases but no time between them (x > 0, t_x = 0)": (x > 0) & (t_x == 0),
-        }
-        for what, wrong in faults.items():
+        for what, wrong in _faults(self.frame).items():
             if wrong.any():
                 row = self.frame.loc[wrong].iloc[0]
                 raise DataError(
@@ -74,21 +69,41 @@ class Histories:
 
 
 def histories(summary: pd.DataFrame, *, unit: str = "week", as_of: date | None = None) -> Histories:
-    """Histories from the frame of `customers.summarize`; customers without any order are left out."""
+    """Histories from the frame of `customers.summarize`, without the customers who never ordered.
+
+    Customers whose history cannot be (a last order after the end of observation, a missing or infinite value) are left
+    out and counted in `n_left_out`.
+    """
     _known(unit)
     bought = summary[summary["n_orders"] > 0]
     days = DAYS_PER_UNIT[unit]
     first, last, end = (pd.to_datetime(bought[name]) for name in ("first_on", "last_on", "observed_to"))
     frame = pd.DataFrame(
         {
-            "x": bought["n_repeat_orders"].to_numpy("int64"),
+            "x": bought["n_repeat_orders"].to_numpy(float),
             "t_x": ((last - first).dt.days / days).to_numpy(float),
             "T": ((end - first).dt.days / days).to_numpy(float),
             "mean_value": bought["mean_per_repeat_period"].to_numpy(float),
         },
         index=pd.Index(bought["customer_id"], name="customer_id"),
     )
-    return Histories(frame, unit, as_of)
+    wrong = np.logical_or.reduce(list(_faults(frame).values()))
+    possible = frame[~wrong].astype({"x": "int64"})
+    return Histories(possible, unit, as_of, n_left_out=int(wrong.sum()))
+
+
+def _faults(frame: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Which histories cannot be, by what is wrong with them."""
+    x, t_x, observed = (frame[name].to_numpy(float) for name in ("x", "t_x", "T"))
+    worth = frame["mean_value"].to_numpy(float) if "mean_value" in frame else np.zeros(len(frame))
+    return {
+        "have a value missing or negative": ~((x >= 0) & (t_x >= 0) & (observed >= 0)),
+        "have an infinite value": np.isinf(x) | np.isinf(t_x) | np.isinf(observed) | np.isinf(worth),
+        "have a repeat count that is no whole number": x != np.floor(x),
+        "have their last purchase after the end of observation (t_x > T)": t_x > observed,
+        "have no repeat purchase but a time of one (x = 0, t_x > 0)": (x == 0) & (t_x > 0),
+        "have repeat purchases but no time between them (x > 0, t_x = 0)": (x > 0) & (t_x == 0),
+    }
 
 
 def _known(unit: str) -> None:

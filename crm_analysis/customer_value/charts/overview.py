@@ -80,7 +80,7 @@ def segment_map(segments: pd.DataFrame) -> Figure | None:
         x="share",
         hue="measure",
         ax=axes,
-        palette=[style.GREY, style.ACCENT],
+        palette=[style.GREY, style.ACCENT][: segments["measure"].nunique()],
         saturation=1,
         errorbar=None,
         width=0.75,
