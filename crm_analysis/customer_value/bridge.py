@@ -78,8 +78,8 @@ def bridge(scope: Scope, status: pd.DataFrame) -> Bridge:
         return _none(scope, "short")
     kinds = _kinds(scope)
     years = _years(scope, kinds)
-    known = status.set_index("customer_id")[["branch", "first_on", "status"]]
-    years = years.join(known, on="customer_id", how="inner").sort_values("customer_id", ignore_index=True)
+    known = status[["customer_id", "branch", "first_on", "status"]]
+    years = years.merge(known, on="customer_id").sort_values("customer_id", ignore_index=True)
     history = pd.Timestamp(scope.profile.coverage.history_starts_on or first_day.min())
     first_on = pd.to_datetime(years["first_on"])
     young = first_on > history + pd.Timedelta(days=scope.profile.status.new_days)

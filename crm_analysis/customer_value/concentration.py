@@ -86,7 +86,7 @@ def concentration(profits: Profits) -> Concentration:
         top_share=float(sums[top - 1] / total) if positive and n else math.nan,
         top_low=low,
         top_high=high,
-        curve=pd.DataFrame({"share_of_customers": at / n if n else [], "share_of_profit": share}),
+        curve=pd.DataFrame({"share_of_customers": at / max(n, 1), "share_of_profit": share}).iloc[: len(at) if n else 0],
     )
 
 
@@ -141,8 +141,7 @@ def top_shares(profit: np.ndarray) -> pd.DataFrame:
     n, total = len(profit), profit.sum()
     sizes = [min(max(math.ceil(round(top * n, 9)), 1), n) for top in TOPS]
     sums = np.concatenate([[0.0], np.cumsum(profit)])
-    known = total > 0 and n > 1
-    spans = _intervals(profit, TOPS) if known else [(math.nan, math.nan)] * len(TOPS)
+    spans = _intervals(profit, TOPS) if total > 0 and n > 1 else [(math.nan, math.nan)] * len(TOPS)
     return pd.DataFrame(
         {
             "top": TOPS,
@@ -179,8 +178,8 @@ def _intervals(profit: np.ndarray, tops: Sequence[float]) -> list[tuple[float, f
 def _drawn(profit: np.ndarray, tops: Sequence[float]) -> np.ndarray:
     """Bootstrap draws of the share of profit that each top brings, one column per top.
 
-    The best customers are resampled one by one, the rest in groups of neighbours whose profits hardly
-    differ: their number of draws is then Poisson with the group's size as mean.
+    The best customers are resampled one by one, the rest in groups of neighbours whose profits hardly differ: their
+    number of draws is then Poisson with the group's size as mean.
     """
     n = len(profit)
     alone = min(n, ALONE)
