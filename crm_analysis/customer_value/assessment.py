@@ -9,7 +9,7 @@ from datetime import date
 import pandas as pd
 
 from crm_analysis import customers
-from crm_analysis.customer_value import future, pooling, scores
+from crm_analysis.customer_value import future, pooling, renewals, scores
 from crm_analysis.customer_value.bridge import Bridge, bridge
 from crm_analysis.customer_value.cohorts import Cohorts, cohorts
 from crm_analysis.customer_value.concentration import Concentration, Inequality, concentration, inequality
@@ -76,6 +76,7 @@ class CustomerValue:
     scores: pd.DataFrame
     outlook: future.Outlook
     pooling: pooling.Pooling | None
+    renewals: renewals.Renewals | None
     matrix: Matrix
     slipping: Slipping
     bridge: Bridge
@@ -113,7 +114,9 @@ def assess(scope: Scope) -> CustomerValue:
     tenures = lives(scope, status)
     cut_points = scores.cuts(base, settings, source=source)
     tiers, tiers_before = now_and_before(scope, status, earned, earlier)
-    ahead = future.outlook(scope, status, year_ago, earned.customers, settings)
+    lasting = renewals.renewals(scope)
+    by_tenure = lasting.factor if lasting is not None and lasting.model_wins else None
+    ahead = future.outlook(scope, status, year_ago, earned.customers, settings, by_tenure=by_tenure)
     silent = scope.coverage.loc[scope.coverage["silent"], "last_covered_day"]
     return CustomerValue(
         scope=scope,
@@ -130,6 +133,7 @@ def assess(scope: Scope) -> CustomerValue:
         scores=scores.score_customers(status, cut_points),
         outlook=ahead,
         pooling=pooling.pool(ahead, status) if scope.branch == "all" else None,
+        renewals=lasting,
         matrix=value_matrix(status, year_ago, earned, ahead, scope.profile.margin),
         slipping=_slipping(status, earned.customers, kept),
         branches=_branches(kept),

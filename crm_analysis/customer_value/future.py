@@ -92,17 +92,24 @@ class Outlook:
 
 
 def outlook(
-    scope: Scope, status: pd.DataFrame, year_ago: pd.DataFrame, profits: pd.DataFrame, settings: Value
+    scope: Scope,
+    status: pd.DataFrame,
+    year_ago: pd.DataFrame,
+    profits: pd.DataFrame,
+    settings: Value,
+    *,
+    by_tenure: pd.Series | None = None,
 ) -> Outlook:
     """The profile's `value.horizon_months` ahead.
 
-    `year_ago` is the status frame of twelve months back, `profits` that of the last year.
+    `year_ago` is the status frame of twelve months back, `profits` that of the last year. `by_tenure` is what the
+    tenure of a running commitment makes it worth against others, by customer_id, where that foretells anything.
     """
     months, ahead = holdout.holdout_months(scope, settings), settings.horizon_months
     rate_annual = settings.discount_rate_annual
     seen = holdout.view(scope, months)
     running = status[status["committed"] & ~status["status"].isin(["lost"])]
-    regular, yields, regular_variance = _regular(running, year_ago, profits, ahead / 12, rate_annual)
+    regular, yields, regular_variance = _regular(running, year_ago, profits, ahead / 12, rate_annual, by_tenure)
     free = seen.now[~seen.now["customer_id"].isin(running["customer_id"])]
     histories = value_models.histories(free, unit=UNIT, as_of=scope.as_of)
     one_time = never_back(free, scope.profile.status.dormant_days)
@@ -182,7 +189,12 @@ def _margin_rate(profits: pd.DataFrame) -> float:
 
 
 def _regular(
-    running: pd.DataFrame, year_ago: pd.DataFrame, profits: pd.DataFrame, years: float, rate_annual: float = 0.0
+    running: pd.DataFrame,
+    year_ago: pd.DataFrame,
+    profits: pd.DataFrame,
+    years: float,
+    rate_annual: float = 0.0,
+    by_tenure: pd.Series | None = None,
 ) -> tuple[pd.DataFrame, tuple[Yield, ...], float]:
     """Expected value over `years` of those with a running commitment. Also the variance of the sum.
 
@@ -222,6 +234,8 @@ def _regular(
     goes_on = min(float(worth["up to date"]), years)
     variance += years * goes_on * float((rate * further) @ (rate * further))  # further payments come or do not
     promised = running["amount_a_year"].to_numpy(float)
+    if by_tenure is not None:
+        promised = promised * _tilt(running, standing_now, by_tenure)
     value = rate * (promised * standing_now.map(worth).to_numpy(float) + further * goes_on)
     half = abs(rate) * Z95 * promised * standing_now.map(errors).to_numpy(float)
     less = mean_discount(rate_annual, 0.0, years)
@@ -239,6 +253,16 @@ def _regular(
         }
     )
     return frame, tuple(yields), variance
+
+
+def _tilt(running: pd.DataFrame, standing: pd.Series, by_tenure: pd.Series) -> np.ndarray:
+    """By what each promise counts more or less for its tenure; those up to date share out the same sum."""
+    up_to_date = (standing == "up to date").to_numpy()
+    factor = by_tenure.reindex(running["customer_id"]).fillna(1.0).to_numpy(float)
+    factor = np.where(up_to_date, factor, 1.0)
+    promised = running["amount_a_year"].to_numpy(float)[up_to_date]
+    total = float((promised * factor[up_to_date]).sum())
+    return np.where(up_to_date, factor * (promised.sum() / total if total > 0 else 1.0), 1.0)
 
 
 def _moves(base: pd.DataFrame, running: pd.DataFrame) -> pd.DataFrame:

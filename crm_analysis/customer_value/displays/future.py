@@ -18,6 +18,8 @@ from crm_analysis.units import DAYS_PER_MONTH, DAYS_PER_WEEK
 
 SILENT_MONTHS = (0, 3, 6, 12, 24)
 ALPHA = 0.05
+MIN_RENEWALS = 3
+MONTHS = 12
 SLIGHT = 0.1  # a rank correlation below this changes no decision
 
 
@@ -90,7 +92,7 @@ def heat(state: CustomerValue) -> dict[str, Any]:
             "least is. Means per head over the next {months} months, without running commitments; blank cells hold too "
             "few."
         )
-        if tells or style.undefined(share)
+        if tells or not late.any() or style.undefined(share)
         else _(
             "**{best} each is expected of those with {x} repeats, silent for {silent} months**, {worst} where least "
             "is. "
@@ -144,6 +146,84 @@ def spend(state: CustomerValue) -> dict[str, Any]:
         "frequency if the two are unrelated."
     )
     return {"title": title, "frame": frame, "note": note}
+
+
+def lasting(state: CustomerValue) -> pd.DataFrame:
+    """Share of commitments kept by number of renewals: renewals, counted, low, high, model; empty where unknown."""
+    found = state.renewals
+    columns = ["renewals", "counted", "low", "high", "model"]
+    if found is None or len(found.curve) < MIN_RENEWALS:
+        return pd.DataFrame(columns=columns)
+    return found.curve[columns]
+
+
+def survival(state: CustomerValue) -> dict[str, Any]:
+    """Words and table of the survival curve of commitments, as keyword arguments of `report.figure`."""
+    frame, found = lasting(state), state.renewals
+    if frame.empty or found is None:
+        alt = _("There is no curve of how long commitments last: none renew, or too few have been seen to.")
+        return {"title": "", "alt": alt, "how_to_read": ""}
+    a_year = min(12 // found.cycle_months, len(frame) - 1) if found.cycle_months <= MONTHS else 1
+    kept = frame.iloc[a_year]
+    values = {
+        "n": listing.count(state, found.n),
+        "months": found.cycle_months,
+        "renewals": a_year,
+        "kept": style.percent(kept["counted"], 0),
+        "between": style.interval(kept["low"], kept["high"], "share", digits=0),
+        "held": listing.count(state, found.held_out),
+        "model": style.number(found.model_total),
+        "ratio": style.number(found.ratio_total),
+        "actual": style.number(found.actual_total),
+    }
+    said = _(
+        "**{kept} of commitments are still kept after {renewals} renewals** ({between}): most leave early, so care for "
+        "new ones first."
+    )
+    if found.fit is None:
+        used = _("No model of renewals could be fitted: every promise counts by what was collected per promise.")
+    elif not found.held_out:
+        used = _("The history is too short to try the model: every promise counts by what was collected per promise.")
+    elif found.model_wins:
+        used = _(
+            "Of {held} commitments of a year ago the model foresaw {model} renewals, one ratio for all {ratio}; "
+            "{actual} "
+            "took place. The model is nearer for each, beyond noise: promises are weighted by their tenure, and their "
+            "sum is left to what was collected per promise."
+        )
+    else:
+        used = _(
+            "Of {held} commitments of a year ago the model foresaw {model} renewals, one ratio for all {ratio}; "
+            "{actual} "
+            "took place. The model is no nearer beyond noise: every promise counts by what was collected per promise."
+        )
+    read = _(
+        "{n} commitments renewed every {months} months. Black: counted (Kaplan-Meier, band 95 %); blue: the model "
+        "(sBG). "
+        "Those that still run count for as long as they were seen."
+    )
+    return {
+        "table": survival_table(state),
+        "title": _("How long commitments last"),
+        "alt": _("Share of commitments still kept by number of renewals."),
+        "how_to_read": f"{said} {used} {read}".format(**values),
+    }
+
+
+def survival_table(state: CustomerValue) -> pd.DataFrame:
+    """The survival curve at ten places, as text."""
+    frame = lasting(state)
+    frame = frame.iloc[:: max(len(frame) // 10, 1)]
+    return pd.DataFrame(
+        {
+            _("Renewals"): frame["renewals"].map(style.number),
+            _("Still kept"): frame["counted"].map(style.percent),
+            _("95 % interval"): [
+                style.interval(low, high, "share") for low, high in zip(frame["low"], frame["high"], strict=True)
+            ],
+            _("By the model"): frame["model"].map(style.percent),
+        }
+    )
 
 
 def _why(each: BranchFit) -> str:

@@ -64,6 +64,14 @@ def track(state: CustomerValue) -> dict[str, Any]:
     }
     read = (
         _(
+            "**Shown, not used**: the months to come are valued without the {model}. {held} of the {months} hidden "
+            "months lie within the interval. Repeat {orders} of the {customers} known on {day}; the model was "
+            "fitted to "
+            "what came before that day (dashed line). The band holds 95 %: uncertain parameters, and how much "
+            "{customers} vary."
+        )
+        if state.outlook.way != "model"
+        else _(
             "**{held} of the {months} hidden months lie within the interval**: the forecast may be used month by "
             "month. "
             "Repeat {orders} of the {customers} known on {day}; the {model} was fitted to what came before that day "
