@@ -125,8 +125,9 @@ def tiered(
     tier = assign(measured, rules, thresholds)
     everybody = earned.customers.assign(revenue=earned.customers["gross"] - earned.customers["refunds"])
     money = everybody.set_index("customer_id")[["revenue", "profit"]].astype(float)
-    inside = measured[["customer_id", "branch"]].assign(tier=tier).join(money, on="customer_id")
-    inside[["revenue", "profit"]] = inside[["revenue", "profit"]].fillna(0.0)
+    inside = measured[["customer_id", "branch"]].assign(tier=tier)
+    for name in ("revenue", "profit"):
+        inside[name] = inside["customer_id"].map(money[name]).astype(float).fillna(0.0)
     columns = ["customer_id", "branch", "revenue", "profit"]
     return Tiered(
         settings=settings,
