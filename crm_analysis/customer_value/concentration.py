@@ -86,7 +86,9 @@ def concentration(profits: Profits) -> Concentration:
         top_share=float(sums[top - 1] / total) if positive and n else math.nan,
         top_low=low,
         top_high=high,
-        curve=pd.DataFrame({"share_of_customers": at / max(n, 1), "share_of_profit": share}).iloc[: len(at) if n else 0],
+        curve=pd.DataFrame({"share_of_customers": at / max(n, 1), "share_of_profit": share}).iloc[
+            : len(at) if n else 0
+        ],
     )
 
 

@@ -51,8 +51,8 @@ def figure(state: CustomerValue) -> dict[str, Any]:
         alt = _("There is no Lorenz curve: too few people paid in the last twelve months, or one above all.")
         return {"title": "", "alt": alt, "how_to_read": ""}
     note = _(
-        "{customers} who paid in the last twelve months, by margin from the smallest up (after refunds; below nothing "
-        "counts as nothing). On the dashed line all would bring the same; the further the curve sags, the fewer carry "
+        "By margin from the smallest up, those {customers} who paid in the last twelve months (after refunds; below "
+        "nothing counts as nothing). On the dashed line all would bring the same; the further the curve sags, the fewer carry "
         "the whole. The table is of profit, of all {customers}."
     ).format(customers=listing.who_lower(state))
     return {
