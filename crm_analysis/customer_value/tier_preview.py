@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
@@ -11,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from crm_analysis import customers, style
-from crm_analysis.customer_value.profits import customer_profits
+from crm_analysis.customer_value.profits import Profits, customer_profits
 from crm_analysis.customer_value.tiers import (
     BOUNDS,
     assign,
@@ -27,6 +28,7 @@ from crm_analysis.profile import reach
 from crm_analysis.profile.settings import Condition, TierRule
 from crm_analysis.tables import Scope
 
+Name = Callable[[str], str]
 NONE_GIVEN = "(none)"
 WAYS = {"written": "as written", "all": "and", "any": "or"}
 SIGNS = {"at_least": ">=", "more_than": ">", "at_most": "<=", "less_than": "<"}
@@ -38,8 +40,8 @@ class Preview:
 
     `rules` are in the order in which they are tried. `counts` has one row per tier and one column per pair of year
     (`rolling`, `calendar`) and way of joining thresholds (`written`; `all` and `any` where that makes a difference to
-    some rule); a year that the data do not cover is missing. `ends` is the day on which each year ends; `covered` is False
-    where the history is shorter than the rolling one, which is shown all the same. `given` counts
+    some rule); a year that the data do not cover is missing. `ends` is the day on which each year ends; `covered` is
+    False where the history is shorter than the rolling one, which is shown all the same. `given` counts
     the organisation's own tiers (rows, column `tier_given` of the customers table) against the tiers as written over
     the profile's kind of year; None where there are none.
     """
@@ -63,7 +65,8 @@ def preview(scope: Scope) -> Preview:
     settings = scope.profile.tiers
     rules = {way: rules_of(settings if way == "written" else joined(settings, way)) for way in WAYS}
     relative = bool(top_shares(rules["written"], pd.DataFrame(columns=list(_measures())), source="").values)
-    now, base = _standing(scope), _standing(_base(scope)) if relative and _base(scope) else None
+    earlier = _base(scope) if relative else None
+    now, base = _standing(scope), None if earlier is None else _standing(earlier)
     columns, ends, tiers = {}, {}, {}
     for year in ("rolling", "calendar"):
         measured, _earned, ends[year] = measured_over(year, *now)
@@ -83,7 +86,9 @@ def preview(scope: Scope) -> Preview:
             counts = counts.drop(columns=[(year, way) for year in ends])
     given_year = settings.year if counts[settings.year, "written"].notna().all() else "rolling"
     given = _given(scope, tiers[given_year, "written"], list(counts.index))
-    return Preview(scope.branch, scope.as_of, rules["written"], counts, ends, given, given_year, covers(scope, scope.as_of))
+    return Preview(
+        scope.branch, scope.as_of, rules["written"], counts, ends, given, given_year, covers(scope, scope.as_of)
+    )
 
 
 def _measures() -> tuple[str, ...]:
@@ -95,9 +100,7 @@ def _base(scope: Scope) -> Scope | None:
     return scope.tables.scope(scope.branch, wanted) if wanted is not None else scope.previous()
 
 
-def _standing(scope: Scope | None):  # type: ignore[no-untyped-def]
-    if scope is None:
-        return None
+def _standing(scope: Scope) -> tuple[Scope, pd.DataFrame, Profits]:
     status = customers.status(scope)
     return scope, status, customer_profits(scope, status)
 
@@ -114,7 +117,7 @@ def _given(scope: Scope, tier: pd.Series, order: list[str]) -> pd.DataFrame | No
     return table.loc[rank.index]
 
 
-def render(found: Preview, profile_name: str, name) -> Group:  # type: ignore[no-untyped-def]
+def render(found: Preview, profile_name: str, name: Name) -> Group:
     """The preview as text for a terminal; `name` gives the name of a tier by its key."""
     total = int(found.counts["rolling", "written"].sum())
     shares = Table(
@@ -134,7 +137,7 @@ def render(found: Preview, profile_name: str, name) -> Group:  # type: ignore[no
         shares.add_row(escape(name(key_of(rule))), escape(rule_text(rule)), *cells)
     parts: list[Table | str] = [shares, *_notes(found)]
     if found.given is not None:
-        parts.append(_crossed(found, name))
+        parts.append(_crossed(found, found.given, name))
     return Group(*parts)
 
 
@@ -152,21 +155,19 @@ def _notes(found: Preview) -> list[str]:
     return notes
 
 
-def _crossed(found: Preview, name) -> Table:  # type: ignore[no-untyped-def]
+def _crossed(found: Preview, given: pd.DataFrame, name: Name) -> Table:
     cross = Table(
         title=f"Own tiers (tier_given) beside these, year to {found.ends[found.given_year]}, as written",
         title_justify="left",
     )
     cross.add_column("tier_given")
-    for key in found.given.columns:
+    for key in given.columns:
         cross.add_column(escape(name(key)), justify="right")
     cross.add_column("together", justify="right")
-    for given, row in found.given.iterrows():
-        cross.add_row(escape(str(given)), *(style.number(n) for n in row), style.number(int(row.sum())))
+    for own, row in given.iterrows():
+        cross.add_row(escape(str(own)), *(style.number(n) for n in row), style.number(int(row.sum())))
     cross.add_section()
-    cross.add_row(
-        "together", *(style.number(n) for n in found.given.sum()), style.number(int(found.given.to_numpy().sum()))
-    )
+    cross.add_row("together", *(style.number(n) for n in given.sum()), style.number(int(given.to_numpy().sum())))
     return cross
 
 
