@@ -98,11 +98,18 @@ def ways(margin: np.ndarray, paid: np.ndarray) -> Tenure:
     flattery = [part[:, -1] - other[:, -1] for part, other in zip(told["survivors"], told["acquired"], strict=True)]
     growth = [part[:, -1] - part[:, 0] for part in told["followed"]]
     sure = last.sum() > 1
+    flattered, flattery_low, flattery_high = _with_interval(*flattery, sure=bool(sure))
+    grown, growth_low, growth_high = _with_interval(*growth, sure=bool(sure))
     return Tenure(
-        n_years,
-        n,
-        pd.DataFrame(rows, columns=["year", "way", "mean", "low", "high", "n"]),
-        *(value for part in (flattery, growth) for value in _with_interval(*part, sure=bool(sure))),
+        n_years=n_years,
+        n=n,
+        years=pd.DataFrame(rows, columns=["year", "way", "mean", "low", "high", "n"]),
+        flattery=flattered,
+        flattery_low=flattery_low,
+        flattery_high=flattery_high,
+        growth=grown,
+        growth_low=growth_low,
+        growth_high=growth_high,
     )
 
 

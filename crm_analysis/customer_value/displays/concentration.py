@@ -52,8 +52,8 @@ def figure(state: CustomerValue) -> dict[str, Any]:
         return {"title": "", "alt": alt, "how_to_read": ""}
     note = _(
         "By margin from the smallest up, those {customers} who paid in the last twelve months (after refunds; below "
-        "nothing counts as nothing). On the dashed line all would bring the same; the further the curve sags, the fewer "
-        "carry the whole. The table is of profit, of all {customers}."
+        "nothing counts as nothing). On the dashed line all would bring the same; the further the curve sags, the "
+        "fewer carry the whole. The table is of profit, of all {customers}."
     ).format(customers=listing.who_lower(state))
     return {
         "table": top_table(state),

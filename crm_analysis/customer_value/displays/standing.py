@@ -150,9 +150,11 @@ def wallet_table(state: CustomerValue) -> dict[str, Any]:
         if len(own) < rule.min_cell or privacy.withhold(own, rule.min_cell, rule.dominance_share):
             continue
         error = own.std(ddof=1) / len(own) ** 0.5
-        limits = ((own.mean() + side * 1.96 * error) / spend for side in (-1, 1))
+        low, high = ((own.mean() + side * 1.96 * error) / spend for side in (-1, 1))
         mean = style.money(own.mean(), state.scope.profile.currency)
-        rows.append((segment_name(str(key)), mean, style.percent(own.mean() / spend), style.interval(*limits, "share")))
+        rows.append(
+            (segment_name(str(key)), mean, style.percent(own.mean() / spend), style.interval(low, high, "share"))
+        )
     columns = [_("Segment"), _("Paid a head in twelve months"), _("Share of wallet"), _("95 % interval")]
     note = _(
         "Of {spend} that one spends a year in the category, by the profile: one figure for all, so a share above "
