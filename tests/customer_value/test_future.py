@@ -53,7 +53,7 @@ def test_the_map_averages_to_the_whole(scope_of):
     said = displays.heat(state)
     assert said["how_to_read"].startswith("**€") and len(said["table"]) == len(table)
     silent = displays._one_off(state).loc[lambda frame: frame["frequency"] == "10+"].groupby("silent")["value"].mean()
-    assert silent["up to 3"] > silent.iloc[-1], "who was here lately is worth more"
+    assert silent["up to 3"] > silent.drop("up to 3").max(), "who was here lately is worth more"
 
 
 def test_small_cells_of_the_map_are_blank(scope_of):
