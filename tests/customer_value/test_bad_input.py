@@ -9,8 +9,8 @@ import pytest
 
 from crm_analysis import value_models
 from crm_analysis.customer_value import exporting, holdout
-from crm_analysis.customer_value.matrix import TREATMENTS
 from crm_analysis.customer_value.assessment import assess
+from crm_analysis.customer_value.matrix import TREATMENTS
 from crm_analysis.customer_value.sentences import claims
 from crm_analysis.errors import DataError
 from crm_analysis.value_models import CannotFit, Histories
