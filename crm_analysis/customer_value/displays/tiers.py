@@ -33,7 +33,10 @@ def _amounts(state: CustomerValue, column: str) -> dict[str, str]:
 
 
 def bars(state: CustomerValue) -> pd.DataFrame:
-    """Share of customers and of profit by tier, for the chart; tiers that must not be shown are left out."""
+    """Share of customers and of profit by tier, for the chart; tiers that must not be shown are left out.
+
+    Beside an amount, its share of all would tell what is withheld: then no tier's share of profit is shown.
+    """
     columns = ["segment", "measure", "share"]
     found, profit = state.tiers.table.set_index("tier"), _amounts(state, "profit")
     kept = [key for key, veiled in _hidden(state).items() if not veiled and profit[key] != _("withheld")]
@@ -41,7 +44,7 @@ def bars(state: CustomerValue) -> pd.DataFrame:
     if not _measurable(state) or len(kept) < 2 or not found.loc[kept, "n"].sum():
         return pd.DataFrame(columns=columns)
     shares = {words(state.scope.profile).customers: found["share"]}
-    if total > 0:
+    if total > 0 and _("withheld") not in profit.values():
         shares[_("profit of the year")] = found["profit"] / total
     return pd.concat(
         [
@@ -130,8 +133,8 @@ def sentence(state: CustomerValue) -> str:
     """What the tiers say, with interval, and what to do."""
     found, hidden, currency = state.tiers.table.set_index("tier"), _hidden(state), state.scope.profile.currency
     profit, total = _amounts(state, "profit"), float(state.tiers.table["profit"].sum())
-    kept = [key for key in found.index if not hidden[key] and found.loc[key, "n"] and profit[key] != _("withheld")]
-    if not kept or total <= 0:
+    kept = [key for key in found.index if not hidden[key] and found.loc[key, "n"]]
+    if not kept or total <= 0 or _("withheld") in profit.values():
         return ""
     best = max(kept, key=lambda key: found.loc[key, "profit_each"])
     said = {"customers": words(state.scope.profile).customers, **_told(state, found.loc[best], best)}
