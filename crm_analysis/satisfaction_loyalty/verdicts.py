@@ -153,8 +153,8 @@ def _flat(told: Told) -> str:
     rates = told.link.levels["rate"]
     return _(
         "The link is nearly flat: **between {fewest} and {most} of {customers} came back, whatever they had "
-        "answered**. From the lowest level to the highest the difference is {span} points ({low} to {high}); below {margin} it "
-        "would not matter."
+        "answered**. From the lowest level to the highest the difference is {span} points ({low} to {high}); below "
+        "{margin} it would not matter."
     ).format(
         fewest=rate_text(rates.min()),
         most=rate_text(rates.max()),
