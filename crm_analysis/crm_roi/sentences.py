@@ -40,9 +40,8 @@ def _without_tables() -> Claims:
         ),
         unknowns=(
             _(
-                "Whether any programme earns its cost. Hold out a random share of the next list and record it: this "
-                "chapter "
-                "then states margin gained, cost and return."
+                "Whether any programme earns its cost. Hold out a random share of the next list and record it: the "
+                "chapter on programmes then states margin gained, cost and return."
             ),
         ),
     )

@@ -225,7 +225,7 @@ def _verdict_on_future(state: CustomerValue) -> str:
         ),
         "lost": _(
             "Today's {customers} should bring {value} over the next {months} months; the model of {orders} does not "
-            "beat a rule of thumb here, so the rule is used."
+            "beat a rule of thumb here, so recent experience is used."
         ),
         "few": _(
             "Today's {customers} should bring {value} over the next {months} months; too few come back to fit a model "
@@ -740,6 +740,20 @@ def _unknowns(state: CustomerValue) -> list[str]:
             )
         )
         found.append(_say(state, template, r=style.number(spend.correlation, 2)))
+    if outlook.way == "class" and outlook.why != "one_time" and outlook.holdout is not None:
+        months = outlook.holdout.months
+        if months < outlook.months:
+            found.append(
+                _say(
+                    state,
+                    _(
+                        "What the whole year brings: the forecast carries the last {months} months on for {ahead}; "
+                        "{customers} who leave later on are still in it, so it is rather too high."
+                    ),
+                    months=months,
+                    ahead=outlook.months,
+                )
+            )
     if outlook.fit is not None and outlook.fit.notes:
         found.append(
             _("The purchase model is at the edge of what the data can tell; its parameters are on the annex page.")
@@ -775,6 +789,24 @@ def _measures(state: CustomerValue) -> list[Finding]:
             query=_summary_query(state),
         )
     ]
+    if state.outlook.why == "one_time":
+        found.append(
+            Finding(
+                key="customer_value.never_back",
+                sentence="",
+                **_measured(state, state.outlook.one_time, None),
+                unit="share",
+                basis=_("Wilson 95 %"),
+                n=_resting_on(state, state.status, state.outlook.one_time.n),
+                label=_("Never came back"),
+                definition=_say(
+                    state,
+                    _("{customers} without a second {order}, of those whose first is at least {days} days old."),
+                    days=state.outlook.one_time_days,
+                ),
+                query=_summary_query(state),
+            )
+        )
     check = state.outlook.holdout
     model = check.rule("model") if check else None
     if check is not None and model is not None and check.actual > 0:

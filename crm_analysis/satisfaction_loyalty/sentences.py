@@ -39,8 +39,8 @@ def claims(study: Study, scope: Scope) -> Claims:
     if study.missing:
         return Claims(
             verdict=_(
-                "**Satisfaction is not measured in these data.** A survey of a date, a branch, a score and, for the "
-                "link to loyalty, who answered would do."
+                "**Satisfaction is not measured in these data.** Answers with a date, a branch and a score would "
+                "measure it; who answered is needed for the link to loyalty."
             )
         )
     told = Told(study, profile, study.link, words) if study.link is not None else None
@@ -372,7 +372,7 @@ def _actions(told: Told | None, study: Study, scope: Scope) -> tuple[Action, ...
         if direction is not None:
             found.append(_direction_action(direction, owner))
     calls = very_dissatisfied_valuable(study, scope)
-    if len(calls):
+    if len(calls) and (told is None or told.link.kind != "flat"):  # where dissatisfaction drives nobody away, no calls
         number = privacy.count(len(calls), study.min_cell, parts=calls["branch"].value_counts())
         found.append(
             Action(

@@ -160,6 +160,8 @@ def test_a_season_does_not_pass_for_a_year(scope_of):
     state = assess(scope_of({"transactions": log}, period="2025Q4", value=settings))
     assert (state.outlook.way, state.outlook.why) == ("class", "few")
     assert state.outlook.value == pytest.approx(200 * 3 * 10.0, rel=0.05)
+    carried_on = [gap for gap in claims(state).unknowns if "rather too high" in gap]
+    assert bool(carried_on) is (state.outlook.holdout.months < state.outlook.months)
     money = listing.money_table(state).set_index("Item")["Last twelve months"]
     assert money["Margin after refunds"].endswith("6,000")
     assert set(money[["Cost of contacts", "Cost to serve", "Profit"]]) == {style.DASH}  # no cost is recorded
@@ -172,6 +174,7 @@ def test_one_time_buyers_are_called_that(scope_of):
         "**98 % of the customers whose first purchase is at least 365 days old never came back**"
     )
     assert "nothing to work with" in finding(state, "value_next_12m").sentence
+    assert next(each for each in claims(state).measures if each.key.endswith("never_back")).value > 0.9
 
 
 def test_who_came_lately_has_not_had_the_time_to_come_back(scope_of):
