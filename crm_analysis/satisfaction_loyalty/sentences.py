@@ -23,7 +23,7 @@ from crm_analysis.satisfaction_loyalty.displays import (
 )
 from crm_analysis.satisfaction_loyalty.drivers import first_to_fix
 from crm_analysis.satisfaction_loyalty.study import Study, very_dissatisfied_valuable
-from crm_analysis.satisfaction_loyalty.verdicts import Told, largest_step, rate_text, verdict
+from crm_analysis.satisfaction_loyalty.verdicts import Told, headline, largest_step, rate_text, verdict
 
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
@@ -66,9 +66,10 @@ def _link_finding(told: Told) -> Finding | None:
         return None
     step = told.study.steps[-1].difference
     sentence = _(
-        "Of {n} {customers} who answered from {first} to {last} and were followed for {window} days, {rate} came "
-        "back: {bottom} at “{name_bottom}”, {below} at “{name_below}”, **{top} at “{name_top}”**."
+        "**{shape}.** Of {n} {customers} who answered from {first} to {last} and were followed for {window} days, "
+        "{rate} came back: {bottom} at “{name_bottom}”, {below} at “{name_below}”, {top} at “{name_top}”."
     ).format(
+        shape=headline(link.kind),
         n=style.number(link.n),
         customers=told.words.customers,
         first=style.day(follow.first),
@@ -217,14 +218,16 @@ def _worth_finding(told: Told) -> Finding | None:
         low=low,
         high=high,
         unit="money",
-        basis=_("association, not proof; interval of the line's slope, margin per customer taken as given")
+        basis=_("association, not proof; interval of the line's slope, margin per head taken as given")
         if link.kind == "straight"
         else _(
             "association, not proof; interval wide enough for any step that is picked (Bonferroni), margin per "
-            "customer taken as given"
+            "head taken as given"
         ),
         n=link.n,
-        label=_("Margin that goes with a step of satisfaction, per 100 customers"),
+        label=_("Margin that goes with a step of satisfaction, per 100 {customers}").format(
+            customers=told.words.customers
+        ),
         definition=_("Step in loyalty times the mean margin, within the window, of a customer who came back."),
     )
 

@@ -218,3 +218,18 @@ _SHAPES = {
     "not_established": _not_established,
     "one_level": _one_level,
 }
+
+
+def headline(kind: str) -> str:
+    """The shape of the link in a few words, for lists of findings."""
+    return {
+        "accelerating": _("Loyalty accelerates at the top"),
+        "takes_off": _("Loyalty takes off above the lowest levels"),
+        "saturating": _("Loyalty saturates"),
+        "straight": _("Loyalty rises in a straight line"),
+        "uneven": _("Loyalty rises in unequal steps"),
+        "flat": _("Loyalty hardly depends on satisfaction"),
+        "no_link": _("No link between satisfaction and loyalty is established"),
+        "falling": _("The more satisfied came back less often"),
+        "not_established": _("Loyalty rises with satisfaction, in what shape is not established"),
+    }[kind]
