@@ -356,7 +356,11 @@ def support_line(finding: Finding | Mapping[str, Any], currency: str, *, min_cel
     parts = []
     if not (style.undefined(get("low")) and style.undefined(get("high"))):
         between = style.interval(get("low"), get("high"), str(get("unit")), currency)
-        parts.append(_("{points} points").format(points=between) if get("unit") == "points" else between)
+        if get("unit") == "points":
+            between = _("{points} points").format(points=between)
+        elif get("unit") == "ratio":  # the sentence is in money, with an interval of its own
+            between = _("ROI {interval}").format(interval=between)
+        parts.append(between)
     if (n := get("n")) is not None:
         parts.append(f"n{style.SPACE}{privacy.count(n, min_cell)}")
     if get("basis"):
@@ -365,8 +369,10 @@ def support_line(finding: Finding | Mapping[str, Any], currency: str, *, min_cel
 
 
 def actions_html(actions: tuple[Action, ...] | list[Mapping[str, Any]], currency: str) -> str:
-    """The table of things to do: action, who, expected a year with interval, resting on."""
+    """The table of things to do: action, who, expected a year with interval where one is stated, resting on."""
     rows = []
+    told = [action.get("value") if isinstance(action, Mapping) else action.value for action in actions]
+    valued = any(not style.undefined(value) for value in told)
     for action in actions:
         get = action.get if isinstance(action, Mapping) else lambda name, action=action: getattr(action, name)
         expected = style.DASH if style.undefined(get("value")) else style.money(get("value"), currency)
@@ -374,11 +380,14 @@ def actions_html(actions: tuple[Action, ...] | list[Mapping[str, Any]], currency
             expected += f' <span class="ci">({style.interval(get("low"), get("high"), "money", currency)})</span>'
         cells = [style.inline_html(str(get("text"))), style.inline_html(get("owner") or style.DASH), expected]
         rows.append(
-            f'<tr><td>{cells[0]}</td><td>{cells[1]}</td><td class="n">{cells[2]}</td>'
-            f"<td>{style.inline_html(get('resting_on') or style.DASH)}</td></tr>"
+            f"<tr><td>{cells[0]}</td><td>{cells[1]}</td>"
+            + (f'<td class="n">{cells[2]}</td>' if valued else "")
+            + f"<td>{style.inline_html(get('resting_on') or style.DASH)}</td></tr>"
         )
     head = (
-        f'<th>{_("Action")}</th><th>{_("Who")}</th><th class="n">{_("Expected a year")}</th><th>{_("Resting on")}</th>'
+        f"<th>{_('Action')}</th><th>{_('Who')}</th>"
+        + (f'<th class="n">{_("Expected a year")}</th>' if valued else "")
+        + f"<th>{_('Resting on')}</th>"
     )
     return f'<div class="crm-table"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
