@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pandas as pd
+
 from crm_analysis import privacy, style
 from crm_analysis.crm_roi import words
 from crm_analysis.crm_roi.evaluation import CampaignResult, Evaluation
@@ -115,13 +117,18 @@ def _contrast(evaluation: Evaluation) -> list[str]:
         parts.append(_("{names} lost {net}.").format(names=words_of["lost"], net=money["lost"]))
     if groups["unknown"] and evaluation.branch != "all":
         parts.append(
-            _("With {n} members here no result can be told from break-even: {names}.").format(
-                n=style.number(sum(r.n_treated + r.n_control for r in groups["unknown"])), names=words_of["unknown"]
+            _("With {n} people here no result can be told from break-even: {names}.").format(
+                n=style.number(_people(groups["unknown"])), names=words_of["unknown"]
             )
         )
     elif groups["unknown"]:
         parts.append(_("Not to be told from break-even: {names}.").format(names=words_of["unknown"]))
     return parts
+
+
+def _people(results: list[CampaignResult]) -> int:
+    """People in the arms of some programmes, each once."""
+    return int(pd.concat([result.gate.units["customer_id"] for result in results]).nunique())
 
 
 def _verdict_without_result(evaluation: Evaluation) -> str:
@@ -178,7 +185,7 @@ def _net_finding(evaluation: Evaluation) -> Finding:
         low=portfolio.low,
         high=portfolio.high,
         unit="money",
-        basis=_("randomised, clustered by customer, 95 %"),
+        basis=_("randomised, clustered by person, 95 %"),
         n=portfolio.n_members,
         stake=abs(portfolio.net),
         tone=_tone(portfolio.verdict),
@@ -230,18 +237,24 @@ def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
     roi = result.roi
     assert roi is not None
     template = {
-        "earned": _("**{name} earned {net} net** on a cost of {cost}: {ratio} {unit} net for each {unit} spent."),
-        "lost": _("**{name} lost {net}**: it cost {cost} and brought in {margin} of margin."),
+        "earned": _(
+            "**{name} earned {net} net** ({interval}) on a cost of {cost}: {ratio} {unit} net for each {unit} spent."
+        ),
+        "lost": _("**{name} lost {net}** ({interval}): it cost {cost} and brought in {margin} of margin."),
         "unknown": _(
-            "**{name} is not settled**: margin gained {margin}, cost {cost}; had every result been equally likely "
-            "beforehand, the chance that it earned would be {chance}."
+            "**{name} is not settled**: net {signed} ({interval}), from a margin gained of {margin} at a cost of "
+            "{cost}; had every result been equally likely beforehand, the chance that it earned would be {chance}."
         ),
     }[roi.verdict]
     if roi.verdict == "lost" and roi.incremental_margin < 0:
-        template = _("**{name} lost {net}**: it cost {cost}, and margin fell by {fall} instead of rising.")
+        template = _("**{name} lost {net}** ({interval}): it cost {cost}, and margin fell by {fall} instead of rising.")
+    sign = -1 if roi.verdict == "lost" else 1
+    low, high = sorted((sign * roi.net_low, sign * roi.net_high))
     sentence = template.format(
         name=_name(result),
         fall=_money(abs(roi.incremental_margin), evaluation),
+        interval=_interval(low, high, evaluation),
+        signed=_money(roi.net, evaluation),
         net=_money(abs(roi.net), evaluation),
         cost=_money(roi.cost, evaluation),
         margin=_money(roi.incremental_margin, evaluation),
@@ -258,9 +271,9 @@ def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
         low=roi.roi_low,
         high=roi.roi_high,
         unit="ratio",
-        basis=_("ROI, randomised, Fieller 95 %; chance that it earned: flat prior, normal")
+        basis=_("randomised, Fieller 95 %; chance that it earned: flat prior, normal")
         if roi.verdict == "unknown"
-        else _("ROI, randomised, Fieller 95 %"),
+        else _("randomised, Fieller 95 %"),
         n=_members(result, evaluation),
         stake=abs(roi.net),
         tone=_tone(roi.verdict),
@@ -269,7 +282,7 @@ def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
         definition=_(
             "Net incremental margin over programme cost. Incremental margin is treated members x (mean margin of "
             "treated less "
-            "mean margin of held-out members) over {days} days from assignment; no purchase counts as zero; everybody "
+            "mean margin of held-out members) over {days} days from assignment; no payment counts as zero; everybody "
             "assigned counts, reached or not."
         ).format(days=result.window_days),
         filters=_filters(),
