@@ -198,7 +198,7 @@ def attitudes(assessment: Assessment) -> pd.DataFrame:
                 {
                     _("Branch"): _name(assessment, branch) if branch else _here(assessment),
                     _("On record"): attitude_name(row.field),
-                    _("Active in the last year"): privacy.count(row.n_recent, cell, parts=[n.n_recent for n in parts]),
+                    _("Paid in the last year"): privacy.count(row.n_recent, cell, parts=[n.n_recent for n in parts]),
                     _("of these known"): privacy.count(row.filled_recent, cell, parts=[n.filled_recent for n in parts]),
                     _("Share"): style.DASH if few else style.percent(row.share_recent),
                     _("All on record"): privacy.count(row.n, cell, parts=[n.n for n in parts]),
