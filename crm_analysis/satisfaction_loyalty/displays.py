@@ -335,10 +335,10 @@ def _rule_name(rule: str) -> str:
         "anonymous": _("anonymous"),
         "running": _("follow-up still running"),
         "not_covered": _("not measurable: data end before the follow-up"),
-        "unknown_customer": _("customer without any transaction"),
+        "unknown_customer": _("number without any transaction"),
         "before_first": _("answered before the first transaction"),
         "not_first_order": _("not about the first order"),
-        "later_answer": _("a further answer of the same customer"),
+        "later_answer": _("a further answer of the same person"),
     }
     return names[rule]
 

@@ -52,7 +52,7 @@ def claims(study: Study, scope: Scope) -> Claims:
         _silence_finding(study, words),
     ]
     return Claims(
-        verdict=verdict(told, study),
+        verdict=verdict(told, study, words.customers),
         findings=tuple(finding for finding in findings if finding is not None),
         actions=_actions(told, study, scope),
         unknowns=tuple(_unknowns(study, words)),
@@ -123,6 +123,9 @@ def _change(study: Study, name: str) -> Change | None:
     if changed is None:
         return None
     moved = getattr(changed, name)
+    before = getattr(changed.previous, name)
+    if name == "top_box" and privacy.tells(round(before.mean * before.n), before.n, study.min_cell):
+        return None
     return Change(
         previous=getattr(changed.previous, name).mean,
         difference=moved.value,
@@ -406,7 +409,13 @@ def _direction(told: Told, study: Study) -> str | None:
     item = _item_for(told, study, "delights" if kind == "accelerating" else "annoys")
     top = told.link.top
     if kind == "accelerating":
-        shown = {"below": told.name(-2), "top": told.name(-1), "item": item}
+        shown = {"below": told.name(-2), "top": told.name(-1), "item": item, "first": _annoying_first(told, study)}
+        if item and shown["first"]:
+            return _(
+                "Work on turning “{below}” into “{top}”, starting with {item}; {first}, which comes first for "
+                "satisfaction as a whole, keeps {customers} from being annoyed rather than delighting them. Try it on "
+                "a random half of the “{below}” first."
+            ).format(**shown, customers=told.words.customers)
         if item:
             return _(
                 "Work on turning “{below}” into “{top}”, starting with {item}; try it on a random half of the "
@@ -460,6 +469,14 @@ def _item_for(told: Told, study: Study, kind: str) -> str:
     first = (fitting if len(fitting) else ranked).iloc[0]
     name = f"“{style.escape(item_name(told.profile, first['item']))}”"
     return name if first["kind"] == "undetermined" else f"{name} ({kind_name(first['kind'])})"
+
+
+def _annoying_first(told: Told, study: Study) -> str:
+    """The attribute to fix first of all, where it annoys when bad and others delight when good; else empty."""
+    ranked = first_to_fix(study.drivers, most=len(study.drivers.table))
+    if ranked.empty or ranked.iloc[0]["kind"] != "annoys" or not (ranked["kind"] == "delights").any():
+        return ""
+    return f"“{style.escape(item_name(told.profile, ranked.iloc[0]['item']))}”"
 
 
 def _unknowns(study: Study, words: Words) -> list[str]:

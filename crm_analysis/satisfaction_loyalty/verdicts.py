@@ -55,8 +55,11 @@ class Told:
         }
 
 
-def verdict(told: Told | None, study: Study) -> str:
-    """The leading sentence of the page: what the shape of the link means, or why it cannot be told."""
+def verdict(told: Told | None, study: Study, customers: str) -> str:
+    """The leading sentence of the page: what the shape of the link means, or why it cannot be told.
+
+    `customers` is the organisation's word for them.
+    """
     if "scale_mismatch" in study.answers.faults:
         low, high = study.answers.scale
         return _(
@@ -67,9 +70,9 @@ def verdict(told: Told | None, study: Study) -> str:
         n = told.link.n if told else 0
         window = study.follow.window_days if study.follow else 0
         return _(
-            "**Too few answers to say where satisfaction turns into loyalty**: {n} customers have a score and a "
+            "**Too few answers to say where satisfaction turns into loyalty**: {n} {customers} have a score and a "
             "covered follow-up of {window} days; {fewest} are the fewest that are tested."
-        ).format(n=privacy.count(n, study.min_cell), window=window, fewest=shape.FEWEST_ANSWERS)
+        ).format(n=privacy.count(n, study.min_cell), customers=customers, window=window, fewest=shape.FEWEST_ANSWERS)
     return _SHAPES[told.link.kind](told)
 
 

@@ -167,13 +167,13 @@ def everything(study: Study, profile: Profile) -> None:
         captions.items, captions.groups, captions.pitfalls,
     )  # fmt: skip
     tables = [table(study, profile) for table in of_both]
-    tables += [captions.tests(study), captions.answers(study), captions.stores(study)]
+    tables += [captions.tests(study, profile), captions.answers(study), captions.stores(study)]
     assert (tables[-1]["frame"] is None) == bool(study.missing)
     for frame in [words.get("table") for words in figures] + [table["frame"] for table in tables]:
         assert frame is None or "nan" not in frame.to_string().lower()
     for table in tables:
         report.table(**table)
-    assert captions.tests(study)["note"].endswith(displays.footing_line(study))
+    assert captions.tests(study, profile)["note"].endswith(displays.footing_line(study))
 
 
 def test_a_page_without_survey_names_the_table(profile: Profile) -> None:
