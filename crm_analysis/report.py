@@ -128,7 +128,11 @@ def _kept_together(cell_text: str) -> str:
 
 
 def _numeric(cell_text: str) -> bool:
-    return cell_text in ("", style.DASH) or bool(_NUMBER.match(cell_text)) or cell_text.startswith(("p =", "p &lt;"))
+    return (
+        cell_text in ("", style.DASH, _("none"))
+        or bool(_NUMBER.match(cell_text))
+        or cell_text.startswith(("p =", "p &lt;"))
+    )
 
 
 def figure(

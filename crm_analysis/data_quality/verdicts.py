@@ -151,8 +151,8 @@ def _attitude_verdict(assessment: Assessment) -> str:
     worst = table.loc[list(few), "share_recent"].idxmin()
     cell = assessment.scope.profile.privacy.min_cell
     return _(
-        "**Usable for payments, not for segments by {fields}**: {worst} is on record for {share} of the {customers} "
-        "who paid in the last year."
+        "**Usable for payments, not for segments by {fields}**: of the {customers} who paid in the last year, {share} "
+        "have {worst} on record."
     ).format(
         fields=listed([attitude_name(name) for name in few]),
         worst=attitude_name(str(worst)),

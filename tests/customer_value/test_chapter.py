@@ -10,8 +10,9 @@ import pytest
 
 from crm_analysis import style
 from crm_analysis.customer_value import captions, charts, future, listing
-from crm_analysis.customer_value.assessment import CustomerValue, assess
+from crm_analysis.customer_value.assessment import CustomerValue, Slipping, assess
 from crm_analysis.customer_value.sentences import claims
+from crm_analysis.estimators.proportions import wilson
 from crm_analysis.value_models import BgNbdFit
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -206,6 +207,32 @@ def test_the_best_are_valued_by_a_year_that_did_not_choose_them(scope_of):
     assert said.stake < state.concentration.top_share * state.concentration.total / 10 / 2
     assert "By what the best tenth of a year ago have brought since" in said.sentence
     assert style.money(said.stake, "EUR") in said.sentence
+
+
+def test_those_overdue_are_valued_by_what_such_a_list_brought_since():
+    """Overdue brought 300 of 1,000 since, the others 600 of 1,000: of a list worth 5,000 a year, 1,500 is at most lost.
+
+    That the year that chose them flatters both by as much drops out.
+    """
+    followed = pd.DataFrame({"committed": False, "overdue": [True] * 40 + [False] * 40, "worth": 25.0, "since": 7.5})
+    followed.loc[~followed["overdue"], "since"] = 15.0
+    some = wilson(20, 40)
+    late = Slipping(pd.DataFrame({"brought": [1.0], "worth": [5000.0]}), 0.0, some, some, followed)
+    assert late.at_most(late.customers) == pytest.approx(1500.0)
+    assert late.at_most(late.customers, committed=False) == pytest.approx(1500.0)
+    assert late.at_most(late.customers, committed=True) is None
+    assert replace(late, followed=followed[:60]).at_most(late.customers) is None
+    alike = followed.assign(since=10.0)
+    assert replace(late, followed=alike).at_most(late.customers) is None
+
+
+def test_the_share_collected_keeps_within_its_bounds():
+    low, high = future.Yield("dormant", 50, 1000.0, 9.0, 0.009, 0.0087).interval
+    assert 0 < low < 0.009 < high < 0.1
+    low, high = future.Yield("up to date", 50, 1000.0, 990.0, 0.99, 0.01).interval
+    assert 0.9 < low < 0.99 < high < 1
+    assert future.Yield("up to date", 50, 1000.0, 1100.0, 1.1, 0.1).interval == pytest.approx((0.92, 1.31), abs=0.01)
+    assert all(math.isnan(end) for end in future.Yield("dormant", 50, 1000.0, 0.0, 0.0, 0.0).interval)
 
 
 def test_without_a_year_before_nothing_is_said_of_what_losing_the_best_would_cost(scope_of):
