@@ -46,20 +46,20 @@ class Slipping:
         """Whether those overdue a year ago were kept less often than the others; false where too few to tell."""
         return min(self.stays.n, self.recovers.n) >= MIN_GROUP and self.stays.share > self.recovers.share
 
-    def at_most(self, customers: pd.DataFrame, *, committed: bool | None = None) -> float | None:
-        """What a list of customers would bring more a year if being overdue took nothing away; None where unknown.
+    def at_most(self, *, committed: bool) -> float | None:
+        """What those on the list with a commitment, or without, would bring more a year if being overdue took nothing
+        away; None where unknown.
 
         The year that chose them flatters them all. So both sides are followed through the year after: of what they
         were worth, those of high value a year ago who were not overdue brought one share since, those who were overdue
-        another. The difference is taken of what `customers` are worth. `committed` takes only those with a commitment,
-        or only those without.
+        another. The difference is taken of what those on the list are worth.
         """
-        base = self.followed if committed is None else self.followed[self.followed["committed"] == committed]
+        base = self.followed[self.followed["committed"] == committed]
         late, others = base[base["overdue"]], base[~base["overdue"]]
         if min(len(late), len(others)) < MIN_GROUP:
             return None
         gap = float(others["since"].sum() / others["worth"].sum() - late["since"].sum() / late["worth"].sum())
-        worth = float(customers["worth"].sum())
+        worth = float(self.customers.loc[self.customers["committed"] == committed, "worth"].sum())
         return worth * gap if gap > 0 and worth > 0 else None
 
 

@@ -164,7 +164,7 @@ def cut_table(state: CustomerValue) -> pd.DataFrame:
     rows = [
         (
             _("Days since the last {order} (5 is the fewest)").format(order=said.order),
-            *map(style.number, cuts.recency_days),
+            *map(style.number, reversed(cuts.recency_days)),  # the fewer days, the higher the score
         ),
         (_("Number of {orders}").format(orders=said.orders), *map(style.number, cuts.frequency)),
         (_("Money after refunds"), *(_money(state, value) for value in cuts.monetary)),

@@ -527,7 +527,7 @@ def _slipping(state: CustomerValue) -> Finding | None:
         return None
     if _hidden(state, late.customers["brought"]):
         return None
-    known, at_most = late.stay_less, late.at_most(late.customers)
+    known = late.stay_less
     template = (
         _(
             "**{n} {customers} of high value are overdue**; last year they brought {brought}. Of those overdue a year "
@@ -552,7 +552,7 @@ def _slipping(state: CustomerValue) -> Finding | None:
         unit="count",
         basis=_("counted; the difference to the others is an association") if known else _("counted"),
         n=_resting_on(state, _here(state), state.n),
-        stake=at_most or 0.0,
+        stake=sum(late.at_most(committed=held) or 0.0 for held in (True, False)),
         tone="bad",
         label=_("High value and overdue"),
         definition=_say(
@@ -673,7 +673,7 @@ def _call(state: CustomerValue) -> Action | None:
     late = late[~late["committed"]]
     if _hidden(state, late["worth"]):
         return None
-    most = state.slipping.at_most(late, committed=False)
+    most = state.slipping.at_most(committed=False)
     return Action(
         key="customer_value.call",
         text=_say(

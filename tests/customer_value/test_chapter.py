@@ -217,13 +217,12 @@ def test_those_overdue_are_valued_by_what_such_a_list_brought_since():
     followed = pd.DataFrame({"committed": False, "overdue": [True] * 40 + [False] * 40, "worth": 25.0, "since": 7.5})
     followed.loc[~followed["overdue"], "since"] = 15.0
     some = wilson(20, 40)
-    late = Slipping(pd.DataFrame({"brought": [1.0], "worth": [5000.0]}), 0.0, some, some, followed)
-    assert late.at_most(late.customers) == pytest.approx(1500.0)
-    assert late.at_most(late.customers, committed=False) == pytest.approx(1500.0)
-    assert late.at_most(late.customers, committed=True) is None
-    assert replace(late, followed=followed[:60]).at_most(late.customers) is None
+    late = Slipping(pd.DataFrame({"committed": [False, True], "worth": [5000.0, 7.0]}), 0.0, some, some, followed)
+    assert late.at_most(committed=False) == pytest.approx(1500.0)
+    assert late.at_most(committed=True) is None
+    assert replace(late, followed=followed[:60]).at_most(committed=False) is None
     alike = followed.assign(since=10.0)
-    assert replace(late, followed=alike).at_most(late.customers) is None
+    assert replace(late, followed=alike).at_most(committed=False) is None
 
 
 def test_the_share_collected_keeps_within_its_bounds():
