@@ -232,7 +232,7 @@ def _anonymous(assessment: Assessment) -> Finding | None:
         n=facts.lines,
         tone="wait",
         basis=_("counted, not estimated"),
-        label=_("Lines without customer"),
+        label=_("Lines without {customer}").format(customer=vocabulary(assessment).customer),
         query="lines",
         change=_change(share, before),
         definition="Raw transaction lines whose customer_id is empty, over all raw lines, before anything is set "

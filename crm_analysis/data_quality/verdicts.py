@@ -13,6 +13,7 @@ from crm_analysis.data_quality.wording import (
     listed,
     money,
     month_name,
+    rounded,
     variable_name,
     vocabulary,
 )
@@ -170,7 +171,7 @@ def _stale_verdict(assessment: Assessment) -> str:
     ).format(
         share=style.share(contacts.n_stale, contacts.n_dated, assessment.scope.profile.privacy.min_cell, 0),
         days=contacts.limit_days,
-        dead=style.number(contacts.expected_dead),
+        dead=style.number(rounded(contacts.expected_dead)),
         n=style.number(contacts.n_dated),
     )
 
