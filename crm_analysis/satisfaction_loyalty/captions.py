@@ -165,10 +165,11 @@ def items(study: Study, profile: Profile) -> dict[str, Any]:
 
 def groups(study: Study, profile: Profile) -> dict[str, Any]:
     """Customers, staff and, where there are several, branches."""
+    title = _("{customers}, staff and branches") if len(study.branches) else _("{customers} and staff")
     return _noted(
-        _("{customers}, staff and branches").format(customers=displays.who(profile)),
+        title.format(customers=displays.who(profile)),
         displays.groups_table(study, profile),
-        _("Branches with fewer than thirty answers in the period are left out."),
+        _("Branches with fewer than thirty answers in the period are left out.") if len(study.branches) else "",
     )
 
 
