@@ -151,7 +151,9 @@ def verdict(
         said.append(
             template.format(
                 net=style.money(abs(earned["value"]) if lost else earned["value"], currency),
-                interval=style.interval(earned["low"], earned["high"], "money", currency),
+                interval=style.interval(
+                    *((-earned["high"], -earned["low"]) if lost else (earned["low"], earned["high"])), "money", currency
+                ),
             )
         )
     if not said:

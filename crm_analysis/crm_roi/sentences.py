@@ -55,7 +55,7 @@ def _verdict(evaluation: Evaluation) -> str:
         return _verdict_without_result(evaluation)
     money = {
         "net": _money(abs(portfolio.net), evaluation),
-        "interval": _interval(portfolio.low, portfolio.high, evaluation),
+        "interval": _loss_interval(portfolio.low, portfolio.high, evaluation, lost=portfolio.verdict == "lost"),
     }
     if len(measured) == 1:
         only = _name(measured[0])
@@ -173,7 +173,10 @@ def _net_finding(evaluation: Evaluation) -> Finding:
             "chance."
         ),
     }[portfolio.verdict]
+    if portfolio.verdict == "lost" and portfolio.incremental_margin < 0:
+        template = _("**All controlled programmes together cost {cost}, and margin fell by {fall}**: {net} net.")
     sentence = template.format(
+        fall=_money(abs(portfolio.incremental_margin), evaluation),
         margin=_money(portfolio.incremental_margin, evaluation),
         cost=_money(portfolio.cost, evaluation),
         net=_money(portfolio.net, evaluation),
@@ -248,12 +251,10 @@ def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
     }[roi.verdict]
     if roi.verdict == "lost" and roi.incremental_margin < 0:
         template = _("**{name} lost {net}** ({interval}): it cost {cost}, and margin fell by {fall} instead of rising.")
-    sign = -1 if roi.verdict == "lost" else 1
-    low, high = sorted((sign * roi.net_low, sign * roi.net_high))
     sentence = template.format(
         name=_name(result),
         fall=_money(abs(roi.incremental_margin), evaluation),
-        interval=_interval(low, high, evaluation),
+        interval=_loss_interval(roi.net_low, roi.net_high, evaluation, lost=roi.verdict == "lost"),
         signed=_money(roi.net, evaluation),
         net=_money(abs(roi.net), evaluation),
         cost=_money(roi.cost, evaluation),
@@ -645,6 +646,11 @@ def _filters() -> tuple[str, ...]:
         _("members in one arm only, whose window is covered by their branch's data"),
         _("transactions from the day of assignment to the end of the window, refunds taken off"),
     )
+
+
+def _loss_interval(low: float, high: float, evaluation: Evaluation, *, lost: bool) -> str:
+    """The interval of a net amount, beside a sentence that calls it a loss where it is one."""
+    return _interval(-high, -low, evaluation) if lost else _interval(low, high, evaluation)
 
 
 def _tone(verdict: str) -> str:
