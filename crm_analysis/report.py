@@ -106,6 +106,7 @@ def table_html(frame: pd.DataFrame) -> str:
     names = [str(name) for name in frame.columns]
     rows = [[style.cell(value) for value in row] for row in frame.itertuples(index=False, name=None)]
     right = [any(row[i] for row in rows) and all(_numeric(row[i]) for row in rows) for i in range(len(names))]
+    right[:1] = [False]  # the first column names the rows
     rows = [[_kept_together(text) if flag else text for text, flag in zip(row, right, strict=True)] for row in rows]
     css = [' class="n"' if flag else "" for flag in right]
     head = "".join(f"<th{c}>{html.escape(name)}</th>" for name, c in zip(names, css, strict=True))
