@@ -103,7 +103,7 @@ def _headed(title: str, element: Element) -> Element:
 
 def table_html(frame: pd.DataFrame) -> str:
     """A frame of finished text as an HTML table on one line; wide tables scroll inside their own box."""
-    names = [str(name) for name in frame.columns]
+    names = [str(name).replace(" %", f"{style.SPACE}%") for name in frame.columns]
     rows = [[style.cell(value) for value in row] for row in frame.itertuples(index=False, name=None)]
     right = [any(row[i] for row in rows) and all(_numeric(row[i]) for row in rows) for i in range(len(names))]
     right[:1] = [False]  # the first column names the rows
