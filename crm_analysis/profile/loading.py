@@ -21,7 +21,7 @@ _SET_BY_PROGRAM = ("path", "data_root", "build_dir")
 class _Once(yaml.SafeLoader):
     """Refuses a key that stands twice in one place, of which YAML silently keeps the last."""
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         lines: dict[str, int] = {}
         for key, _ in node.value:
