@@ -103,9 +103,10 @@ def _headed(title: str, element: Element) -> Element:
 
 def table_html(frame: pd.DataFrame) -> str:
     """A frame of finished text as an HTML table on one line; wide tables scroll inside their own box."""
-    names = [str(name) for name in frame.columns]
+    names = [str(name).replace(" %", f"{style.SPACE}%") for name in frame.columns]
     rows = [[style.cell(value) for value in row] for row in frame.itertuples(index=False, name=None)]
     right = [any(row[i] for row in rows) and all(_numeric(row[i]) for row in rows) for i in range(len(names))]
+    right[:1] = [False]  # the first column names the rows
     rows = [[_kept_together(text) if flag else text for text, flag in zip(row, right, strict=True)] for row in rows]
     css = [' class="n"' if flag else "" for flag in right]
     head = "".join(f"<th{c}>{html.escape(name)}</th>" for name, c in zip(names, css, strict=True))
@@ -128,7 +129,11 @@ def _kept_together(cell_text: str) -> str:
 
 
 def _numeric(cell_text: str) -> bool:
-    return cell_text in ("", style.DASH) or bool(_NUMBER.match(cell_text)) or cell_text.startswith(("p =", "p &lt;"))
+    return (
+        cell_text in ("", style.DASH, _("none"))
+        or bool(_NUMBER.match(cell_text))
+        or cell_text.startswith(("p =", "p &lt;"))
+    )
 
 
 def figure(
@@ -356,7 +361,11 @@ def support_line(finding: Finding | Mapping[str, Any], currency: str, *, min_cel
     parts = []
     if not (style.undefined(get("low")) and style.undefined(get("high"))):
         between = style.interval(get("low"), get("high"), str(get("unit")), currency)
-        parts.append(_("{points} points").format(points=between) if get("unit") == "points" else between)
+        if get("unit") == "points":
+            between = _("{points} points").format(points=between)
+        elif get("unit") == "ratio":  # the sentence is in money, with an interval of its own
+            between = _("ROI {interval}").format(interval=between)
+        parts.append(between)
     if (n := get("n")) is not None:
         parts.append(f"n{style.SPACE}{privacy.count(n, min_cell)}")
     if get("basis"):
@@ -365,8 +374,10 @@ def support_line(finding: Finding | Mapping[str, Any], currency: str, *, min_cel
 
 
 def actions_html(actions: tuple[Action, ...] | list[Mapping[str, Any]], currency: str) -> str:
-    """The table of things to do: action, who, expected a year with interval, resting on."""
+    """The table of things to do: action, who, expected a year with interval where one is stated, resting on."""
     rows = []
+    told = [action.get("value") if isinstance(action, Mapping) else action.value for action in actions]
+    valued = any(not style.undefined(value) for value in told)
     for action in actions:
         get = action.get if isinstance(action, Mapping) else lambda name, action=action: getattr(action, name)
         expected = style.DASH if style.undefined(get("value")) else style.money(get("value"), currency)
@@ -374,11 +385,14 @@ def actions_html(actions: tuple[Action, ...] | list[Mapping[str, Any]], currency
             expected += f' <span class="ci">({style.interval(get("low"), get("high"), "money", currency)})</span>'
         cells = [style.inline_html(str(get("text"))), style.inline_html(get("owner") or style.DASH), expected]
         rows.append(
-            f'<tr><td>{cells[0]}</td><td>{cells[1]}</td><td class="n">{cells[2]}</td>'
-            f"<td>{style.inline_html(get('resting_on') or style.DASH)}</td></tr>"
+            f"<tr><td>{cells[0]}</td><td>{cells[1]}</td>"
+            + (f'<td class="n">{cells[2]}</td>' if valued else "")
+            + f"<td>{style.inline_html(get('resting_on') or style.DASH)}</td></tr>"
         )
     head = (
-        f'<th>{_("Action")}</th><th>{_("Who")}</th><th class="n">{_("Expected a year")}</th><th>{_("Resting on")}</th>'
+        f"<th>{_('Action')}</th><th>{_('Who')}</th>"
+        + (f'<th class="n">{_("Expected a year")}</th>' if valued else "")
+        + f"<th>{_('Resting on')}</th>"
     )
     return f'<div class="crm-table"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 

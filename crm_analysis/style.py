@@ -53,7 +53,12 @@ def percent(share: float | None, digits: int = 1) -> str:
     >>> percent(0.7712)
     '77.1\\xa0%'
     """
-    return DASH if share is None or undefined(share) else f"{number(share * 100, digits)}{SPACE}%"
+    return DASH if share is None or undefined(share) else f"{number(share * 100, digits)}{percent_sign()}"
+
+
+def percent_sign() -> str:
+    """The sign behind a number, with the space that the language puts before it: none in Korean."""
+    return "%" if language.active() == "ko" else f"{SPACE}%"
 
 
 def share(part: float, whole: float, min_cell: int, digits: int = 1) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -54,7 +55,9 @@ def build(
     activate(language)
     sources = profile.build_dir / "book_source"
     shutil.rmtree(sources, ignore_errors=True)
-    shutil.copytree(SOURCES, sources, ignore=shutil.ignore_patterns("contents.yaml"))
+    with files.writing(sources):
+        ignored = shutil.ignore_patterns("contents.yaml")
+        shutil.copytree(SOURCES, sources, ignore=ignored, copy_function=_copy)
     titles = {chapter: _(title_of(notebooks / f"{chapter}.ipynb")) for chapter in contents.chapters}
     writer = Writer(sources, profile, language, titles)
     toc = _write_pages(writer, contents, outcomes)
@@ -73,6 +76,11 @@ def build(
     )
     _run_sphinx(sources, profile.build_dir)
     return state.index_page(profile)
+
+
+def _copy(source: str, target: str) -> str:
+    with files.writing(Path(target)):
+        return shutil.copy2(source, target)
 
 
 def title_of(notebook: Path) -> str:
@@ -162,19 +170,28 @@ def _run_sphinx(sources: Path, build_dir: Path) -> None:
     """Build into a folder of its own and put it in the old book's place when it is whole."""
     work = build_dir / "book_work"
     shutil.rmtree(work, ignore_errors=True)
+    try:
+        _build_in(work, sources, build_dir)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _build_in(work: Path, sources: Path, build_dir: Path) -> None:
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(sources)]
     command += ["--path-output", str(work), "--all", "-W", "--keep-going", "-q"]
     environment = os.environ | {"PYTHONUTF8": "1", "SOURCE_DATE_EPOCH": "0"}
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment, check=False)
     built = work / "_build" / "html"
     if done.returncode or not (built / "index.html").exists():
+        if os.strerror(errno.ENOSPC) in done.stdout + done.stderr:
+            raise files.cannot_write(work, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         complaints = [line for line in (done.stdout + done.stderr).splitlines() if "WARNING" in line or "ERROR" in line]
         shown = "\n".join(complaints[:20]) or (done.stdout + done.stderr)[-2000:]
         raise UserError(f"The book could not be built; the former one is untouched. Jupyter Book says:\n{shown}")
     final, old = build_dir / "html", build_dir / "html.old"
     shutil.rmtree(old, ignore_errors=True)
-    if final.exists():
-        os.replace(final, old)
-    os.replace(built, final)
+    with files.writing(final):
+        if final.exists():
+            os.replace(final, old)
+        os.replace(built, final)
     shutil.rmtree(old, ignore_errors=True)
-    shutil.rmtree(work, ignore_errors=True)

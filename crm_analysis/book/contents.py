@@ -20,6 +20,7 @@ class Contents:
     chapters: tuple[str, ...]
     front_columns: tuple[str, ...]
     front_chart: str
+    never_back: str
     kept: str
     earned: str
     methods: tuple[str, ...]
@@ -36,6 +37,7 @@ class Contents:
             tuple(raw["chapters"]),
             tuple(raw["front_columns"]),
             raw["front_chart"],
+            raw["front_verdict"]["never_back"],
             raw["front_verdict"]["kept"],
             raw["front_verdict"]["earned"],
             tuple(raw["methods"]),

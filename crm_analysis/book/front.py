@@ -104,8 +104,16 @@ def verdict(
     """
     said = []
     kept = _from(by_chapter, contents.kept)
+    once = _from(by_chapter, contents.never_back)
     words = writer.profile.vocabulary(writer.language)
-    if kept is not None and kept["value"] is not None:
+    if once is not None and once["value"] is not None:
+        said.append(
+            _(
+                "Of the {customers} we have known long enough, **{share} never came back after their first {order}**: "
+                "who comes next decides, not who stays."
+            ).format(share=style.percent(once["value"], 0), customers=words.customers, order=words.order)
+        )
+    elif kept is not None and kept["value"] is not None:
         share, change = style.percent(kept["value"]), kept.get("change")
         if change is None or change["p"] is None:
             said.append(
@@ -143,7 +151,9 @@ def verdict(
         said.append(
             template.format(
                 net=style.money(abs(earned["value"]) if lost else earned["value"], currency),
-                interval=style.interval(earned["low"], earned["high"], "money", currency),
+                interval=style.interval(
+                    *((-earned["high"], -earned["low"]) if lost else (earned["low"], earned["high"])), "money", currency
+                ),
             )
         )
     if not said:

@@ -137,7 +137,7 @@ class Writer:
             note = f":::{{div}} how\n{said}\n:::"
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
         return [
-            f"## {_('Beside the other branches')}",
+            f"## {_('Branches beside each other') if outcome.branch == 'all' else _('Beside the other branches')}",
             f'<div class="crm-table">{table}</div>',
             note,
         ]

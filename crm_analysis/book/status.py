@@ -48,6 +48,9 @@ def page(statuses: Sequence[CellStatus], report: Mapping[str, Any]) -> str:
             table_html(cells),
             f"## {_('Rows set aside')}",
             table_html(rows) if len(rows) else _("No row was set aside."),
+            _("A row that breaks several rules counts under each of them here, and once in the footing of a page.")
+            if len(rows) > 1
+            else "",
             f"## {_('Versions')}",
             table_html(libraries),
         ]

@@ -123,7 +123,7 @@ def regression(falls: pd.DataFrame, evaluation: Evaluation) -> dict[str, Any]:
         "title": _("What would have happened to such a list anyway"),
         "alt": alt,
         "how_to_read": _(
-            "Not an effect. The best customers of one year are partly the lucky ones of that year and fall back in "
+            "Not an effect. The best of one year are partly the lucky ones of that year and fall back in "
             "the next, "
             "programme or not: the dashed line shows how far. A fall is no failure and a smaller fall no success; "
             "only a "
@@ -145,7 +145,7 @@ def recovery(groups: pd.DataFrame, *, days: int) -> dict[str, Any]:
         "title": _("Complaints resolved quickly, and who paid again"),
         "alt": alt,
         "how_to_read": _(
-            "An association, not an effect: complaints that are easily resolved may come from customers who would have "
+            "An association, not an effect: complaints that are easily resolved may come from people who would have "
             "stayed anyway. Bars: 95 % interval."
         ),
     }

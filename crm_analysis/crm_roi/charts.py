@@ -121,7 +121,7 @@ def regression(falls: pd.DataFrame, *, currency: str) -> Figure | None:
     fig, ax = style.figure(6.4, 3.4)
     look = {
         "members": (style.BAD, "-", _("members of the programme")),
-        "year_before": (style.GREY, "--", _("as many best customers, a year earlier, no programme")),
+        "year_before": (style.GREY, "--", _("as many of the best, a year earlier, no programme")),
     }
     top = float(falls[["before", "after"]].to_numpy(float).max())
     for item in falls.itertuples(index=False):

@@ -213,12 +213,20 @@ def money_table(evaluation: Evaluation) -> pd.DataFrame:
                 _("Cost per member"): money(roi.cost_per_treated),
                 _("Break-even cost of a contact"): _break_even(roi.break_even_contact_cost, evaluation),
                 _("Cost per extra payment"): money(result.cost_per_extra_order),
-                _("Reached"): style.percent(result.delivered_share, 0),
+                _("Reached"): _reached(result, evaluation),
                 _("ROI, Fieller 95 %"): style.interval(roi.roi_low, roi.roi_high, "share", digits=0),
                 _("ROI, bootstrap 95 %"): bootstrap,
             }
         )
     return pd.DataFrame(rows)
+
+
+def _reached(result: CampaignResult, evaluation: Evaluation) -> str:
+    """The share of the treated who were reached, as a side only where it would tell too few of them."""
+    if result.delivered_share is None:
+        return style.DASH
+    part = round(result.delivered_share * result.n_treated)
+    return style.share(part, result.n_treated, evaluation.min_cell, 0)
 
 
 def ledger_table(evaluation: Evaluation) -> pd.DataFrame:
@@ -314,7 +322,7 @@ def recovery_table(groups: pd.DataFrame) -> pd.DataFrame:
 def regression_table(falls: pd.DataFrame, evaluation: Evaluation) -> pd.DataFrame:
     """The list and its counterpart of a year earlier as text."""
     money = _money(evaluation)
-    names = {"members": _("members of the programme"), "year_before": _("best customers a year earlier, no programme")}
+    names = {"members": _("members of the programme"), "year_before": _("the best of a year earlier, no programme")}
     return pd.DataFrame(
         {
             _("Group"): [names[group] for group in falls["group"]],

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pandas as pd
+
 from crm_analysis import privacy, style
 from crm_analysis.crm_roi import words
 from crm_analysis.crm_roi.evaluation import CampaignResult, Evaluation
@@ -40,9 +42,8 @@ def _without_tables() -> Claims:
         ),
         unknowns=(
             _(
-                "Whether any programme earns its cost. Hold out a random share of the next list and record it: this "
-                "chapter "
-                "then states margin gained, cost and return."
+                "Whether any programme earns its cost. Hold out a random share of the next list and record it: the "
+                "chapter on programmes then states margin gained, cost and return."
             ),
         ),
     )
@@ -54,7 +55,7 @@ def _verdict(evaluation: Evaluation) -> str:
         return _verdict_without_result(evaluation)
     money = {
         "net": _money(abs(portfolio.net), evaluation),
-        "interval": _interval(portfolio.low, portfolio.high, evaluation),
+        "interval": _loss_interval(portfolio.low, portfolio.high, evaluation, lost=portfolio.verdict == "lost"),
     }
     if len(measured) == 1:
         only = _name(measured[0])
@@ -116,13 +117,18 @@ def _contrast(evaluation: Evaluation) -> list[str]:
         parts.append(_("{names} lost {net}.").format(names=words_of["lost"], net=money["lost"]))
     if groups["unknown"] and evaluation.branch != "all":
         parts.append(
-            _("With {n} members here no result can be told from break-even: {names}.").format(
-                n=style.number(sum(r.n_treated + r.n_control for r in groups["unknown"])), names=words_of["unknown"]
+            _("With {n} people here no result can be told from break-even: {names}.").format(
+                n=style.number(_people(groups["unknown"])), names=words_of["unknown"]
             )
         )
     elif groups["unknown"]:
         parts.append(_("Not to be told from break-even: {names}.").format(names=words_of["unknown"]))
     return parts
+
+
+def _people(results: list[CampaignResult]) -> int:
+    """People in the arms of some programmes, each once."""
+    return int(pd.concat([result.gate.units["customer_id"] for result in results]).nunique())
 
 
 def _verdict_without_result(evaluation: Evaluation) -> str:
@@ -167,7 +173,10 @@ def _net_finding(evaluation: Evaluation) -> Finding:
             "chance."
         ),
     }[portfolio.verdict]
+    if portfolio.verdict == "lost" and portfolio.incremental_margin < 0:
+        template = _("**All controlled programmes together cost {cost}, and margin fell by {fall}**: {net} net.")
     sentence = template.format(
+        fall=_money(abs(portfolio.incremental_margin), evaluation),
         margin=_money(portfolio.incremental_margin, evaluation),
         cost=_money(portfolio.cost, evaluation),
         net=_money(portfolio.net, evaluation),
@@ -179,7 +188,7 @@ def _net_finding(evaluation: Evaluation) -> Finding:
         low=portfolio.low,
         high=portfolio.high,
         unit="money",
-        basis=_("randomised, clustered by customer, 95 %"),
+        basis=_("randomised, clustered by person, 95 %"),
         n=portfolio.n_members,
         stake=abs(portfolio.net),
         tone=_tone(portfolio.verdict),
@@ -231,18 +240,22 @@ def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
     roi = result.roi
     assert roi is not None
     template = {
-        "earned": _("**{name} earned {net} net** on a cost of {cost}: {ratio} {unit} net for each {unit} spent."),
-        "lost": _("**{name} lost {net}**: it cost {cost} and brought in {margin} of margin."),
+        "earned": _(
+            "**{name} earned {net} net** ({interval}) on a cost of {cost}: {ratio} {unit} net for each {unit} spent."
+        ),
+        "lost": _("**{name} lost {net}** ({interval}): it cost {cost} and brought in {margin} of margin."),
         "unknown": _(
-            "**{name} is not settled**: margin gained {margin}, cost {cost}; had every result been equally likely "
-            "beforehand, the chance that it earned would be {chance}."
+            "**{name} is not settled**: net {signed} ({interval}), from a margin gained of {margin} at a cost of "
+            "{cost}; had every result been equally likely beforehand, the chance that it earned would be {chance}."
         ),
     }[roi.verdict]
     if roi.verdict == "lost" and roi.incremental_margin < 0:
-        template = _("**{name} lost {net}**: it cost {cost}, and margin fell by {fall} instead of rising.")
+        template = _("**{name} lost {net}** ({interval}): it cost {cost}, and margin fell by {fall} instead of rising.")
     sentence = template.format(
         name=_name(result),
         fall=_money(abs(roi.incremental_margin), evaluation),
+        interval=_loss_interval(roi.net_low, roi.net_high, evaluation, lost=roi.verdict == "lost"),
+        signed=_money(roi.net, evaluation),
         net=_money(abs(roi.net), evaluation),
         cost=_money(roi.cost, evaluation),
         margin=_money(roi.incremental_margin, evaluation),
@@ -259,9 +272,9 @@ def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
         low=roi.roi_low,
         high=roi.roi_high,
         unit="ratio",
-        basis=_("ROI, randomised, Fieller 95 %; chance that it earned: flat prior, normal")
+        basis=_("randomised, Fieller 95 %; chance that it earned: flat prior, normal")
         if roi.verdict == "unknown"
-        else _("ROI, randomised, Fieller 95 %"),
+        else _("randomised, Fieller 95 %"),
         n=_members(result, evaluation),
         stake=abs(roi.net),
         tone=_tone(roi.verdict),
@@ -270,7 +283,7 @@ def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
         definition=_(
             "Net incremental margin over programme cost. Incremental margin is treated members x (mean margin of "
             "treated less "
-            "mean margin of held-out members) over {days} days from assignment; no purchase counts as zero; everybody "
+            "mean margin of held-out members) over {days} days from assignment; no payment counts as zero; everybody "
             "assigned counts, reached or not."
         ).format(days=result.window_days),
         filters=_filters(),
@@ -633,6 +646,11 @@ def _filters() -> tuple[str, ...]:
         _("members in one arm only, whose window is covered by their branch's data"),
         _("transactions from the day of assignment to the end of the window, refunds taken off"),
     )
+
+
+def _loss_interval(low: float, high: float, evaluation: Evaluation, *, lost: bool) -> str:
+    """The interval of a net amount, beside a sentence that calls it a loss where it is one."""
+    return _interval(-high, -low, evaluation) if lost else _interval(low, high, evaluation)
 
 
 def _tone(verdict: str) -> str:

@@ -30,7 +30,7 @@ def programme(code: str) -> str:
         "welcome": _("welcome"),
         "upsell": _("upgrade"),
         "cross_sell": _("cross-sell"),
-        "vip": _("best customers"),
+        "vip": _("care for the best"),
         "retention": _("retention"),
         "winback": _("win-back"),
     }.get(code, style.plain(code) or style.DASH)
@@ -46,7 +46,7 @@ def state(code: str) -> str:
         "blocked": _("blocked by the gate"),
         "not_measurable": _("not measurable yet"),
         "no_members": _("no members"),
-        "no_outcomes": _("no purchase in either arm"),
+        "no_outcomes": _("no payment in either arm"),
         "no_cost": _("cost unknown"),
         "withheld": _("withheld: too few paid, or one nearly all"),
         "too_early": _("too early"),

@@ -31,27 +31,45 @@ MIN_GROUP = 30  # customers that a rate of its own needs
 
 @dataclass(frozen=True, slots=True)
 class Slipping:
-    """Customers of high value whose next payment is overdue: customer_id, branch, status, committed, worth (margin a
-    year), last_on. `recovers` and `stays` are the shares kept of those who were overdue and of those who were not, a
-    year ago; `lost_margin` is what the list is worth a year times the difference.
+    """Customers of high value whose next payment is overdue: customer_id, branch, status, committed, brought (margin
+    of the last year), worth (that, or the amount promised a year where it is more), last_on.
+
+    `recovers` and `stays` are the shares kept of those who were overdue and of those who were not, a year ago.
+    `followed` are the customers of high value by the same rule a year ago: committed, overdue, worth then, and since
+    (what each brought in the year since); empty where the data do not reach back over the year that chose them.
     """
 
     customers: pd.DataFrame
     threshold: float
     recovers: Proportion
     stays: Proportion
+    followed: pd.DataFrame
 
     @property
-    def worth(self) -> float:
-        """Margin a year of the customers on the list."""
-        return float(self.customers["worth"].sum())
+    def brought(self) -> float:
+        """Margin that the customers on the list brought in the last year."""
+        return float(self.customers["brought"].sum())
 
     @property
-    def lost_margin(self) -> float:
-        """Margin a year that would be kept if they stayed as often as the others; not a number where unknown."""
-        gap = self.stays.share - self.recovers.share
-        known = min(self.stays.n, self.recovers.n) >= MIN_GROUP
-        return self.worth * max(gap, 0.0) if known else math.nan
+    def stay_less(self) -> bool:
+        """Whether those overdue a year ago were kept less often than the others; false where too few to tell."""
+        return min(self.stays.n, self.recovers.n) >= MIN_GROUP and self.stays.share > self.recovers.share
+
+    def at_most(self, *, committed: bool) -> float | None:
+        """What those on the list with a commitment, or without, would bring more a year if being overdue took nothing
+        away; None where unknown.
+
+        The year that chose them flatters them all. So both sides are followed through the year after: of what they
+        were worth, those of high value a year ago who were not overdue brought one share since, those who were overdue
+        another. The difference is taken of what those on the list are worth.
+        """
+        base = self.followed[self.followed["committed"] == committed]
+        late, others = base[base["overdue"]], base[~base["overdue"]]
+        if min(len(late), len(others)) < MIN_GROUP:
+            return None
+        gap = float(others["since"].sum() / others["worth"].sum() - late["since"].sum() / late["worth"].sum())
+        worth = float(self.customers.loc[self.customers["committed"] == committed, "worth"].sum())
+        return worth * gap if gap > 0 and worth > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +128,7 @@ def assess(scope: Scope) -> CustomerValue:
         change = customers.retention_change(kept, customers.retention(previous, now=status_before))
         earlier = (previous, status_before, customer_profits(previous, status_before))
         below_change = customers.share_change(*(_below(each) for each in (earned, earlier[2])))
+    then = _profits_then(scope, year_ago)
     base, source = _base(scope, year_ago)
     tenures = lives(scope, status)
     cut_points = scores.cuts(base, settings, source=source)
@@ -127,7 +146,7 @@ def assess(scope: Scope) -> CustomerValue:
         profits=earned,
         concentration=concentration(earned),
         inequality=inequality(earned),
-        best_since=_best_since(scope, year_ago, earned),
+        best_since=since_chosen(then, earned) if then is not None else pd.Series(dtype=float),
         below_cost_change=below_change,
         cuts=cut_points,
         scores=scores.score_customers(status, cut_points),
@@ -135,7 +154,7 @@ def assess(scope: Scope) -> CustomerValue:
         pooling=pooling.pool(ahead, status) if scope.branch == "all" else None,
         renewals=lasting,
         matrix=value_matrix(status, year_ago, earned, ahead, scope.profile.margin),
-        slipping=_slipping(status, earned.customers, kept),
+        slipping=_slipping(status, earned, kept, year_ago, then),
         branches=_branches(kept),
         tiers=tiers,
         migration=between(
@@ -150,11 +169,12 @@ def assess(scope: Scope) -> CustomerValue:
     )
 
 
-def _best_since(scope: Scope, year_ago: pd.DataFrame, earned: Profits) -> pd.Series:
+def _profits_then(scope: Scope, year_ago: pd.DataFrame) -> Profits | None:
+    """Profits of the year before the last; None where the data do not reach back over it."""
     first_day = pd.to_datetime(scope.coverage["first_day"]).min() if len(scope.coverage) else pd.NaT
     if not len(year_ago) or not first_day <= pd.Timestamp(add_months(scope.as_of, -24)):
-        return pd.Series(dtype=float)
-    return since_chosen(customer_profits(scope, year_ago, months_ago=12), earned)
+        return None
+    return customer_profits(scope, year_ago, months_ago=12)
 
 
 def _below(earned: Profits) -> pd.Series:
@@ -177,14 +197,32 @@ def _base(scope: Scope, year_ago: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     return customers.status_at(scope, scope.as_of), str(scope.period)
 
 
-def _slipping(status: pd.DataFrame, earned: pd.DataFrame, kept: customers.Retention) -> Slipping:
+def _worthy(status: pd.DataFrame, earned: Profits) -> tuple[pd.DataFrame, float]:
+    """The best fifth of those neither dormant nor lost, with brought and worth, and the worth where they begin."""
     there = status[~status["status"].isin(customers.GONE)]
-    margin = there["customer_id"].map(earned.set_index("customer_id")["margin"]).fillna(0.0)
+    margin = there["customer_id"].map(earned.customers.set_index("customer_id")["margin"]).fillna(0.0)
     promised = there.get("amount_a_year", 0.0)
-    there = there.assign(worth=margin.where(margin > promised, promised))
+    there = there.assign(brought=margin, worth=margin.where(margin > promised, promised))
     threshold = float(there["worth"].quantile(WORTHY)) if len(there) else math.nan
-    late = there[(there["status"] == "overdue") & (there["worth"] >= threshold) & (there["worth"] > 0)]
-    columns = ["customer_id", "branch", "status", "committed", "worth", "last_on"]
+    return there[(there["worth"] >= threshold) & (there["worth"] > 0)], threshold
+
+
+def _followed(year_ago: pd.DataFrame, then: Profits | None, earned: Profits) -> pd.DataFrame:
+    if then is None:
+        return pd.DataFrame({"committed": [], "overdue": [], "worth": [], "since": []}).astype(
+            {"committed": bool, "overdue": bool}
+        )
+    worthy, _threshold = _worthy(year_ago, then)
+    since = worthy["customer_id"].map(earned.customers.set_index("customer_id")["margin"]).fillna(0.0)
+    return worthy.assign(overdue=worthy["status"] == "overdue", since=since)[["committed", "overdue", "worth", "since"]]
+
+
+def _slipping(
+    status: pd.DataFrame, earned: Profits, kept: customers.Retention, year_ago: pd.DataFrame, then: Profits | None
+) -> Slipping:
+    worthy, threshold = _worthy(status, earned)
+    late = worthy[worthy["status"] == "overdue"]
+    columns = ["customer_id", "branch", "status", "committed", "brought", "worth", "last_on"]
     base = kept.customers
     overdue = base["status"] == "overdue"
     return Slipping(
@@ -192,6 +230,7 @@ def _slipping(status: pd.DataFrame, earned: pd.DataFrame, kept: customers.Retent
         threshold,
         wilson(int(base.loc[overdue, "kept"].sum()), int(overdue.sum())),
         wilson(int(base.loc[~overdue, "kept"].sum()), int((~overdue).sum())),
+        _followed(year_ago, then, earned),
     )
 
 

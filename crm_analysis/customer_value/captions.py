@@ -22,8 +22,10 @@ def profit_curve(state: CustomerValue) -> dict[str, Any]:
     return {
         "table": listing.curve_table(state),
         "title": _("Who brings the profit"),
-        "alt": _("Cumulative profit, best customers first: it peaks at {peak} with the best {share}.").format(
-            peak=style.percent(shape.peak), share=style.percent(shape.peak_at, 0)
+        "alt": _("Cumulative profit, best {customers} first: it peaks at {peak} with the best {share}.").format(
+            customers=listing.who_lower(state),
+            peak=style.percent(shape.peak),
+            share=style.percent(shape.peak_at, 0),
         ),
         "how_to_read": _(
             "From the most to the least profitable, last twelve months. Above the dashed line: profit that the rest "
@@ -39,11 +41,11 @@ def segments(state: CustomerValue) -> dict[str, Any]:
     return {
         "table": listing.segment_table(state),
         "title": _("Segments by size and value"),
-        "alt": _("Share of customers and of margin in each segment."),
+        "alt": _("Share of {customers} and of margin in each segment.").format(customers=listing.who_lower(state)),
         "how_to_read": _(
-            "Grey: share of all who ever bought. Blue: share of the margin of the last twelve months. A blue bar "
+            "Grey: share of all {customers} on record. Blue: share of the margin of the last twelve months. A blue bar "
             "longer than the grey one is a segment worth more than its size. Scores are cut at the fifths of {source}."
-        ).format(source=style.period(state.cuts.source)),
+        ).format(customers=listing.who_lower(state), source=style.period(state.cuts.source)),
     }
 
 
@@ -51,12 +53,16 @@ def holdout(state: CustomerValue) -> dict[str, Any]:
     """Words and table of the holdout figure."""
     check = state.outlook.holdout
     if check is None or listing.classes(state)["repeat_purchases"].nunique() < 3:
-        alt = _("There is no check of a forecast: the history is too short, or nobody buys more than a few times.")
+        alt = _(
+            "There is no check of a forecast: the history is too short, or nobody has more than a few {orders}."
+        ).format(orders=words(state.scope.profile).orders)
         return {"title": "", "alt": alt, "how_to_read": ""}
     return {
         "table": listing.class_table(state),
         "title": _("Would we have foreseen the last {months} months?").format(months=check.months),
-        "alt": _("Purchases per customer in the holdout by earlier repeat purchases: actual and foreseen."),
+        "alt": _(
+            "Mean number of {orders} in the holdout by number of repeat {orders} before: actual and foreseen."
+        ).format(orders=words(state.scope.profile).orders),
         "how_to_read": (
             _(
                 "{n} {customers} without a running commitment, foreseen from what was known on {day}. Black: what took "
@@ -81,7 +87,9 @@ def statuses(state: CustomerValue) -> dict[str, Any]:
     return _annexed(
         _("Where everybody stands"),
         listing.status_table(state),
-        _("One rule for every chapter: by commitment where there is one, else by the own rhythm of buying."),
+        _(
+            "One rule for every chapter: by commitment where there is one, else by each one's own rhythm of {orders}."
+        ).format(orders=words(state.scope.profile).orders),
     )
 
 

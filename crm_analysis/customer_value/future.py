@@ -50,6 +50,20 @@ class Yield:
     ratio: float
     standard_error: float
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the ratio, normal on log-odds (on the log, where more than all was collected).
+
+        On these scales it stays within what a ratio can be. Not a number where nothing was collected.
+        """
+        if not self.ratio > 0 or self.ratio == 1:
+            return math.nan, math.nan
+        rest = max(1 - self.ratio, 0.0)
+        odds = self.ratio / rest if rest else self.ratio
+        reach = math.exp(Z95 * self.standard_error / (self.ratio * (rest or 1.0)))
+        low, high = odds / reach, odds * reach
+        return (low / (1 + low), high / (1 + high)) if rest else (low, high)
+
 
 @dataclass(frozen=True, slots=True)
 class Outlook:

@@ -97,7 +97,7 @@ def curve_table(state: CustomerValue) -> pd.DataFrame:
         if not privacy.small(concentration.n - above, state.scope.profile.privacy.min_cell):
             rows.append((_("all who pay for themselves"), style.number(above), style.percent(concentration.peak)))
         rows.append((_("everybody"), count(state, concentration.n), style.percent(1.0 if profit.sum() > 0 else None)))
-    return pd.DataFrame(rows, columns=[_("Best customers"), who(state), _("Share of profit")])
+    return pd.DataFrame(rows, columns=[_("The best"), who(state), _("Share of profit")])
 
 
 def _segments(state: CustomerValue) -> pd.DataFrame:
@@ -160,9 +160,13 @@ def cut_table(state: CustomerValue) -> pd.DataFrame:
     cuts = state.cuts
     if len(state.scores) < TELLING * state.scope.profile.privacy.min_cell:
         return pd.DataFrame()
+    said = words(state.scope.profile)
     rows = [
-        (_("Days since the last purchase (5 is the fewest)"), *map(style.number, cuts.recency_days)),
-        (_("Number of purchases"), *map(style.number, cuts.frequency)),
+        (
+            _("Days since the last {order} (5 is the fewest)").format(order=said.order),
+            *map(style.number, reversed(cuts.recency_days)),  # the fewer days, the higher the score
+        ),
+        (_("Number of {orders}").format(orders=said.orders), *map(style.number, cuts.frequency)),
         (_("Money after refunds"), *(_money(state, value) for value in cuts.monetary)),
     ]
     return pd.DataFrame(rows, columns=[_("Score"), "1 | 2", "2 | 3", "3 | 4", "4 | 5"])
@@ -263,7 +267,7 @@ def class_table(state: CustomerValue) -> pd.DataFrame:
     wide = wide[wide["n"] >= state.scope.profile.privacy.min_cell]
     table = pd.DataFrame(
         {
-            _("Repeat purchases before"): wide["repeat_purchases"],
+            _("Repeat {orders} before").format(orders=words(state.scope.profile).orders): wide["repeat_purchases"],
             who(state): wide["n"].map(style.number),
             _("What took place"): wide["actual"].map(lambda value: style.number(value, 2)),
         }
@@ -295,7 +299,8 @@ def rule_table(state: CustomerValue) -> pd.DataFrame:
         for rule in check.rules
     ]
     rows.append((_("What took place"), style.number(check.actual), *(style.DASH,) * 7))
-    names = (_("Way"), _("Purchases"), _("Off by"), _("Bias a head"), _("Mean absolute error"))
+    number = _("Number of {orders}").format(orders=words(state.scope.profile).orders)
+    names = (_("Way"), number, _("Off by"), _("Bias a head"), _("Mean absolute error"))
     names += (_("Root mean squared error"), _("Rank correlation"), _("Lift of the best tenth"))
     return pd.DataFrame(rows, columns=[*names, _("Squared error saved")])
 
@@ -325,7 +330,7 @@ def yield_table(state: CustomerValue) -> pd.DataFrame:
             standing_name(each.standing),
             style.number(each.n),
             style.percent(each.ratio),
-            style.interval(each.ratio - 1.96 * each.standard_error, each.ratio + 1.96 * each.standard_error, "share"),
+            style.interval(*each.interval, "share"),
         )
         for each in state.outlook.yields
         if each.n >= state.scope.profile.privacy.min_cell

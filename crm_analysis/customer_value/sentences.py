@@ -225,7 +225,7 @@ def _verdict_on_future(state: CustomerValue) -> str:
         ),
         "lost": _(
             "Today's {customers} should bring {value} over the next {months} months; the model of {orders} does not "
-            "beat a rule of thumb here, so the rule is used."
+            "beat a rule of thumb here, so recent experience is used."
         ),
         "few": _(
             "Today's {customers} should bring {value} over the next {months} months; too few come back to fit a model "
@@ -286,7 +286,7 @@ def _retention(state: CustomerValue) -> Finding | None:
             _(
                 "Of the {customers} who were neither dormant nor lost twelve months before the last covered day of "
                 "their branch, the share who are neither on that day. With a commitment, dormant means six months of "
-                "unpaid dues; without one, silent for longer than the own rhythm and the profile's limit."
+                "unpaid dues; without one, silent for longer than their own rhythm and the profile's limit."
             ),
         ),
         filters=(_("accepted transactions of known customers, up to the last covered day of the branch"),),
@@ -310,7 +310,7 @@ def _why_gone(state: CustomerValue) -> str:
         state,
         _(
             "Of those who left, {held} held a regular commitment: {cancelled} of them ended it, **{unpaid} simply "
-            "stopped being paid** and can still be repaired."
+            "stopped being paid**, long enough ago to count as gone, and can still be repaired."
         ),
         held=style.percent(len(held) / len(gone), 0),
         cancelled=style.number(len(held) - unpaid),
@@ -392,7 +392,7 @@ def _below_cost(state: CustomerValue) -> Finding | None:
         definition=_say(
             state,
             _(
-                "{customers}: those who bought, were contacted at a cost or were not lost in the twelve months. "
+                "{customers}: those with {orders}, contacted at a cost or not lost in the twelve months. "
                 "Profit is margin after refunds, less the cost of contacts and the cost to serve as the method page "
                 "allocates it; below cost is a profit under zero."
             ),
@@ -542,16 +542,18 @@ def _slipping(state: CustomerValue) -> Finding | None:
     late = state.slipping
     if state.outlook.why == "one_time":  # nobody was expected back, so nobody is late
         return None
-    if _hidden(state, late.customers["worth"]):
+    if _hidden(state, late.customers["brought"]):
         return None
-    known = late.lost_margin > 0
+    known = late.stay_less
     template = (
         _(
-            "**{n} {customers} of high value are overdue**, worth {worth} a year. Of those overdue a year ago only "
-            "{recovers} stayed, against {stays} of the others: contact them this month."
+            "**{n} {customers} of high value are overdue**; last year they brought {brought}. Of those overdue a year "
+            "ago only {recovers} stayed, against {stays} of the others: contact them this month."
         )
         if known
-        else _("**{n} {customers} of high value are overdue**, worth {worth} a year: contact them this month.")
+        else _(
+            "**{n} {customers} of high value are overdue**; last year they brought {brought}: contact them this month."
+        )
     )
     return Finding(
         key="customer_value.slipping_away",
@@ -559,7 +561,7 @@ def _slipping(state: CustomerValue) -> Finding | None:
             state,
             template,
             n=_count(state, late.customers),
-            worth=_money(state, late.worth),
+            brought=_money(state, late.brought),
             recovers=_share(state, late.recovers, 0),
             stays=_share(state, late.stays, 0),
         ),
@@ -567,7 +569,7 @@ def _slipping(state: CustomerValue) -> Finding | None:
         unit="count",
         basis=_("counted; the difference to the others is an association") if known else _("counted"),
         n=_resting_on(state, _here(state), state.n),
-        stake=late.lost_margin if known else late.worth,
+        stake=sum(late.at_most(committed=held) or 0.0 for held in (True, False)),
         tone="bad",
         label=_("High value and overdue"),
         definition=_say(
@@ -655,13 +657,6 @@ def _owner(state: CustomerValue, programme: str) -> str:
     return profile.owner(programme, language.active()) or profile.owner("customer_value", language.active())
 
 
-def _at_most(state: CustomerValue, worth: float, late: Proportion, others: Proportion) -> float | None:
-    """What would be kept a year if those overdue stayed as often as the others; None where that is unknown."""
-    if min(late.n, others.n) < MIN_GROUP or worth <= 0:
-        return None
-    return worth * (others.share - late.share) if others.share > late.share else None
-
-
 def _repair(state: CustomerValue) -> Action | None:
     """Overdue commitments: repair the payment."""
     late = state.status[state.status["committed"] & (state.status["status"] == "overdue")]
@@ -672,7 +667,11 @@ def _repair(state: CustomerValue) -> Action | None:
     most = float(late["amount_a_year"].sum()) * gap if gap is not None and gap > 0 else None
     return Action(
         key="customer_value.repair",
-        text=_say(state, _("Repair the failed payments of {n} {customers} within a week"), n=_count(state, late)),
+        text=_say(
+            state,
+            _("Within a week, repair the failed payments of {n} {customers} who are still here"),
+            n=_count(state, late),
+        ),
         owner=_owner(state, "retention"),
         value=most / 2 if most is not None else None,
         low=0.0 if most is not None else None,
@@ -691,7 +690,7 @@ def _call(state: CustomerValue) -> Action | None:
     late = late[~late["committed"]]
     if _hidden(state, late["worth"]):
         return None
-    most = _at_most(state, float(late["worth"].sum()), state.slipping.recovers, state.slipping.stays)
+    most = state.slipping.at_most(committed=False)
     return Action(
         key="customer_value.call",
         text=_say(
@@ -701,7 +700,10 @@ def _call(state: CustomerValue) -> Action | None:
         value=most / 2 if most is not None else None,
         low=0.0 if most is not None else None,
         high=most,
-        resting_on=_("middle between nothing and staying as often as the others; not tested: hold out half first")
+        resting_on=_(
+            "middle between nothing and losing no more than those of high value who were not overdue, by the lists of "
+            "a year ago and what they brought since; not tested: hold out half first"
+        )
         if most is not None
         else _("not known: hold out half and measure"),
     )
@@ -768,6 +770,20 @@ def _unknowns(state: CustomerValue) -> list[str]:
             )
         )
         found.append(_say(state, template, r=style.number(spend.correlation, 2)))
+    if outlook.way == "class" and outlook.why != "one_time" and outlook.holdout is not None:
+        months = outlook.holdout.months
+        if months < outlook.months:
+            found.append(
+                _say(
+                    state,
+                    _(
+                        "What the whole year brings: the forecast carries the last {months} months on for {ahead}; "
+                        "{customers} who leave later on are still in it, so it is rather too high."
+                    ),
+                    months=months,
+                    ahead=outlook.months,
+                )
+            )
     if outlook.fit is not None and outlook.fit.notes:
         found.append(
             _("The purchase model is at the edge of what the data can tell; its parameters are on the annex page.")
@@ -803,6 +819,24 @@ def _measures(state: CustomerValue) -> list[Finding]:
             query=_summary_query(state),
         )
     ]
+    if state.outlook.why == "one_time":
+        found.append(
+            Finding(
+                key="customer_value.never_back",
+                sentence="",
+                **_measured(state, state.outlook.one_time, None),
+                unit="share",
+                basis=_("Wilson 95 %"),
+                n=_resting_on(state, state.status, state.outlook.one_time.n),
+                label=_("Never came back"),
+                definition=_say(
+                    state,
+                    _("{customers} without a second {order}, of those whose first is at least {days} days old."),
+                    days=state.outlook.one_time_days,
+                ),
+                query=_summary_query(state),
+            )
+        )
     check = state.outlook.holdout
     model = check.model if check else None
     if check is not None and model is not None and check.actual > 0:

@@ -100,9 +100,9 @@ def _act_attitude(assessment: Assessment) -> Action:
     return _action(
         assessment,
         "ask_attitude",
-        _("Ask for {fields} in every contact until half of the active {customers} have answered.").format(
-            fields=fields, customers=vocabulary(assessment).customers
-        ),
+        _(
+            "Ask for {fields} in every contact until half of the {customers} who paid in the last year have answered."
+        ).format(fields=fields, customers=vocabulary(assessment).customers),
         _("Customer service"),
         "customer_service",
         "retention",

@@ -9,7 +9,7 @@ import pandas as pd
 from crm_analysis import style
 from crm_analysis.data_quality import listing
 from crm_analysis.data_quality.assessment import ALL, Assessment
-from crm_analysis.data_quality.wording import dimension_name, passing
+from crm_analysis.data_quality.wording import dimension_name, passing, vocabulary
 from crm_analysis.language import _
 
 
@@ -64,13 +64,14 @@ def deliveries(assessment: Assessment) -> dict[str, Any]:
 
 def footing(assessment: Assessment) -> dict[str, Any]:
     """Words and table of the footing figure."""
-    foot = assessment.state.footing
+    foot, customer = assessment.state.footing, vocabulary(assessment).customer
     return {
         "table": listing.step_table(assessment),
         "title": _("From the files to the figures"),
         "alt": _(
-            "Of {lines} lines {aside} are set aside and {anonymous} name nobody; {used} are used per customer."
+            "Of {lines} lines {aside} are set aside and {anonymous} name nobody; {used} are used per {customer}."
         ).format(
+            customer=customer,
             lines=style.number(foot.rows_in_files),
             aside=style.number(foot.rows_set_aside),
             anonymous=style.number(foot.rows_anonymous),
@@ -78,9 +79,8 @@ def footing(assessment: Assessment) -> dict[str, Any]:
         ),
         "how_to_read": _(
             "Compare the lengths of the bars with each other, not with the marks: the axis is cut. Lines without "
-            "customer stay "
-            "in the totals."
-        ),
+            "{customer} stay in the totals."
+        ).format(customer=customer),
     }
 
 
@@ -152,7 +152,9 @@ def mix(assessment: Assessment) -> dict[str, Any]:
     return _noted(
         _("Mix of lines against the previous period"),
         listing.drifts(assessment),
-        _("Beyond noise needs more than both: sampling noise of as many customers, and earlier changes."),
+        _("Beyond noise needs more than both: sampling noise of as many {customers}, and earlier changes.").format(
+            customers=vocabulary(assessment).customers
+        ),
     )
 
 

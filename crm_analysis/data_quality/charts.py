@@ -66,7 +66,7 @@ def scorecard(frame: pd.DataFrame) -> Figure | None:
     axes.tick_params(length=0)
     axes.grid(axis="x")
     axes.xaxis.set_major_locator(_few_ticks())
-    axes.xaxis.set_major_formatter(lambda x, _pos: f"{x * 100:.3g} %" if x < 1.001 else "")
+    axes.xaxis.set_major_formatter(lambda x, _pos: f"{x * 100:.3g}{style.percent_sign()}" if x < 1.001 else "")
     axes.set_xlabel(_("share of checks passed (weighted)"))
     return sheet
 

@@ -21,6 +21,7 @@ from crm_analysis.data_quality.wording import (
     signed_percent,
     small_percent,
     variable_name,
+    vocabulary,
 )
 from crm_analysis.language import _
 from crm_analysis.report import rule_in_short
@@ -101,7 +102,7 @@ def month_table(assessment: Assessment) -> pd.DataFrame:
 
 def steps(assessment: Assessment) -> pd.DataFrame:
     """For the chart: label, rows, kind ("total", "loss", "apart") from the files to the lines used."""
-    foot = assessment.state.footing
+    foot, customer = assessment.state.footing, vocabulary(assessment).customer
     rows = [(_("in the files"), foot.rows_in_files, "total")]
     drawn = foot.by_rule.head(_MOST_RULES_DRAWN)
     rows += [(rule_in_short(rule), n, "loss") for rule, n in zip(drawn["rule"], drawn["rows"], strict=True)]
@@ -109,22 +110,22 @@ def steps(assessment: Assessment) -> pd.DataFrame:
     if rest:
         rows.append((_("set aside for other reasons"), rest, "loss"))
     if foot.rows_anonymous:
-        rows.append((_("without customer"), foot.rows_anonymous, "apart"))
-    rows.append((_("used per customer"), foot.rows_used, "total"))
+        rows.append((_("without {customer}").format(customer=customer), foot.rows_anonymous, "apart"))
+    rows.append((_("used per {customer}").format(customer=customer), foot.rows_used, "total"))
     return pd.DataFrame(rows, columns=["label", "rows", "kind"])
 
 
 def step_table(assessment: Assessment) -> pd.DataFrame:
     """Lines and net amounts from the files to the lines used."""
-    foot = assessment.state.footing
+    foot, customer = assessment.state.footing, vocabulary(assessment).customer
     rows = [(_("In the files"), foot.rows_in_files, foot.amount_in_files)]
     rows += [
         (_("set aside: {why}").format(why=rule_label(assessment, row.rule)), row.rows, row.amount)
         for row in foot.by_rule.itertuples(index=False)
     ]
     rows += [
-        (_("Without customer"), foot.rows_anonymous, foot.amount_anonymous),
-        (_("Used per customer"), foot.rows_used, foot.amount_used),
+        (_("Without {customer}").format(customer=customer), foot.rows_anonymous, foot.amount_anonymous),
+        (_("Used per {customer}").format(customer=customer), foot.rows_used, foot.amount_used),
     ]
     return pd.DataFrame(
         {
@@ -143,12 +144,13 @@ def lines(assessment: Assessment) -> pd.DataFrame:
         else _name(assessment, assessment.scope.branch): assessment.state
     }
     states |= {_name(assessment, branch): state for branch, state in assessment.branches.items()}
+    without = _("Without {customer}").format(customer=vocabulary(assessment).customer)
     return pd.DataFrame(
         [
             {
                 _("Branch"): name,
                 _("Lines"): style.number(state.facts.lines),
-                _("Without customer"): style.number(state.facts.without_customer),
+                without: style.number(state.facts.without_customer),
                 _("Refunds, cancellations"): style.number(state.facts.refunds),
                 _("Exact duplicates"): style.number(state.facts.copies),
                 _("Amount zero"): style.number(state.facts.zero),
@@ -198,7 +200,7 @@ def attitudes(assessment: Assessment) -> pd.DataFrame:
                 {
                     _("Branch"): _name(assessment, branch) if branch else _here(assessment),
                     _("On record"): attitude_name(row.field),
-                    _("Active in the last year"): privacy.count(row.n_recent, cell, parts=[n.n_recent for n in parts]),
+                    _("Paid in the last year"): privacy.count(row.n_recent, cell, parts=[n.n_recent for n in parts]),
                     _("of these known"): privacy.count(row.filled_recent, cell, parts=[n.filled_recent for n in parts]),
                     _("Share"): style.DASH if few else style.percent(row.share_recent),
                     _("All on record"): privacy.count(row.n, cell, parts=[n.n for n in parts]),

@@ -232,7 +232,7 @@ def _anonymous(assessment: Assessment) -> Finding | None:
         n=facts.lines,
         tone="wait",
         basis=_("counted, not estimated"),
-        label=_("Lines without customer"),
+        label=_("Lines without {customer}").format(customer=vocabulary(assessment).customer),
         query="lines",
         change=_change(share, before),
         definition="Raw transaction lines whose customer_id is empty, over all raw lines, before anything is set "
@@ -277,7 +277,7 @@ def _duplicates(assessment: Assessment) -> Finding | None:
         assessment,
         "same_person",
         sentence,
-        value=None if 0 < persons.n_surplus < cell else assessment.state.rate("surplus"),
+        value=None if privacy.tells(persons.n_surplus, persons.n_customers, cell) else assessment.state.rate("surplus"),
         unit="share",
         n=None if privacy.total_tells(_in_branches(assessment), cell) else persons.n_customers,
         tone="bad" if persons.n_surplus else "good",
@@ -306,7 +306,7 @@ def _attitude(assessment: Assessment) -> Finding | None:
     estimate = wilson(int(whole["filled_recent"]), int(whole["n_recent"]))
     hidden = privacy.tells(whole["filled_recent"], whole["n_recent"], cell)
     sentence = _(
-        "**{attitudes} are all on record for {share} of the {customers} active in the last year** ({filled} of "
+        "**{attitudes} are all on record for {share} of the {customers} who paid in the last year** ({filled} of "
         "{n}); least known is {worst}, {worst_share}. Of all {everyone} on record it is {all_share}."
     ).format(
         attitudes=capital(listed([attitude_name(name) for name in single["field"]])),
@@ -528,6 +528,8 @@ def _change(now: float | None, before: float | None) -> Change | None:
 def _stale_change(assessment: Assessment) -> Change | None:
     now, before = assessment.state.contacts, assessment.previous.contacts if assessment.previous else None
     if now is None or before is None or not now.n_dated or not before.n_dated:
+        return None
+    if privacy.tells(before.n_stale, before.n_dated, assessment.scope.profile.privacy.min_cell):
         return None
     apart = two_proportions(wilson(before.n_stale, before.n_dated), wilson(now.n_stale, now.n_dated))
     return Change(previous=before.share, difference=apart.value, low=apart.low, high=apart.high, p=apart.p)

@@ -13,6 +13,7 @@ from crm_analysis.data_quality.wording import (
     listed,
     money,
     month_name,
+    rounded,
     variable_name,
     vocabulary,
 )
@@ -34,9 +35,9 @@ def verdict(assessment: Assessment, held: tuple[str, ...]) -> str:
         parts.append(_totals_clause(assessment))
     left = len(held) - len(parts)
     if left == 1:
-        parts.append(_("One further reservation is below."))
+        parts.append(_("One further reservation applies."))
     elif left > 1:
-        parts.append(_("{n} further reservations are below.").format(n=left))
+        parts.append(_("{n} further reservations apply.").format(n=left))
     return " ".join(parts)
 
 
@@ -136,7 +137,13 @@ def _duplicates_verdict(assessment: Assessment) -> str:
     return _(
         "**Usable, but {customers} are counted too often: {share} of the numbers belong to somebody who already has "
         "one.** Sums hold; averages and counts per head are off by as much."
-    ).format(customers=vocabulary(assessment).customers, share=style.percent(assessment.state.rate("surplus")))
+    ).format(customers=vocabulary(assessment).customers, share=_surplus(assessment))
+
+
+def _surplus(assessment: Assessment) -> str:
+    persons = assessment.state.persons
+    assert persons is not None
+    return style.share(persons.n_surplus, persons.n_customers, assessment.scope.profile.privacy.min_cell)
 
 
 def _attitude_verdict(assessment: Assessment) -> str:
@@ -145,8 +152,8 @@ def _attitude_verdict(assessment: Assessment) -> str:
     worst = table.loc[list(few), "share_recent"].idxmin()
     cell = assessment.scope.profile.privacy.min_cell
     return _(
-        "**Usable for payments, not for segments by {fields}**: {worst} is on record for {share} of the {customers} "
-        "active in the last year."
+        "**Usable for payments, not for segments by {fields}**: of the {customers} who paid in the last year, {share} "
+        "have {worst} on record."
     ).format(
         fields=listed([attitude_name(name) for name in few]),
         worst=attitude_name(str(worst)),
@@ -164,7 +171,7 @@ def _stale_verdict(assessment: Assessment) -> str:
     ).format(
         share=style.share(contacts.n_stale, contacts.n_dated, assessment.scope.profile.privacy.min_cell, 0),
         days=contacts.limit_days,
-        dead=style.number(contacts.expected_dead),
+        dead=style.number(rounded(contacts.expected_dead)),
         n=style.number(contacts.n_dated),
     )
 

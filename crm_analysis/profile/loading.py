@@ -11,11 +11,25 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from crm_analysis.errors import ProfileError, listed, nearest
-from crm_analysis.profile.settings import Profile
+from crm_analysis.profile.settings import PATTERNS, Profile
 
 DATA_VARIABLE = "CRM_ANALYSIS_DATA"
 BUILD_VARIABLE = "CRM_ANALYSIS_BUILD"
 _SET_BY_PROGRAM = ("path", "data_root", "build_dir")
+
+
+class _Once(yaml.SafeLoader):
+    """Refuses a key that stands twice in one place, of which YAML silently keeps the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode) and lines.setdefault(key.value, line) != line:
+                problem = f"`{key.value}` stands there already, in line {lines[key.value]}; keep one of the two"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+        return node
 
 
 def load(path: str | Path, *, data: str | Path | None = None, language: str | None = None) -> Profile:
@@ -63,7 +77,7 @@ def _mapping(path: Path, *, what: str = "profile") -> dict[str, Any]:
     """What stands in a YAML file. Raises ProfileError where it cannot be read or holds no settings."""
     advice = "writes a profile to fill in"
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Once)
     except FileNotFoundError:
         there = sorted(str(found) for found in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
         if what == "rules":
@@ -75,7 +89,7 @@ def _mapping(path: Path, *, what: str = "profile") -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ProfileError(f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from None
     except yaml.YAMLError as error:
-        raise ProfileError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise ProfileError(f"{path} is not valid YAML{_fault_of_text(error)}") from None
     except OSError as error:
         raise ProfileError(f"{path} cannot be read: {error.strerror}.") from None
     if not isinstance(raw, dict):
@@ -85,6 +99,14 @@ def _mapping(path: Path, *, what: str = "profile") -> dict[str, Any]:
             )
         raise ProfileError(f"{path} holds no settings. `crm-analysis init FOLDER` {advice}.")
     return raw
+
+
+def _fault_of_text(error: yaml.YAMLError) -> str:
+    """Line and problem of a text that YAML cannot read."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    if mark is None or problem is None:
+        return f": {' '.join(str(error).split())}"
+    return f" in line {mark.line + 1}: {problem}."
 
 
 def _data_root(path: Path, raw: dict[str, Any], data: str | Path | None, build: Path) -> Path:
@@ -112,6 +134,8 @@ def _fault(item: Any) -> str:
     if item["type"] == "missing":
         return f"`{where}` is missing"
     message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "string_pattern_mismatch":
+        message = PATTERNS[item["ctx"]["pattern"]]
     shown = item.get("input")
     example = f" (found {shown!r})" if isinstance(shown, str | int | float | bool) else ""
     return f"`{where}`: {message[0].lower() + message[1:]}{example}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import functools
+import hashlib
 import os
 import re
+import shlex
 import unicodedata
 from dataclasses import dataclass
 from importlib import resources
@@ -151,7 +153,7 @@ def init(folder: str | Path, template: str = "charity", *, source: str | Path | 
     proposal = propose_mapping(source) if source is not None else None
     data = Path(os.path.relpath(proposal.path.parent.resolve(), folder.resolve())).as_posix() if proposal else "data"
     text = Template(_template("profile.yaml")).substitute(
-        path=path.as_posix(),
+        path=shlex.quote(path.as_posix()),
         id=_identifier(folder),
         name=_scalar(kind.name),
         words="{"
@@ -192,7 +194,10 @@ def propose_mapping(path: str | Path) -> Proposal:
     rows = list(csv.reader(lines, delimiter=delimiter))
     headers = [header.strip() for header in rows[0]]
     if len(headers) < 2:
-        raise UserError(f"{path} has one column in its first line. `crm-analysis init` needs a CSV file with a header.")
+        raise UserError(
+            f"{path} has one column in its first line. `crm-analysis init` needs a CSV file whose first line is the "
+            "header: remove a title above it."
+        )
     found = {table: _match(table, headers) for table in _words().columns}
     table = max(found, key=lambda name: (_fit(name, found[name]), -list(found).index(name)))
     columns = found[table]
@@ -304,8 +309,12 @@ def _kinds(cells: list[str]) -> dict[str, str]:
 
 
 def _identifier(folder: Path) -> str:
-    name = re.sub(r"[^a-z0-9_-]+", "-", folder.resolve().name.lower()).strip("-_")[:40]
-    return _scalar(name or "organisation")
+    """The folder's name as an id; where that loses letters, a digest keeps two organisations apart."""
+    given = unicodedata.normalize("NFC", folder.resolve().name.lower())
+    name = re.sub(r"[^a-z0-9_-]+", "-", given).strip("-_")[:33]
+    if name and given.isascii():
+        return _scalar(name)
+    return _scalar(f"{name or 'organisation'}-{hashlib.sha256(given.encode()).hexdigest()[:6]}")
 
 
 def _scalar(value: str) -> str:

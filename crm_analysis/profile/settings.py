@@ -14,10 +14,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from crm_analysis.profile import reach
 
+from crm_analysis.language import available
+
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 NotNegative = Annotated[float, Field(ge=0.0)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Text = str | dict[str, str]
+_IDENTIFIER, _CURRENCY = r"^[a-z0-9][a-z0-9_-]{0,40}$", r"^[A-Z]{3}$"
+PATTERNS = {
+    _IDENTIFIER: "write small letters a to z, digits, - and _ only, at most 41 of them, as it names a folder",
+    _CURRENCY: "write the three capital letters of the currency, such as KRW",
+}
+"""What a text must look like, in words."""
 
 
 class Settings(BaseModel):
@@ -320,10 +328,10 @@ class BuiltIn(Settings):
 class Profile(Settings):
     """One organisation. Made by `profile.load`; passed to everything."""
 
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
+    id: str = Field(pattern=_IDENTIFIER)
     name: Text
     language: str = "en"
-    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    currency: str = Field(pattern=_CURRENCY)
     note: Text = ""
     words: Words | dict[str, Words] = Words()
     data: str | None = Field(None, description="the data folder, relative to the profile; --data comes first")
@@ -346,6 +354,14 @@ class Profile(Settings):
     path: Path
     data_root: Path
     build_dir: Path
+
+    @field_validator("language")
+    @classmethod
+    def language_known(cls, language: str) -> str:
+        """Pages exist in the languages that have a catalog."""
+        if language not in available():
+            raise ValueError(f"there are no pages in this language. Languages: {', '.join(available())}")
+        return language
 
     @field_validator("tables")
     @classmethod

@@ -94,7 +94,7 @@ class _Run:
         methods = multiprocessing.get_all_start_methods()
         context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         if "forkserver" in methods:
-            context.set_forkserver_preload(["crm_analysis.runs.notebook"])
+            start_forkserver()
         forking = fork_server(self.runtime, self.plan.modules) if len(due) > workers else _no_server()
         with forking as socket:
             left = due
@@ -204,6 +204,23 @@ def _replace_lists(job: Job, made: Sequence[str]) -> None:
         if path.name not in names:
             path.unlink()
     shutil.rmtree(job.made_lists, ignore_errors=True)
+
+
+def start_forkserver() -> None:
+    """Start the process that worker processes are forked from, deaf to Ctrl-C from its first moment.
+
+    It would come to ignore it by itself, but only after its imports, and until then answer with a traceback.
+    """
+    from multiprocessing import forkserver
+
+    forkserver.set_forkserver_preload(["crm_analysis.runs.notebook"])
+    if threading.current_thread() is not threading.main_thread():
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _no_server() -> contextlib.nullcontext[str]:

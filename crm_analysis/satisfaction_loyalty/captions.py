@@ -72,8 +72,8 @@ def distribution(study: Study, profile: Profile) -> dict[str, Any]:
         ),
         "how_to_read": _(
             "Bars: share of the period's answers on each level, with 95 % intervals; diamonds: the period before. "
-            "Two groups with the same index can have different customers: look at the ends."
-        ),
+            "Two groups with the same index can hold different {customers}: look at the ends."
+        ).format(customers=profile.vocabulary(language.active()).customers),
     }
 
 
@@ -93,9 +93,9 @@ def drivers(study: Study, profile: Profile) -> dict[str, Any]:
     }
 
 
-def tests(study: Study) -> dict[str, Any]:
+def tests(study: Study, profile: Profile) -> dict[str, Any]:
     """The tests of the link, and below them, or where there are none, what became of the answers."""
-    notes = (displays.tests_note(study), displays.footing_line(study))
+    notes = (displays.tests_note(study, profile), displays.footing_line(study))
     return {"frame": displays.tests_table(study), "note": " ".join(note for note in notes if note)}
 
 
@@ -113,7 +113,7 @@ def fix_first(study: Study, profile: Profile) -> dict[str, Any]:
 def scores(study: Study, profile: Profile) -> dict[str, Any]:
     """Index, boxes and their change."""
     return _noted(
-        _("Index, boxes and change"),
+        _("Index, top and bottom levels, and what changed"),
         displays.scores_table(study, profile),
         _("Change is against the period before, with both standard errors."),
     )
@@ -142,7 +142,9 @@ def unscored(study: Study, profile: Profile) -> dict[str, Any]:
     return _noted(
         _("Where the score is missing"),
         displays.unscored_table(study, profile),
-        _("A gap that goes with what customers do can bend the link."),
+        _("A gap that goes with what {customers} do can bend the link.").format(
+            customers=profile.vocabulary(language.active()).customers
+        ),
     )
 
 
@@ -163,10 +165,11 @@ def items(study: Study, profile: Profile) -> dict[str, Any]:
 
 def groups(study: Study, profile: Profile) -> dict[str, Any]:
     """Customers, staff and, where there are several, branches."""
+    title = _("{customers}, staff and branches") if len(study.branches) else _("{customers} and staff")
     return _noted(
-        _("Customers, staff and branches"),
+        title.format(customers=displays.who(profile)),
         displays.groups_table(study, profile),
-        _("Branches with fewer than thirty answers in the period are left out."),
+        _("Branches with fewer than thirty answers in the period are left out.") if len(study.branches) else "",
     )
 
 
@@ -185,7 +188,7 @@ def stores(study: Study) -> dict[str, Any]:
     return _noted(
         _("Two stores with the same index"),
         None if study.missing else displays.stores_table(two_stores()),
-        _("A constructed pair: same index, same curve, other customers; see the method page."),
+        _("A constructed pair: same index, same curve, other visitors; see the method page."),
     )
 
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter
 from crm_analysis import style
 from crm_analysis.language import _
 
-_PERCENT = FuncFormatter(lambda value, _position: f"{value * 100:.3g}{style.SPACE}%")
+_PERCENT = FuncFormatter(lambda value, _position: f"{value * 100:.3g}{style.percent_sign()}")
 
 
 def _wrapped(name: str, width: int = 14) -> str:

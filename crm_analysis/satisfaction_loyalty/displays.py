@@ -65,6 +65,12 @@ def curve(study: Study, profile: Profile) -> dict[str, Any]:
     }
 
 
+def who(profile: Profile) -> str:
+    """The organisation's word for customers, as a table head."""
+    word = profile.vocabulary(language.active()).customers
+    return word[:1].upper() + word[1:]
+
+
 def curve_table(study: Study, profile: Profile) -> pd.DataFrame:
     """The levels of the curve as text, thin ones marked."""
     frame = curve_frame(study, profile)
@@ -72,7 +78,7 @@ def curve_table(study: Study, profile: Profile) -> pd.DataFrame:
     return pd.DataFrame(
         {
             _("Level"): frame["name"],
-            _("Customers"): [style.number(n) + (" *" if few else "") for n, few in zip(frame["n"], thin, strict=True)],
+            who(profile): [style.number(n) + (" *" if few else "") for n, few in zip(frame["n"], thin, strict=True)],
             _("Came back"): [style.percent(rate) for rate in frame["rate"]],
             _("95 % interval"): _intervals(frame["low"], frame["high"], "share"),
         }
@@ -111,7 +117,7 @@ def tests_table(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[_("Test"), _("Result")])
 
 
-def tests_note(study: Study) -> str:
+def tests_note(study: Study, profile: Profile) -> str:
     """What the table of tests rests on: adjustment, merging, thin levels, follow-up."""
     link = study.link
     if link is None or link.any_link is None:
@@ -127,7 +133,11 @@ def tests_note(study: Study) -> str:
         )
     thin = link.levels[link.levels["n"] < shape.FLAG_UNDER]
     if len(thin):
-        notes.append(_("Levels marked * rest on fewer than {fewest} customers.").format(fewest=shape.FLAG_UNDER))
+        notes.append(
+            _("Levels marked * rest on fewer than {fewest} {customers}.").format(
+                fewest=shape.FLAG_UNDER, customers=profile.vocabulary(language.active()).customers
+            )
+        )
     return " ".join(notes)
 
 
@@ -307,7 +317,7 @@ def steps_table(study: Study, profile: Profile) -> pd.DataFrame:
             _("Step"),
             _("Points of loyalty"),
             _("95 % interval"),
-            _("Margin per 100 customers"),
+            _("Margin per 100 {customers}").format(customers=profile.vocabulary(language.active()).customers),
             _("95 % interval of the margin"),
         ],
     )
@@ -325,10 +335,10 @@ def _rule_name(rule: str) -> str:
         "anonymous": _("anonymous"),
         "running": _("follow-up still running"),
         "not_covered": _("not measurable: data end before the follow-up"),
-        "unknown_customer": _("customer without any transaction"),
+        "unknown_customer": _("number without any transaction"),
         "before_first": _("answered before the first transaction"),
         "not_first_order": _("not about the first order"),
-        "later_answer": _("a further answer of the same customer"),
+        "later_answer": _("a further answer of the same person"),
     }
     return names[rule]
 
@@ -495,7 +505,7 @@ def groups_table(study: Study, profile: Profile) -> pd.DataFrame:
         )
         for row in study.branches.to_dict("records")
     ]
-    for name, wave in ((_("Customers"), study.wave), (_("Staff and dealers, last twelve months"), study.staff)):
+    for name, wave in ((who(profile), study.wave), (_("Staff and dealers, last twelve months"), study.staff)):
         if wave is not None and wave.n >= profile.privacy.min_cell:
             index, box = wave.index, wave.top_box
             rows.append(
@@ -524,6 +534,7 @@ def stores_table(pair: Pair) -> pd.DataFrame:
 def pitfalls_table(study: Study, profile: Profile) -> pd.DataFrame:
     """The pitfalls that apply to these data, each with the figure that shows it."""
     rows = []
+    customers = profile.vocabulary(language.active()).customers
     silence = study.follow.silence if study.follow else None
     if silence is not None and silence.silent.n >= profile.privacy.min_cell:
         rows.append(
@@ -556,14 +567,18 @@ def pitfalls_table(study: Study, profile: Profile) -> pd.DataFrame:
         rows.append(
             (
                 _("Thin cells: the smallest level decides how sharp the curve is"),
-                _("{n} customers on the smallest level").format(n=style.number(study.link.levels["n"].min())),
+                _("{n} {customers} on the smallest level").format(
+                    n=style.number(study.link.levels["n"].min()), customers=customers
+                ),
             )
         )
     if study.changed is not None and study.changed.panel:
         rows.append(
             (
                 _("The same people answer again: changes are partly regression to the mean"),
-                _("{n} customers answered in both periods").format(n=style.number(study.changed.panel)),
+                _("{n} {customers} answered in both periods").format(
+                    n=style.number(study.changed.panel), customers=customers
+                ),
             )
         )
     return pd.DataFrame(rows, columns=[_("Pitfall"), _("Here")])

@@ -23,7 +23,7 @@ from crm_analysis.satisfaction_loyalty.displays import (
 )
 from crm_analysis.satisfaction_loyalty.drivers import first_to_fix
 from crm_analysis.satisfaction_loyalty.study import Study, very_dissatisfied_valuable
-from crm_analysis.satisfaction_loyalty.verdicts import Told, largest_step, rate_text, verdict
+from crm_analysis.satisfaction_loyalty.verdicts import Told, headline, largest_step, rate_text, verdict
 
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
@@ -39,8 +39,8 @@ def claims(study: Study, scope: Scope) -> Claims:
     if study.missing:
         return Claims(
             verdict=_(
-                "**Satisfaction is not measured in these data.** A survey of a date, a branch, a score and, for the "
-                "link to loyalty, who answered would do."
+                "**Satisfaction is not measured in these data.** Answers with a date, a branch and a score would "
+                "measure it; who answered is needed for the link to loyalty."
             )
         )
     told = Told(study, profile, study.link, words) if study.link is not None else None
@@ -52,7 +52,7 @@ def claims(study: Study, scope: Scope) -> Claims:
         _silence_finding(study, words),
     ]
     return Claims(
-        verdict=verdict(told, study),
+        verdict=verdict(told, study, words.customers),
         findings=tuple(finding for finding in findings if finding is not None),
         actions=_actions(told, study, scope),
         unknowns=tuple(_unknowns(study, words)),
@@ -66,9 +66,10 @@ def _link_finding(told: Told) -> Finding | None:
         return None
     step = told.study.steps[-1].difference
     sentence = _(
-        "Of {n} {customers} who answered from {first} to {last} and were followed for {window} days, {rate} came "
-        "back: {bottom} at “{name_bottom}”, {below} at “{name_below}”, **{top} at “{name_top}”**."
+        "**{shape}.** Of {n} {customers} who answered from {first} to {last} and were followed for {window} days, "
+        "{rate} came back: {bottom} at “{name_bottom}”, {below} at “{name_below}”, {top} at “{name_top}”."
     ).format(
+        shape=headline(link.kind),
         n=style.number(link.n),
         customers=told.words.customers,
         first=style.day(follow.first),
@@ -122,6 +123,9 @@ def _change(study: Study, name: str) -> Change | None:
     if changed is None:
         return None
     moved = getattr(changed, name)
+    before = getattr(changed.previous, name)
+    if name == "top_box" and privacy.tells(round(before.mean * before.n), before.n, study.min_cell):
+        return None
     return Change(
         previous=getattr(changed.previous, name).mean,
         difference=moved.value,
@@ -217,14 +221,16 @@ def _worth_finding(told: Told) -> Finding | None:
         low=low,
         high=high,
         unit="money",
-        basis=_("association, not proof; interval of the line's slope, margin per customer taken as given")
+        basis=_("association, not proof; interval of the line's slope, margin per head taken as given")
         if link.kind == "straight"
         else _(
             "association, not proof; interval wide enough for any step that is picked (Bonferroni), margin per "
-            "customer taken as given"
+            "head taken as given"
         ),
         n=link.n,
-        label=_("Margin that goes with a step of satisfaction, per 100 customers"),
+        label=_("Margin that goes with a step of satisfaction, per 100 {customers}").format(
+            customers=told.words.customers
+        ),
         definition=_("Step in loyalty times the mean margin, within the window, of a customer who came back."),
     )
 
@@ -372,7 +378,7 @@ def _actions(told: Told | None, study: Study, scope: Scope) -> tuple[Action, ...
         if direction is not None:
             found.append(_direction_action(direction, owner))
     calls = very_dissatisfied_valuable(study, scope)
-    if len(calls):
+    if len(calls) and (told is None or told.link.kind != "flat"):  # where dissatisfaction drives nobody away, no calls
         number = privacy.count(len(calls), study.min_cell, parts=calls["branch"].value_counts())
         found.append(
             Action(
@@ -403,7 +409,13 @@ def _direction(told: Told, study: Study) -> str | None:
     item = _item_for(told, study, "delights" if kind == "accelerating" else "annoys")
     top = told.link.top
     if kind == "accelerating":
-        shown = {"below": told.name(-2), "top": told.name(-1), "item": item}
+        shown = {"below": told.name(-2), "top": told.name(-1), "item": item, "first": _annoying_first(told, study)}
+        if item and shown["first"]:
+            return _(
+                "Work on turning “{below}” into “{top}”, starting with {item}; {first}, which comes first for "
+                "satisfaction as a whole, keeps {customers} from being annoyed rather than delighting them. Try it on "
+                "a random half of the “{below}” first."
+            ).format(**shown, customers=told.words.customers)
         if item:
             return _(
                 "Work on turning “{below}” into “{top}”, starting with {item}; try it on a random half of the "
@@ -457,6 +469,14 @@ def _item_for(told: Told, study: Study, kind: str) -> str:
     first = (fitting if len(fitting) else ranked).iloc[0]
     name = f"“{style.escape(item_name(told.profile, first['item']))}”"
     return name if first["kind"] == "undetermined" else f"{name} ({kind_name(first['kind'])})"
+
+
+def _annoying_first(told: Told, study: Study) -> str:
+    """The attribute to fix first of all, where it annoys when bad and others delight when good; else empty."""
+    ranked = first_to_fix(study.drivers, most=len(study.drivers.table))
+    if ranked.empty or ranked.iloc[0]["kind"] != "annoys" or not (ranked["kind"] == "delights").any():
+        return ""
+    return f"“{style.escape(item_name(told.profile, ranked.iloc[0]['item']))}”"
 
 
 def _unknowns(study: Study, words: Words) -> list[str]:

@@ -35,9 +35,31 @@ class Told:
         """Rise to the level at `position` from the one below."""
         return self.rate(position) - self.rate(position - 1)
 
+    def at_the_top(self, before: float) -> dict[str, str]:
+        """Words for the last step, beside `before`, what the steps before it added."""
+        return {
+            "top": self.name(-1),
+            "below": self.name(-2),
+            "customers": self.words.customers,
+            "last": step_text(self.step(-1)),
+            "before": step_text(before),
+        }
 
-def verdict(told: Told | None, study: Study) -> str:
-    """The leading sentence of the page: what the shape of the link means, or why it cannot be told."""
+    def end_to_end(self) -> dict[str, str]:
+        """Words for the highest level less the lowest, with its interval."""
+        return {
+            "customers": self.words.customers,
+            "span": style.points(self.link.span),
+            "low": style.points(self.link.span_low),
+            "high": style.points(self.link.span_high),
+        }
+
+
+def verdict(told: Told | None, study: Study, customers: str) -> str:
+    """The leading sentence of the page: what the shape of the link means, or why it cannot be told.
+
+    `customers` is the organisation's word for them.
+    """
     if "scale_mismatch" in study.answers.faults:
         low, high = study.answers.scale
         return _(
@@ -48,9 +70,9 @@ def verdict(told: Told | None, study: Study) -> str:
         n = told.link.n if told else 0
         window = study.follow.window_days if study.follow else 0
         return _(
-            "**Too few answers to say where satisfaction turns into loyalty**: {n} customers have a score and a "
+            "**Too few answers to say where satisfaction turns into loyalty**: {n} {customers} have a score and a "
             "covered follow-up of {window} days; {fewest} are the fewest that are tested."
-        ).format(n=privacy.count(n, study.min_cell), window=window, fewest=shape.FEWEST_ANSWERS)
+        ).format(n=privacy.count(n, study.min_cell), customers=customers, window=window, fewest=shape.FEWEST_ANSWERS)
     return _SHAPES[told.link.kind](told)
 
 
@@ -68,13 +90,7 @@ def _accelerating(told: Told) -> str:
     return _(
         "Loyalty accelerates at the top: **“{top}” {customers} came back {last} points more often than “{below}” "
         "ones**, against {before} points for the step before."
-    ).format(
-        top=told.name(-1),
-        below=told.name(-2),
-        customers=told.words.customers,
-        last=step_text(told.step(-1)),
-        before=step_text(told.step(-2)),
-    )
+    ).format(**told.at_the_top(told.step(-2)))
 
 
 def _takes_off(told: Told) -> str:
@@ -98,13 +114,7 @@ def _saturating(told: Told) -> str:
         return _(
             "Loyalty saturates at the top: **going from “{below}” to “{top}” adds {last} points, the step before "
             "added {before}**. The gain lies in lifting {customers} up to “{below}”, not in perfection."
-        ).format(
-            top=told.name(-1),
-            below=told.name(-2),
-            customers=told.words.customers,
-            last=step_text(told.step(-1)),
-            before=step_text(told.step(-2)),
-        )
+        ).format(**told.at_the_top(told.step(-2)))
     if bottom is not None and bottom.high < 0:
         return _(
             "Loyalty rises fast and flattens: **leaving “{lowest}” is worth {first} points, the step after it "
@@ -115,13 +125,7 @@ def _saturating(told: Told) -> str:
         "Loyalty levels off at the top: **the last step, from “{below}” to “{top}”, adds {last} points; the steps "
         "before it added {before} on average**. The gain lies in lifting {customers} up to “{below}”, not in "
         "perfection."
-    ).format(
-        top=told.name(-1),
-        below=told.name(-2),
-        customers=told.words.customers,
-        last=step_text(told.step(-1)),
-        before=step_text(before),
-    )
+    ).format(**told.at_the_top(before))
 
 
 def _straight(told: Told) -> str:
@@ -151,17 +155,14 @@ def _uneven(told: Told) -> str:
 def _flat(told: Told) -> str:
     rates = told.link.levels["rate"]
     return _(
-        "The link is nearly flat: **between {low} and {high} of {customers} came back, whatever they had answered**. "
-        "From the lowest level to the highest the difference is {span} points ({from_} to {to}); below {margin} it "
-        "would not matter."
+        "The link is nearly flat: **between {fewest} and {most} of {customers} came back, whatever they had "
+        "answered**. From the lowest level to the highest the difference is {span} points ({low} to {high}); below "
+        "{margin} it would not matter."
     ).format(
-        low=rate_text(rates.min()),
-        high=rate_text(rates.max()),
-        customers=told.words.customers,
+        fewest=rate_text(rates.min()),
+        most=rate_text(rates.max()),
         margin=style.points(told.link.margin, sign=False),
-        span=style.points(told.link.span),
-        from_=style.points(told.link.span_low),
-        to=style.points(told.link.span_high),
+        **told.end_to_end(),
     )
 
 
@@ -169,14 +170,7 @@ def _no_link(told: Told) -> str:
     return _(
         "**No link between satisfaction and loyalty is established**: “{top}” and “{bottom}” {customers} differ by "
         "{span} points, but anything from {low} to {high} fits the data."
-    ).format(
-        top=told.name(-1),
-        bottom=told.name(0),
-        customers=told.words.customers,
-        span=style.points(told.link.span),
-        low=style.points(told.link.span_low),
-        high=style.points(told.link.span_high),
-    )
+    ).format(top=told.name(-1), bottom=told.name(0), **told.end_to_end())
 
 
 def _falling(told: Told) -> str:
@@ -227,3 +221,18 @@ _SHAPES = {
     "not_established": _not_established,
     "one_level": _one_level,
 }
+
+
+def headline(kind: str) -> str:
+    """The shape of the link in a few words, for lists of findings."""
+    return {
+        "accelerating": _("Loyalty accelerates at the top"),
+        "takes_off": _("Loyalty takes off above the lowest levels"),
+        "saturating": _("Loyalty saturates"),
+        "straight": _("Loyalty rises in a straight line"),
+        "uneven": _("Loyalty rises in unequal steps"),
+        "flat": _("Loyalty hardly depends on satisfaction"),
+        "no_link": _("No link between satisfaction and loyalty is established"),
+        "falling": _("The more satisfied came back less often"),
+        "not_established": _("Loyalty rises with satisfaction, in what shape is not established"),
+    }[kind]

@@ -191,3 +191,13 @@ def distinct_headers(cells: list[str]) -> list[str]:
         taken.add(name.lower())
         names.append(name)
     return names
+
+
+def doubt(headers: list[str]) -> str:
+    """A hint where the row read as header holds one name only, as a title does; else an empty text."""
+    if sum(not header.startswith("column ") for header in headers) > 1:
+        return ""
+    return (
+        f'If "{headers[0]}" is a title, set `header_row` to the row of the header; another separator is set by '
+        "`delimiter`."
+    )

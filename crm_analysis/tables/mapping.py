@@ -11,7 +11,7 @@ import duckdb
 
 from crm_analysis.errors import DataError, ProfileError, listed, nearest
 from crm_analysis.profile.settings import Column, Source
-from crm_analysis.tables import cells
+from crm_analysis.tables import cells, decoding
 from crm_analysis.tables.sources import Relation
 
 MADE_KEYS = {
@@ -78,9 +78,10 @@ def check_names(layout: Layout, source: Source, relation: Relation) -> dict[str,
             )
     for name, column in mapping.items():
         if column.from_ is not None and _header(column.from_) not in relation.types:
+            doubt = decoding.doubt(headers)
             raise DataError(
                 f'{layout.table}.{name}: {relation.label} has no column "{column.from_}".'
-                f"{nearest(column.from_, headers)} Its headers: {listed(headers, 30)}."
+                f"{nearest(column.from_, headers)} Its headers: {listed(headers, 30)}.{doubt and ' ' + doubt}"
             )
     return mapping
 
@@ -109,6 +110,8 @@ def select(
     inner = _source_view(relation, source)
     made = {name: _expression(column) for name, column in mapping.items()}
     types = _result_types(con, layout, relation, inner, made)
+    if source.where:
+        _check_where(con, layout, relation, inner, source.where)
 
     columns, problems, marks = [], [], []
     for name, kind in layout.types.items():
@@ -202,6 +205,16 @@ def _result_types(
                 f"{relation.label}: {str(error).splitlines()[0]}"
             ) from error
     raise ProfileError(f"tables.{layout.table}.columns cannot be used on {relation.label}.")
+
+
+def _check_where(con: duckdb.DuckDBPyConnection, layout: Layout, relation: Relation, inner: str, where: str) -> None:
+    try:
+        con.execute(f"DESCRIBE SELECT 1 FROM ({inner}) AS cells WHERE ({where})", {"source": relation.label})
+    except duckdb.Error as error:
+        raise ProfileError(
+            f"tables.{layout.table}.where: the condition {where} cannot be used on {relation.label}: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
 
 
 def _state(layout: Layout, source: Source, relation: Relation, made: list[str]) -> tuple[str, str]:

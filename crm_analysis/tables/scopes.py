@@ -122,9 +122,17 @@ class Tables:
     @functools.cached_property
     def coverage(self) -> pd.DataFrame:
         """branch, first_day, last_covered_day (dates), silent, source; see `coverage.coverage`."""
-        return coverage.coverage(
+        found = coverage.coverage(
             self.days, self.profile, self.data_ends_on, self._covered_to(), self._branch_days("closed_on")
         )
+        there = list(found["branch"])
+        for branch in self.profile.coverage.last_covered_day:
+            if branch not in there:
+                raise ScopeError(
+                    f'coverage.last_covered_day: there is no branch "{branch}" in the transactions of '
+                    f"{self.profile.id}.{nearest(branch, there)} Branches: {listed(there, 40)}."
+                )
+        return found
 
     def _covered_to(self) -> dict[str, date]:
         if not self.has("control_totals") or "covered_to" not in self.columns("control_totals"):

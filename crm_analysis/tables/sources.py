@@ -164,7 +164,8 @@ def _names(found: list[str], source: Source, file: File, *, place: str) -> list[
         return source.names
     if not any(str(cell or "").strip() for cell in found):
         raise DataError(
-            f"{place}: {file.label} has no header in row {source.header_row or 1}. Set `header_row` in the profile."
+            f"{place}: {file.label} has no header in row {source.header_row or 1}. Set `header_row` in the profile, "
+            "or for a workbook the sheets to read under `sheet`."
         )
     return found
 
@@ -176,8 +177,8 @@ def _checked(
     for line, row in rows:
         if len(row) > width and any(cell.strip() for cell in row[width:]):
             raise DataError(
-                f"{place}: line {line} of {file.label} has {len(row)} cells, the header has {width}. A cell that "
-                "holds the separator must stand in double quotes."
+                f"{place}: line {line} of {file.label} has {len(row)} cells, the header has {width}. "
+                + (decoding.doubt(headers) or "A cell that holds the separator must stand in double quotes.")
             )
         yield line, [*row[:width], *[None] * (width - len(row))]
 
@@ -221,8 +222,9 @@ def _workbook(
                 first.pop()
             if not skipped:
                 grid = itertools.chain([tuple(first)], grid)
-            headers = decoding.distinct_headers(_names([cell or "" for cell in first], source, file, place=place))
             label = f"{file.label} [{sheet}]"
+            names = _names([cell or "" for cell in first], source, File(file.path, label), place=place)
+            headers = decoding.distinct_headers(names)
             rows = ((line, [_cell(value) for value in row]) for line, row in enumerate(grid, start=skipped + 1))
             sql = _stored(_padded(rows, len(headers)), headers, label, work)
             yield Relation(sql, dict.fromkeys(headers, "VARCHAR"), label, "excel", True)

@@ -67,6 +67,14 @@ def test_retention_up_down_unchanged_or_without_a_past(writer):
     assert "no earlier period" in verdict(writer, kept(None), contents)
 
 
+def test_where_nearly_all_come_once_retention_does_not_lead(writer):
+    once = {"key": "customer_value.never_back", "value": 0.978, "low": 0.97, "high": 0.98, "change": None}
+    chapters = kept(0.001)
+    chapters["customer_value"].claims["measures"].append(once)
+    said = verdict(writer, chapters, Contents.read())
+    assert "**98\xa0% never came back after their first" in said and "kept" not in said
+
+
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [(1e7, 9e7, "earned"), (-9e7, -1e7, "lost"), (-1e7, 9e7, "is not settled")],

@@ -190,6 +190,78 @@ def test_a_typo_in_the_profile(shop, refused):
     assert refused(shop.check()) == ('shop.yaml: `privcy` is not a setting. Did you mean "privacy"?')
 
 
+def test_a_setting_written_twice(shop, refused):
+    shop.write()
+    with open(shop.folder / "shop.yaml", "a", encoding="utf-8") as stream:
+        stream.write("\ncurrency: USD\n")
+    lines = (shop.folder / "shop.yaml").read_text(encoding="utf-8").splitlines()
+    assert refused(shop.check()) == (
+        f"shop.yaml is not valid YAML in line {len(lines)}: `currency` stands there already, in line "
+        f"{lines.index('currency: EUR') + 1}; keep one of the two."
+    )
+
+
+def test_a_profile_that_is_not_yaml(shop, refused):
+    shop.write()
+    (shop.folder / "shop.yaml").write_text("id: shop\n\tname: x\n", encoding="utf-8")
+    assert refused(shop.check()) == (
+        "shop.yaml is not valid YAML in line 2: found character '\\t' that cannot start any token."
+    )
+
+
+def test_an_identifier_and_a_currency_that_are_none(shop, refused):
+    shop.profile |= {"id": "../../etc", "currency": "won"}
+    shop.write()
+    assert refused(shop.check()) == (
+        "shop.yaml: `id`: write small letters a to z, digits, - and _ only, at most 41 of them, as it names a folder "
+        "(found '../../etc'); `currency`: write the three capital letters of the currency, such as KRW (found 'won')"
+    )
+
+
+def test_a_language_without_pages(shop, refused):
+    shop.write()
+    message = "shop.yaml: `language`: there are no pages in this language. Languages: en, ko (found 'fr')"
+    assert refused(shop.run("report", "--profile", "shop.yaml", "--language", "fr")) == message
+    shop.profile["language"] = "fr"
+    shop.write()
+    assert refused(shop.check()) == message
+
+
+def test_a_condition_that_names_no_column(shop, refused):
+    shop.profile["tables"]["transactions"]["where"] = "stor = 'north'"
+    shop.write()
+    assert refused(shop.check()) == (
+        "tables.transactions.where: the condition stor = 'north' cannot be used on sales.csv: Binder Error: "
+        'Referenced column "stor" not found in FROM clause!'
+    )
+
+
+def test_a_last_covered_day_of_no_branch(shop, refused):
+    shop.profile["coverage"] = {"last_covered_day": {"nroth": "2025-10-31"}}
+    shop.write()
+    assert refused(shop.check(), reads=True) == (
+        'coverage.last_covered_day: there is no branch "nroth" in the transactions of shop. Did you mean "north"? '
+        "Branches: north, south."
+    )
+
+
+def test_a_title_above_the_header(shop, refused):
+    shop.write()
+    sales = shop.folder / "sales.csv"
+    sales.write_text("Sales of 2025\n" + sales.read_text(encoding="utf-8"), encoding="utf-8")
+    assert refused(shop.check()) == (
+        'transactions: line 2 of sales.csv has 6 cells, the header has 1. If "Sales of 2025" is a title, set '
+        "`header_row` to the row of the header; another separator is set by `delimiter`."
+    )
+    shop.profile["tables"]["transactions"]["delimiter"] = ";"
+    shop.write()
+    assert refused(shop.check()) == (
+        'transactions.transaction_id: sales.csv has no column "receipt". Its headers: receipt,customer,store,day,paid,'
+        'kind. If "receipt,customer,store,day,paid,kind" is a title, set `header_row` to the row of the header; '
+        "another separator is set by `delimiter`."
+    )
+
+
 def test_no_profile(shop, refused):
     assert refused(shop.check()) == ("There is no profile shop.yaml. `crm-analysis init FOLDER` writes one to fill in.")
 

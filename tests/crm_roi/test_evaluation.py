@@ -456,19 +456,22 @@ def test_complaint_recovery_counts_those_who_paid_again():
     received = pd.Timestamp("2025-12-01")
     cases = pd.DataFrame(
         {
-            "case_id": [f"V{i}" for i in range(40)],
-            "customer_id": [f"D{i:04d}" for i in range(40)],
-            "branch": ["seoul"] * 40,
+            "case_id": [f"V{i}" for i in range(200)],
+            "customer_id": [f"D{i:04d}" for i in range(200)],
+            "branch": ["seoul"] * 200,
             "received_at": received,
             "kind": "complaint",
-            "resolved_at": [received + pd.Timedelta(days=2 if i < 20 else 30) for i in range(40)],
+            "resolved_at": [received + pd.Timedelta(days=2 if i < 100 else 30) for i in range(200)],
         }
     )
     scope = FrameScope(tables | {"cases": cases}, make_profile())
     groups = associations.complaint_recovery(scope).set_index("group")
     paid = tables["transactions"]
     window = paid[(paid["occurred_at"] > received) & (paid["occurred_at"] <= received + pd.Timedelta(days=180))]
-    quick = {f"D{i:04d}" for i in range(20)} & set(window["customer_id"])
-    assert groups.loc["quick", "share"] == pytest.approx(len(quick) / 20)
-    assert list(groups["n"]) == [20, 20]
+    quick = {f"D{i:04d}" for i in range(100)} & set(window["customer_id"])
+    assert groups.loc["quick", "share"] == pytest.approx(len(quick) / 100)
+    assert list(groups["n"]) == [100, 100]
+    few = cases[~cases["customer_id"].isin(sorted(quick)[3:])]
+    left = associations.complaint_recovery(FrameScope(tables | {"cases": few}, make_profile()))
+    assert left["group"].to_list() == ["slow"], "of the quick ones only three paid again: their share would tell"
     assert associations.complaint_recovery(FrameScope(tables, make_profile())).empty

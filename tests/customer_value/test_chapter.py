@@ -10,8 +10,10 @@ import pytest
 
 from crm_analysis import style
 from crm_analysis.customer_value import captions, charts, future, holdout, listing
-from crm_analysis.customer_value.assessment import CustomerValue, assess
+from crm_analysis.customer_value.assessment import CustomerValue, Slipping, assess
 from crm_analysis.customer_value.sentences import claims
+from crm_analysis.estimators.proportions import wilson
+from crm_analysis.value_models import BgNbdFit
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 START = pd.Timestamp(2023, 10, 1)
@@ -159,6 +161,8 @@ def test_a_season_does_not_pass_for_a_year(scope_of):
     state = assess(scope_of({"transactions": log}, period="2025Q4", value=settings))
     assert (state.outlook.way, state.outlook.why) == ("class", "few")
     assert state.outlook.value == pytest.approx(200 * 3 * 10.0, rel=0.05)
+    carried_on = [gap for gap in claims(state).unknowns if "rather too high" in gap]
+    assert bool(carried_on) is (state.outlook.holdout.months < state.outlook.months)
     money = listing.money_table(state).set_index("Item")["Last twelve months"]
     assert money["Margin after refunds"].endswith("6,000")
     assert set(money[["Cost of contacts", "Cost to serve", "Profit"]]) == {style.DASH}  # no cost is recorded
@@ -171,6 +175,7 @@ def test_one_time_buyers_are_called_that(scope_of):
         "**98 % of the customers whose first purchase is at least 365 days old never came back**"
     )
     assert "nothing to work with" in finding(state, "value_next_12m").sentence
+    assert next(each for each in claims(state).measures if each.key.endswith("never_back")).value > 0.9
 
 
 def test_who_came_lately_has_not_had_the_time_to_come_back(scope_of):
@@ -202,6 +207,31 @@ def test_the_best_are_valued_by_a_year_that_did_not_choose_them(scope_of):
     assert said.stake < state.concentration.top_share * state.concentration.total / 10 / 2
     assert "By what the best tenth of a year ago have brought since" in said.sentence
     assert style.money(said.stake, "EUR") in said.sentence
+
+
+def test_those_overdue_are_valued_by_what_such_a_list_brought_since():
+    """Overdue brought 300 of 1,000 since, the others 600 of 1,000: of a list worth 5,000 a year, 1,500 is at most lost.
+
+    That the year that chose them flatters both by as much drops out.
+    """
+    followed = pd.DataFrame({"committed": False, "overdue": [True] * 40 + [False] * 40, "worth": 25.0, "since": 7.5})
+    followed.loc[~followed["overdue"], "since"] = 15.0
+    some = wilson(20, 40)
+    late = Slipping(pd.DataFrame({"committed": [False, True], "worth": [5000.0, 7.0]}), 0.0, some, some, followed)
+    assert late.at_most(committed=False) == pytest.approx(1500.0)
+    assert late.at_most(committed=True) is None
+    assert replace(late, followed=followed[:60]).at_most(committed=False) is None
+    alike = followed.assign(since=10.0)
+    assert replace(late, followed=alike).at_most(committed=False) is None
+
+
+def test_the_share_collected_keeps_within_its_bounds():
+    low, high = future.Yield("dormant", 50, 1000.0, 9.0, 0.009, 0.0087).interval
+    assert 0 < low < 0.009 < high < 0.1
+    low, high = future.Yield("up to date", 50, 1000.0, 990.0, 0.99, 0.01).interval
+    assert 0.9 < low < 0.99 < high < 1
+    assert future.Yield("up to date", 50, 1000.0, 1100.0, 1.1, 0.1).interval == pytest.approx((0.92, 1.31), abs=0.01)
+    assert all(math.isnan(end) for end in future.Yield("dormant", 50, 1000.0, 0.0, 0.0, 0.0).interval)
 
 
 def test_without_a_year_before_nothing_is_said_of_what_losing_the_best_would_cost(scope_of):

@@ -26,6 +26,16 @@ def test_every_template_loads_as_written(tmp_path, template):
     assert settings.words.customers in {"donors", "customers", "patients"}
 
 
+def test_two_folders_in_korean_are_two_organisations(tmp_path):
+    ids = {profile.load(scaffold.init(tmp_path / name)).id for name in ("본사 자료", "부산지부", "our shop")}
+    assert len(ids) == 3 and "our-shop" in ids
+
+
+def test_the_command_in_the_profile_can_be_pasted(tmp_path):
+    path = scaffold.init(tmp_path / "우리 단체")
+    assert f"`crm-analysis check --profile '{path}'`" in path.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("template", scaffold.TEMPLATES)
 def test_commented_tables_load_once_uncommented(tmp_path, template):
     path = scaffold.init(tmp_path / "unit", template)

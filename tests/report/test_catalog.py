@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import string
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,3 +95,13 @@ def test_periods_read_as_words_in_korean():
         language.activate("en")
     assert said == ["2026년", "2026년 상반기", "2026년 3분기", "2026년 9월"]
     assert style.period("2026Q3") == "2026Q3"
+
+
+def test_percent_signs_close_up_in_korean_on_pages_and_in_the_catalog():
+    language.activate("ko")
+    try:
+        said = style.percent(0.7712)
+    finally:
+        language.activate("en")
+    assert said == "77.1%" and style.percent(0.7712) == "77.1\xa0%"
+    assert not [text for text in language._catalog("ko").values() if re.search(r"\d %", text)]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_analysis import report, style
-from crm_analysis.findings import Claims, Finding, to_json
+from crm_analysis.findings import Action, Claims, Finding, to_json
 from crm_analysis.language import activate
 
 
@@ -81,6 +81,18 @@ def test_the_support_line_states_interval_count_and_basis():
     assert said == "(40.0 to 60.0\xa0%; n\xa010; Wilson 95\xa0%)"
     assert report.support_line(finding(n=None, basis=""), "EUR", min_cell=5) == ""
     assert report.support_line(finding(n=3), "EUR", min_cell=5) == "(n\xa0< 5; Wilson 95\xa0%)"
+
+
+def test_a_return_is_named_beside_its_interval():
+    said = report.support_line(finding(unit="ratio", low=-1.37, high=-0.68, basis=""), "KRW", min_cell=5)
+    assert said == "(ROI −1.37 to −0.68; n\xa010)"
+
+
+def test_expected_amounts_have_a_column_only_where_one_is_stated():
+    without = Action(key="x.a", text="Ask", owner="Service")
+    assert "Expected a year" not in report.actions_html((without,), "EUR")
+    markup = report.actions_html((without, Action(key="x.b", text="Call", owner="Service", value=5.0)), "EUR")
+    assert "Expected a year" in markup and markup.count("<td") == 8 and style.DASH in markup
 
 
 def test_the_footing_line_adds_up():

@@ -197,3 +197,21 @@ else:
     os.kill(os.getppid(), signal.SIGKILL)
 time.sleep(30)
 """
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_what_workers_are_forked_from_is_deaf_to_ctrl_c_from_its_start():
+    script = (
+        "import pathlib\n"
+        "from multiprocessing import forkserver\n"
+        "from crm_analysis.runs import executing\n"
+        "executing.start_forkserver()\n"
+        "state = pathlib.Path(f'/proc/{forkserver._forkserver._forkserver_pid}/status').read_text()\n"
+        "ignored = int(state.split('SigIgn:')[1].split()[0], 16)\n"
+        "print(bool(ignored >> 1 & 1))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "True\n"

@@ -111,19 +111,35 @@ def told(profile: Profile, frames: dict[str, pd.DataFrame]) -> tuple[Study, Clai
 
 
 @pytest.mark.parametrize(
-    ("rates", "opening", "action"),
+    ("rates", "opening", "headline", "action"),
     [
-        (CONVEX, "Loyalty accelerates at the top", "Work on turning “satisfied” into “very satisfied”"),
-        (STRAIGHT, "The link is straight", "Spend where a step up is cheapest"),
-        (SATURATING, "Loyalty saturates at the top", "Spend on lifting the dissatisfied up to “satisfied”"),
-        (FLAT, "The link is nearly flat", "Do not pay for higher scores in the hope of more gifts"),
+        (
+            CONVEX,
+            "Loyalty accelerates at the top",
+            "accelerates at the top",
+            "Work on turning “satisfied” into “very satisfied”",
+        ),
+        (STRAIGHT, "The link is straight", "rises in a straight line", "Spend where a step up is cheapest"),
+        (
+            SATURATING,
+            "Loyalty saturates at the top",
+            "saturates",
+            "Spend on lifting the dissatisfied up to “satisfied”",
+        ),
+        (
+            FLAT,
+            "The link is nearly flat",
+            "hardly depends on satisfaction",
+            "Do not pay for higher scores in the hope of more gifts",
+        ),
     ],
 )
 def test_verdict_and_action_turn_with_the_truth(
-    profile: Profile, rates: tuple[float, ...], opening: str, action: str
+    profile: Profile, rates: tuple[float, ...], opening: str, headline: str, action: str
 ) -> None:
     study, said, _scope = told(profile, world(rates, n=24_000 if rates is FLAT else 9_000))
     assert said.verdict.startswith(opening), said.verdict
+    assert said.findings[0].sentence.startswith(f"**Loyalty {headline}.**"), "the front page shows this one"
     assert said.actions[0].text.startswith(action)
     assert 2 <= len(said.findings) <= 5 and all(f.sentence for f in said.findings)
     assert not any(f.causal for f in said.findings + said.measures)
@@ -151,13 +167,13 @@ def everything(study: Study, profile: Profile) -> None:
         captions.items, captions.groups, captions.pitfalls,
     )  # fmt: skip
     tables = [table(study, profile) for table in of_both]
-    tables += [captions.tests(study), captions.answers(study), captions.stores(study)]
+    tables += [captions.tests(study, profile), captions.answers(study), captions.stores(study)]
     assert (tables[-1]["frame"] is None) == bool(study.missing)
     for frame in [words.get("table") for words in figures] + [table["frame"] for table in tables]:
         assert frame is None or "nan" not in frame.to_string().lower()
     for table in tables:
         report.table(**table)
-    assert captions.tests(study)["note"].endswith(displays.footing_line(study))
+    assert captions.tests(study, profile)["note"].endswith(displays.footing_line(study))
 
 
 def test_a_page_without_survey_names_the_table(profile: Profile) -> None:

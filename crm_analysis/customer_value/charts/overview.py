@@ -56,7 +56,7 @@ def profit_curve(curve: pd.DataFrame, *, who: str) -> Figure | None:
     axes.set_xlim(0, 1)
     axes.set_ylim(0, max(float(curve["share_of_profit"].max()) * 1.06, 1.06))
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(lambda value, _position: f"{value * 100:.0f} %")
+        axis.set_major_formatter(lambda value, _position: f"{value * 100:.0f}{style.percent_sign()}")
     axes.set_xlabel(_("share of {customers}, the most profitable first").format(customers=who))
     axes.set_ylabel(_("share of profit, cumulated"))
     axes.grid(axis="y")
@@ -93,7 +93,7 @@ def segment_map(segments: pd.DataFrame) -> Figure | None:
             fontsize=8,
             color=style.MUTE,
         )
-    axes.xaxis.set_major_formatter(lambda value, _position: f"{value * 100:.0f} %")
+    axes.xaxis.set_major_formatter(lambda value, _position: f"{value * 100:.0f}{style.percent_sign()}")
     axes.set_xlabel(_("share of all"))
     axes.set_ylabel("")
     axes.legend(title=None, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize=9)
