@@ -295,8 +295,8 @@ def rule_table(state: CustomerValue) -> pd.DataFrame:
         for rule in check.rules
     ]
     rows.append((_("What took place"), style.number(check.actual), *(style.DASH,) * 7))
-    names = (_("Way"), _("Purchases"), _("Off by"), _("Bias a head"), _("Mean absolute error"))
-    names += (_("Root mean squared error"), _("Rank correlation"), _("Lift of the best tenth"))
+    names = [_("Way"), _("Purchases"), _("Off by"), _("Bias a head"), _("Mean absolute error")]
+    names += [_("Root mean squared error"), _("Rank correlation"), _("Lift of the best tenth")]
     return pd.DataFrame(rows, columns=[*names, _("Squared error saved")])
 
 
