@@ -62,7 +62,7 @@ def chances(status: pd.DataFrame, year_ago: pd.DataFrame, earned: Profits, outlo
     frame = pd.DataFrame({"expected_value": ahead["expected_value"].astype(float), "kind": ""}, index=ahead.index)
     frame = frame.assign(none=np.nan, shape=np.nan, scale=np.nan)
     regular, one_off = ahead["part"] == "regular", ahead["part"] == "one_off"
-    outcomes = {}
+    outcomes: dict[str, np.ndarray] = {}
     if regular.any():
         outcomes |= _regular(year_ago, earned)
         standing = _standing(status.set_index("customer_id")["status"].reindex(frame.index[regular]))

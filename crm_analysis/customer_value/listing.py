@@ -300,8 +300,8 @@ def rule_table(state: CustomerValue) -> pd.DataFrame:
     ]
     rows.append((_("What took place"), style.number(check.actual), *(style.DASH,) * 7))
     number = _("Number of {orders}").format(orders=words(state.scope.profile).orders)
-    names = (_("Way"), number, _("Off by"), _("Bias a head"), _("Mean absolute error"))
-    names += (_("Root mean squared error"), _("Rank correlation"), _("Lift of the best tenth"))
+    names = [_("Way"), number, _("Off by"), _("Bias a head"), _("Mean absolute error")]
+    names += [_("Root mean squared error"), _("Rank correlation"), _("Lift of the best tenth")]
     return pd.DataFrame(rows, columns=[*names, _("Squared error saved")])
 
 

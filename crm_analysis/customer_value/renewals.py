@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import date
 
 import ibis
 import numpy as np
@@ -132,7 +133,7 @@ def _tenures(scope: Scope, table: pd.DataFrame, cycle: int, back: int) -> Tenure
         return None
 
 
-def _last_dues(scope: Scope, on: object, ends: dict) -> pd.DataFrame | None:
+def _last_dues(scope: Scope, on: date, ends: dict[str, date]) -> pd.DataFrame | None:
     """Of each commitment the first due, and the last one collected by the day: all that tenures rest on."""
     if not scope.has("dues"):
         return None

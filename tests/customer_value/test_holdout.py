@@ -213,5 +213,18 @@ def test_a_model_whose_months_miss_is_said_to(scope_of):
     state = assess(scope_of({"transactions": log_of()}))
     track = state.outlook.holdout.tracking
     off = track.assign(actual=track["actual"].where(~track["hidden"], track["high"] + 10))
-    missed = replace(state, outlook=replace(state.outlook, holdout=replace(state.outlook.holdout, tracking=off)))
+    missed = replace(
+        state, outlook=replace(state.outlook, way="model", holdout=replace(state.outlook.holdout, tracking=off))
+    )
     assert displays.track(missed)["how_to_read"].startswith("**Only 0 of the 12 hidden months")
+    unused = replace(missed, outlook=replace(missed.outlook, way="class"))
+    assert displays.track(unused)["how_to_read"].startswith("**Shown, not used**")
+
+
+@pytest.mark.parametrize("months", [6, 13, 24, 36, 61])
+def test_the_months_are_drawn_for_histories_of_any_length(months):
+    days = pd.date_range("2020-01-31", periods=months, freq="ME")
+    numbers = {f"{name}{end}": 5.0 for name in ("actual", "expected", "low", "high") for end in ("", "_so_far")}
+    frame = pd.DataFrame({"month": days, **numbers, "hidden": [i >= months - 3 for i in range(months)]})
+    assert charts.tracking(frame) is not None
+    assert charts.tracking(frame.head(5)) is None

@@ -132,6 +132,7 @@ def test_without_costs_the_lines_are_zero_and_the_median_and_it_is_said(scope_of
     profit = state.profits.customers["profit"]
     assert state.matrix.lines.basis == "median" and state.matrix.lines.serve == 0
     assert state.matrix.lines.upper == pytest.approx(profit[profit > 0].median())
+    assert "let_go" not in set(state.matrix.customers["treatment"])
     assert "No cost is known" in displays.figure(state)["how_to_read"]
 
 

@@ -64,6 +64,7 @@ def test_old_commitments_count_for_more_and_the_sum_stays(scope_of):
     assert frame.corr(state.renewals.factor.reindex(frame.index)) > 0.5
     said = displays.survival(state)
     assert "promises are weighted by their tenure" in said["how_to_read"]
+    assert "more leave early than later" in said["how_to_read"] and "a renewal a month" in said["how_to_read"]
     assert charts.survival(displays.lasting(state)) is not None and len(said["table"]) >= 8
     lost = replace(state, renewals=replace(state.renewals, saved=0.0))
     assert "no nearer beyond noise" in displays.survival(lost)["how_to_read"]
@@ -95,3 +96,13 @@ def test_one_that_ends_before_it_starts_breaks_nothing(scope_of):
     )
     frames["commitments"] = pd.concat([frames["commitments"], bad], ignore_index=True)
     assert renewals(scope_of(frames)).n == 200
+
+
+def test_where_nobody_leaves_early_it_is_not_said(scope_of):
+    """All stay for a year and a half, then a third goes at once."""
+    frames = promises(600, alpha=1.0, beta=1e6)
+    state = assess(scope_of(frames))
+    curve = state.renewals.curve.assign(counted=lambda frame: np.where(frame["renewals"] < 18, 1.0, 0.66))
+    turned = replace(state, renewals=replace(state.renewals, curve=curve))
+    assert "leave early" not in displays.survival(turned)["how_to_read"]
+    assert "No model of renewals could be fitted" in displays.survival(turned)["how_to_read"]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MIN_MONTHS = 6
 MIN_CELLS = 4
+TICKS = 4
 
 
 def tracking(months: pd.DataFrame) -> Figure | None:
@@ -22,7 +23,6 @@ def tracking(months: pd.DataFrame) -> Figure | None:
     months: month (timestamp), actual, expected, low, high, the same with `_so_far`, hidden (bool); the oldest first.
     None with fewer than six months.
     """
-    import matplotlib.dates as dates
     import seaborn as sns
 
     if len(months) < MIN_MONTHS:
@@ -54,9 +54,8 @@ def tracking(months: pd.DataFrame) -> Figure | None:
         panel.set_title(title, fontsize=9.5, loc="left")
         panel.set_xlabel("")
         panel.set_ylabel("")
-        locator = dates.AutoDateLocator(minticks=3, maxticks=5)
-        panel.xaxis.set_major_locator(locator)
-        panel.xaxis.set_major_formatter(dates.DateFormatter("%Y-%m"))
+        ticks = months["month"].iloc[:: max(len(months) // TICKS, 1)]
+        panel.set_xticks(ticks, [day.strftime("%Y-%m") for day in ticks])
         panel.yaxis.set_major_formatter(lambda value, _position: f"{value:,.0f}")
         panel.grid(axis="y")
         panel.tick_params(length=0, labelsize=8)

@@ -33,6 +33,7 @@ def value_matrix(cells: pd.DataFrame, *, rows: list[str], columns: list[str]) ->
     sns.heatmap(
         grid.clip(lower=0).fillna(0.0) ** FADE,
         annot=label.fillna(""),
+        mask=label.isna(),
         fmt="",
         ax=axes,
         cmap=sns.light_palette(style.ACCENT, as_cmap=True),

@@ -176,9 +176,14 @@ def survival(state: CustomerValue) -> dict[str, Any]:
         "ratio": style.number(found.ratio_total),
         "actual": style.number(found.actual_total),
     }
-    said = _(
-        "**{kept} of commitments are still kept after {renewals} renewals** ({between}): most leave early, so care for "
-        "new ones first."
+    later = frame["counted"].iloc[min(2 * a_year, len(frame) - 1)] / kept["counted"] if kept["counted"] > 0 else 1.0
+    said = (
+        _(
+            "**{kept} of commitments are still kept after {renewals} renewals** ({between}): more leave early than "
+            "later, so care for new ones first."
+        )
+        if kept["counted"] < later
+        else _("**{kept} of commitments are still kept after {renewals} renewals** ({between}).")
     )
     if found.fit is None:
         used = _("No model of renewals could be fitted: every promise counts by what was collected per promise.")
@@ -197,16 +202,20 @@ def survival(state: CustomerValue) -> dict[str, Any]:
             "{actual} "
             "took place. The model is no nearer beyond noise: every promise counts by what was collected per promise."
         )
+    every = (
+        _("{n} commitments, a renewal a month.")
+        if found.cycle_months == 1
+        else _("{n} commitments, a renewal every {months} months.")
+    )
     read = _(
-        "{n} commitments renewed every {months} months. Black: counted (Kaplan-Meier, band 95 %); blue: the model "
-        "(sBG). "
-        "Those that still run count for as long as they were seen."
+        "Black: counted (Kaplan-Meier, band 95 %); blue: the model (sBG). Those that still run count for as long as "
+        "they were seen."
     )
     return {
         "table": survival_table(state),
         "title": _("How long commitments last"),
         "alt": _("Share of commitments still kept by number of renewals."),
-        "how_to_read": f"{said} {used} {read}".format(**values),
+        "how_to_read": f"{said} {used} {every} {read}".format(**values),
     }
 
 

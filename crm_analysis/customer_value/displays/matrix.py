@@ -81,10 +81,10 @@ def heat(state: CustomerValue) -> pd.DataFrame:
     told = ~cells["hidden"] & (cells["expected_text"] != _("withheld"))
     label = [
         "\n".join(
-            (treatment_name(row.treatment), f"{row.n_text} {words(state.scope.profile).customers}", row.expected_text)
+            (treatment_name(row.treatment), _say(state, _("{n} {customers}"), n=row.n_text), row.expected_text)
+            if not row.hidden
+            else (treatment_name(row.treatment),)
         )
-        if not row.hidden
-        else treatment_name(row.treatment)
         for row in cells.itertuples(index=False)
     ]
     return pd.DataFrame(
@@ -224,8 +224,8 @@ def _reading(state: CustomerValue) -> str:
             "cost; future value is the expected margin less the cost to serve."
         ),
         "median": _(
-            "No cost is known, so the lines are zero and {line}, the median of the profits above zero: they divide, "
-            "they do not say what pays."
+            "No cost is known, so nobody can be said to cost too much; the line is {line}, the median of the profits "
+            "above zero: it divides, it does not say what pays."
         ),
     }[state.matrix.lines.basis]
     return " ".join(
