@@ -158,7 +158,10 @@ def assess(scope: Scope) -> CustomerValue:
         branches=_branches(kept),
         tiers=tiers,
         migration=between(
-            (tiers, status, earned), (tiers_before, *earlier[1:]) if earlier else None, cut_points, label=label
+            (tiers, status, earned),
+            (tiers_before, *earlier[1:]) if earlier and tiers_before else None,
+            cut_points,
+            label=label,
         ),
         bridge=bridge(scope, status),
         cohorts=cohorts(tenures, fiscal_year_starts=scope.profile.calendar.fiscal_year_starts),

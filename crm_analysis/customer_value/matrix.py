@@ -103,8 +103,8 @@ def value_matrix(
     contacting the customer another year. For who is dormant or lost it is what they brought a year while they came,
     from first to last order and over at least one year, less the mean cost to serve: high from the same line on. Future
     value is the expected margin less the cost to serve: low up to zero, high from `Lines.upper` (in proportion to the
-    months) on. The cost to serve is that of the last year, the mean one for who was not there all year. Where no cost is
-    known nobody costs too much: future value is never low.
+    months) on. The cost to serve is that of the last year, the mean one for who was not there all year. Where no cost
+    is known nobody costs too much: future value is never low.
     """
     frame = _money(status, earned, outlook)
     lines = _lines(frame, earned)

@@ -13,7 +13,6 @@ from crm_analysis.customer_value import captions, charts, future, holdout, listi
 from crm_analysis.customer_value.assessment import CustomerValue, Slipping, assess
 from crm_analysis.customer_value.sentences import claims
 from crm_analysis.estimators.proportions import wilson
-from crm_analysis.value_models import BgNbdFit
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 START = pd.Timestamp(2023, 10, 1)

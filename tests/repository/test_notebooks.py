@@ -1,4 +1,4 @@
-"""Notebooks are stored without outputs, and read as a dozen short calls."""
+"""Notebooks are stored without outputs; a page is a dozen short calls, its annex one call per figure or table."""
 
 import ast
 import json
@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "analyses").glob("**/*.ipynb"))
 CELL_KEYS = {"cell_type", "id", "metadata", "source", "outputs", "execution_count"}
-MOST_CELLS, MOST_LINES = 22, 5
+MOST_CELLS, MOST_LINES = 14, 5
 KNOWN_TAGS = {"parameters", "annex"}
 COMMON = {"profile": "analyses/profiles/demo.yaml", "branch": "all", "period": "latest", "language": "en"}
 
@@ -62,7 +62,7 @@ def test_no_function_class_or_loop(notebook: dict) -> None:
 
 
 def test_every_cell_is_a_short_call(notebook: dict) -> None:
-    assert len(notebook["cells"]) <= MOST_CELLS
+    assert len([c for c in notebook["cells"] if "annex" not in c["metadata"].get("tags", [])]) <= MOST_CELLS
     for cell in notebook["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "code" and "import" not in source:

@@ -40,7 +40,7 @@ def top_table(state: CustomerValue) -> pd.DataFrame:
         and not style.undefined(row.share)
     ]
     return pd.DataFrame(
-        rows, columns=[_("Best customers"), listing.who(state), _("Share of profit"), _("95 % interval")]
+        rows, columns=[_("The best"), listing.who(state), _("Share of profit"), _("95 % interval")]
     )
 
 
