@@ -179,7 +179,7 @@ def _contract(path: Path, text: str, valid: bool) -> Contract:
     return contract
 
 
-class _Once(_YAML):  # type: ignore[misc]
+class _Once(_YAML):
     """Refuses a key that stands twice in one place: YAML keeps the last, and the rules of the first would be gone."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
