@@ -143,7 +143,7 @@ def _report(given: argparse.Namespace) -> int:
     with steps.alone():
         wanted = _prepared(steps, given)
         results = steps.run(wanted, workers=given.workers, force=given.force)
-        page = steps.book(wanted)
+        page, _broken = steps.book(wanted)
     failed = steps.summary(results)
     print(page)
     return FAILED if failed else 0
@@ -169,8 +169,11 @@ def _run(given: argparse.Namespace) -> int:
 def _book(given: argparse.Namespace) -> int:
     steps = _steps(given)
     with steps.alone():
-        print(steps.book(_wanted(steps, given)))
-    return 0
+        page, broken = steps.book(_wanted(steps, given))
+    if broken:
+        print(f"{broken} pages failed or were never run, and say so. crm-analysis status says why.", file=sys.stderr)
+    print(page)
+    return FAILED if broken else 0
 
 
 def _status(given: argparse.Namespace) -> int:

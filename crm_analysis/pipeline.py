@@ -385,16 +385,20 @@ class Steps:
 
     # The book
 
-    def book(self, wanted: Wanted) -> Path:
-        """Build the book of what was run, or leave it where nothing changed; returns its front page."""
+    def book(self, wanted: Wanted) -> tuple[Path, int]:
+        """Build the book of what was run, or leave it where nothing changed.
+
+        Returns its front page, and how many of its pages failed or were never run; those say so themselves.
+        """
         from crm_analysis import runs
         from crm_analysis.book import state
 
         plan = self.plan(wanted)
         statuses = runs.outcome(plan)
+        broken = sum(found.state in ("failed", "missing") for found in statuses)
         key = state.key(self.profile, statuses)
         if state.unchanged(self.profile, key):
-            return state.index_page(self.profile)
+            return state.index_page(self.profile), broken
         from crm_analysis import contracts
         from crm_analysis.book import cells, status
         from crm_analysis.book.build import build
@@ -414,7 +418,7 @@ class Steps:
             status_page=status.page(statuses, self._report()),
         )
         state.record(self.profile, key)
-        return page
+        return page, broken
 
     def _report(self) -> dict[str, Any]:
         return files.read_json(self.profile.build_dir / "data_quality" / "report.json") or {"rules": []}

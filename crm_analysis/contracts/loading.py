@@ -179,9 +179,22 @@ def _contract(path: Path, text: str, valid: bool) -> Contract:
     return contract
 
 
+class _Once(_YAML):
+    """Refuses a key that stands twice in one place: YAML keeps the last, and the rules of the first would be gone."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        lines: dict[Any, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode) and lines.setdefault(key.value, line) != line:
+                problem = f'"{key.value}" stands there already, in line {lines[key.value]}; keep one of the two'
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def _raw(path: Path, text: str) -> dict[str, Any]:
     try:
-        raw = yaml.load(text, Loader=_YAML)
+        raw = yaml.load(text, Loader=_Once)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""

@@ -59,7 +59,10 @@ def test_a_failed_notebook_is_named_and_its_page_says_so(broken, read):
     assert north.startswith("failed ") and north.endswith("ValueError: the meter is <b>broken</b>")
 
     alone = broken.run("book", *ASKED)  # the book alone hides it no more than the report does
-    assert alone.returncode == 0
+    assert (alone.returncode, alone.stderr) == (
+        1,
+        "1 pages failed or were never run, and say so. crm-analysis status says why.\n",
+    )
     assert "This page has failed since 20" in read(html / "2025Q4" / "north" / "data_quality.html")
 
     planned = broken.run("run", "--dry-run", *ASKED)
@@ -68,7 +71,8 @@ def test_a_failed_notebook_is_named_and_its_page_says_so(broken, read):
 
 def test_a_page_that_never_ran_says_so(broken, read):
     done = broken.run("book", *ASKED, "--chapter", "crm_roi")
-    assert done.returncode == 0
+    assert done.returncode == 1
+    assert "2 pages failed or were never run" in done.stderr
     html = broken.folder / "build" / "shop" / "html"
     page = read(html / "2025Q4" / "north" / "crm_roi.html")
     assert "This page could not be made. It was never executed." in page

@@ -199,6 +199,16 @@ def test_a_file_that_is_no_yaml_is_refused_with_its_line(tmp_path: Path) -> None
         contracts.load(tmp_path)
 
 
+def test_a_key_that_stands_twice_does_not_drop_the_rules_of_the_first(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "data_contracts" / "dues.yaml").read_text(encoding="utf-8")
+    (tmp_path / "dues.yaml").write_text(
+        text.replace("    properties:\n", "    quality: []\n    properties:\n", 1), "utf-8"
+    )
+    first = text.splitlines().index("    quality:") + 1
+    with pytest.raises(ContractError, match=rf'is not YAML: "quality" stands there already, in line {first}'):
+        contracts.load(tmp_path)
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match=r"No contract was found: .* Restore it from the repository."):
         contracts.load(tmp_path)

@@ -22,6 +22,7 @@ def breaking(rule: Rule) -> dict[str, Any]:
     by_hand: dict[str, dict[str, Any]] = {
         "campaign_members_control_contacted": {"arm": "control"},
         "cases_recovery_without_resolution": {"resolved_at": None},
+        "cases_recovery_before_resolution": {"recovery_confirmed_on": "2026-02-02"},
         "customers_phone_malformed": {"phone": "call me"},
         "dues_collected_without_date": {"collected_on": None},
         "targets_period_malformed": {"period": "Q3 2026"},

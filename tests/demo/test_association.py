@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -367,7 +368,13 @@ def test_each_flip_turns_one_truth(flip):
     straight, flipped = demo.truth(), demo.truth(flips=[flip])
     changed = [b for b in straight.branches if straight.branches[b] != flipped.branches[b]]
     changed += [c for c in straight.campaigns if straight.campaigns[c] != flipped.campaigns[c]]
-    assert len(changed) == (0 if flip == "rhythm_only" else 1)
+    if flip.startswith("links_"):  # the same truth of every branch that has it otherwise
+        assert changed == [b for b, was in straight.branches.items() if was.shape != flip.removeprefix("links_")]
+        for branch in changed:
+            was, now = straight.branches[branch], flipped.branches[branch]
+            assert replace(was, shape=now.shape, repeat_by_level=now.repeat_by_level) == now
+    else:
+        assert len(changed) == (0 if flip == "rhythm_only" else 1)
 
 
 def test_a_flip_reaches_the_files(tmp_path):
