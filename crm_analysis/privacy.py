@@ -94,8 +94,45 @@ def shown(counts: pd.Series, min_cell: int) -> pd.Series:
     return pd.Series(text, index=counts.index, dtype=object)
 
 
-def hide_lines(counts: np.ndarray, lines: Iterable[np.ndarray], min_cell: int) -> np.ndarray:
-    """Which cells of a table are hidden (True) where the sum of each line is known too.
+def hide_of_all(parts: pd.DataFrame, min_cell: int) -> pd.Series:
+    """Which counts of a table of all branches are hidden (True): `parts` has a row per cell, a column per branch.
+
+    Besides those that `hide` hides of the sums: a cell of which exactly one branch's part is hidden on that branch's
+    page, and one that would tell a small part. Where one cell alone is hidden beside a total that is known, another
+    goes with it, first one of which a branch hides its part.
+    """
+    whole = parts.sum(axis=1)
+    hidden = hide(whole, min_cell)
+    if parts.shape[1] < 2:  # noqa: PLR2004 - one branch
+        return hidden
+    few = (parts > 0) & (parts < min_cell)
+    of_few = parts.sum() < min_cell
+    veiled = pd.DataFrame({name: few[name] if of_few[name] else hide(parts[name], min_cell) for name in parts})
+    told = [total_tells(row, min_cell) for row in parts.itertuples(index=False)]
+    hidden |= (veiled.sum(axis=1) == 1) | pd.Series(told, parts.index, dtype=bool)
+    rest = whole[~hidden & (whole > 0)]
+    if hidden.sum() == 1 and len(rest) and not total_tells(parts.sum(), min_cell):
+        also = rest[veiled.loc[rest.index].any(axis=1)]
+        hidden[(also if len(also) else rest).idxmin()] = True
+    return hidden
+
+
+def shown_of_all(parts: pd.DataFrame, min_cell: int) -> pd.Series:
+    """The counts of a table of all branches as text: what `hide_of_all` hides is "> 40", "< 5" or "withheld"."""
+    whole = parts.sum(axis=1)
+    text, hidden = shown(whole, min_cell), hide_of_all(parts, min_cell)
+    for cell in hidden.index[hidden & ~hide(whole, min_cell)]:
+        own = parts.loc[cell]
+        told = total_tells(own, min_cell)
+        text[cell] = count(int(whole[cell]), min_cell, parts=own) if told else _("withheld")
+    return text
+
+
+def hide_lines(
+    counts: np.ndarray, lines: Iterable[np.ndarray], min_cell: int, *, also: np.ndarray | None = None
+) -> np.ndarray:
+    """Which cells of a table are hidden (True) where the sum of each line is known too; `also` are hidden from the
+    start.
 
     `counts` may have any shape, each line is a mask of that shape: its rows, its columns, and whatever else a page
     tells the sum of. Hidden are the small cells, and in each line the next smallest until at least two values fit every
@@ -103,6 +140,8 @@ def hide_lines(counts: np.ndarray, lines: Iterable[np.ndarray], min_cell: int) -
     """
     flat = np.asarray(counts).ravel()
     hidden = (flat > 0) & (flat < min_cell)
+    if also is not None:
+        hidden |= also.ravel()
     parts = [np.flatnonzero(np.asarray(line).ravel()) for line in lines]
     changed = bool(hidden.any())
     while changed:
@@ -134,8 +173,9 @@ def dominated(amounts: Iterable[float], share: float) -> bool:
 
 def withhold(amounts: Iterable[float], min_cell: int, share: float) -> bool:
     """Whether a sum of customers' amounts must not be shown: some, but from too few customers, or one dominates."""
-    given = [amount for amount in amounts if amount]
-    return bool(given) and (len(given) < min_cell or dominated(given, share))
+    sizes = np.fromiter(amounts, float)
+    given = sizes[sizes != 0]
+    return bool(given.size) and (given.size < min_cell or dominated(given, share))
 
 
 def complement(hidden: pd.Series, amounts: pd.Series) -> pd.Series:

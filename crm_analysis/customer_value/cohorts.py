@@ -41,12 +41,17 @@ class Cohorts:
     (of them, with an order in the stretch), share, margin (their sum, after refunds), largest (one member's, by size),
     size (sum of the sizes), value (margin per member), cumulated (values added up). A cell that no branch covers to
     its end for the whole cohort is not there.
-    `sizes`: members by cohort. `first_year`: margin of the first twelve months per truly new customer, with interval.
+    `sizes`: members by cohort; `parts`: the same by branch (columns). `by_branch`: cohort, branch, unit, n,
+    paying, largest and size, as in `cells`. `first_year`: margin of the first twelve months per truly new customer, with interval;
+    `newcomers` are these customers (customer_id, brought), who never reach a page.
     """
 
     unit_months: int
     cells: pd.DataFrame
     sizes: pd.Series
+    parts: pd.DataFrame
+    by_branch: pd.DataFrame
+    newcomers: pd.DataFrame
     first_year: float
     first_year_low: float
     first_year_high: float
@@ -61,7 +66,8 @@ def cohorts(found: Lives, *, fiscal_year_starts: int) -> Cohorts:
     periods = {day: Period.containing(day.date(), KINDS[months], fiscal_year_starts=fiscal_year_starts) for day in days}
     members["cohort"] = members["first_on"].map({day: str(period) for day, period in periods.items()})
     ends = {str(period): period.end for period in periods.values()}
-    cells = _cells(members, found.stretches, ends, months)
+    by_branch = _by_branch(members, found.stretches, ends, months)
+    cells = _cells(members, by_branch)
     year = first_year(found)
     low, high = math.nan, math.nan
     if len(year) > 1:
@@ -71,6 +77,9 @@ def cohorts(found: Lives, *, fiscal_year_starts: int) -> Cohorts:
         unit_months=months,
         cells=cells,
         sizes=members["cohort"].value_counts().sort_index(),
+        parts=pd.crosstab(members["cohort"], members["branch"]),
+        by_branch=by_branch,
+        newcomers=year.rename("brought").rename_axis("customer_id").reset_index(),
         first_year=float(year.mean()) if len(year) else math.nan,
         first_year_low=low,
         first_year_high=high,
@@ -88,9 +97,8 @@ def first_year(found: Lives) -> pd.Series:
     return brought.reindex(members.loc[covered, "customer_id"]).fillna(0.0)
 
 
-def _cells(members: pd.DataFrame, stretches: pd.DataFrame, ends: dict[str, date], months: int) -> pd.DataFrame:
-    """One line per cohort and unit that is covered, over the branches that cover it."""
-    names = ["cohort", "truly_new", "unit", "n", "paying", "share", "margin", "largest", "size", "value", "cumulated"]
+def _by_branch(members: pd.DataFrame, stretches: pd.DataFrame, ends: dict[str, date], months: int) -> pd.DataFrame:
+    """One line per cohort, branch and unit that the branch covers: n, paying, margin, largest, size."""
     groups = members.groupby(["cohort", "branch"], sort=True).agg(
         n=("customer_id", "size"), until=("observed_to", "max")
     )
@@ -100,18 +108,27 @@ def _cells(members: pd.DataFrame, stretches: pd.DataFrame, ends: dict[str, date]
         while add_months(ends[cohort], (unit + 1) * months) <= row.until.date():
             lines.append((cohort, branch, unit, row.n))
             unit += 1
-    if not lines:
-        return pd.DataFrame(columns=names)
-    covered = pd.DataFrame(lines, columns=["cohort", "branch", "unit", "n"])
+    keys = ["cohort", "branch", "unit"]
+    covered = pd.DataFrame(lines, columns=[*keys, "n"])
+    if covered.empty:
+        return covered.assign(paying=[], margin=[], largest=[], size=[])
     each = stretches.merge(members[["customer_id", "cohort", "branch"]], on="customer_id")
-    each = each.merge(covered[["cohort", "branch", "unit"]], on=["cohort", "branch", "unit"])
     each = each.assign(paid=each["n_orders"] > 0, size=each["margin"].abs())
-    brought = each.groupby(["cohort", "unit"]).agg(
+    brought = each.groupby(keys).agg(
         paying=("paid", "sum"), margin=("margin", "sum"), largest=("size", "max"), size=("size", "sum")
     )
-    cells = covered.groupby(["cohort", "unit"]).agg(n=("n", "sum"))
-    cells = cells.join(brought).fillna({name: 0 for name in brought.columns}).reset_index()
-    cells = cells.astype({"paying": "int64"})
+    covered = covered.join(brought, on=keys).fillna({name: 0 for name in brought.columns})
+    return covered.astype({"paying": "int64"})
+
+
+def _cells(members: pd.DataFrame, by_branch: pd.DataFrame) -> pd.DataFrame:
+    """One line per cohort and unit that is covered, over the branches that cover it."""
+    names = ["cohort", "truly_new", "unit", "n", "paying", "share", "margin", "largest", "size", "value", "cumulated"]
+    if by_branch.empty:
+        return pd.DataFrame(columns=names)
+    cells = by_branch.groupby(["cohort", "unit"], as_index=False).agg(
+        {"n": "sum", "paying": "sum", "margin": "sum", "largest": "max", "size": "sum"}
+    )
     cells["truly_new"] = cells["cohort"].map(members.groupby("cohort")["truly_new"].all())
     cells["share"], cells["value"] = cells["paying"] / cells["n"], cells["margin"] / cells["n"]
     cells["cumulated"] = cells.groupby("cohort")["value"].cumsum()

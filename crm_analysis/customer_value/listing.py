@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,34 +40,129 @@ def _money(state: CustomerValue, amount: float) -> str:
     return style.money(amount, state.scope.profile.currency)
 
 
-def amount_of(state: CustomerValue, amounts: pd.Series) -> str:
+def branch_of(state: CustomerValue, ids: pd.Series | pd.Index) -> pd.Series | None:
+    """The branch whose page counts each of these customers, under the same index; None on the page of one branch."""
+    if state.scope.branch != "all":
+        return None
+    known = state.status.set_index("customer_id")["branch"]
+    index = ids.index if isinstance(ids, pd.Series) else ids
+    return pd.Series(known.reindex(ids).fillna("").to_numpy(object), index=index)
+
+
+def tally(state: CustomerValue, ids: pd.Series | pd.Index, groups: pd.Series, order: Iterable[Any]) -> pd.DataFrame:
+    """Customers by group (rows, in this order) and branch (columns; a single one on the page of one branch)."""
+    branch = branch_of(state, ids)
+    each = np.full(len(groups), state.scope.branch) if branch is None else branch.to_numpy(object)
+    table = pd.crosstab(np.asarray(groups, object), each)
+    return table.reindex(list(order), fill_value=0) if len(table) else pd.DataFrame({"": 0}, index=list(order))
+
+
+def amount_of(state: CustomerValue, amounts: pd.Series, branch: pd.Series | None = None) -> str:
     """The sum of customers' amounts, withheld where too few customers make it up or one holds most of it."""
-    return _("withheld") if hidden_amount(state, amounts) else _money(state, float(amounts.sum()))
+    return _("withheld") if hidden_amount(state, amounts, branch) else _money(state, float(amounts.sum()))
 
 
-def hidden_amount(state: CustomerValue, amounts: pd.Series) -> bool:
-    """Whether the sum of customers' amounts is withheld."""
+def hidden_amount(state: CustomerValue, amounts: pd.Series, branch: pd.Series | None = None) -> bool:
+    """Whether the sum of customers' amounts is withheld; `branch` as `branch_of` gives it.
+
+    With it, also where exactly one branch's sum is withheld, or where those withheld would tell too much together.
+    """
+    return _veiled(state, {"": amounts}, branch)[""]
+
+
+def _withhold(state: CustomerValue, amounts: pd.Series) -> bool:
     rule = state.scope.profile.privacy
     return privacy.withhold(amounts, rule.min_cell, rule.dominance_share)
 
 
-def sums(state: CustomerValue, parts: dict[str, pd.Series]) -> dict[str, str]:
-    """Sums of customers' amounts whose own sum is shown: where one alone is withheld, the next smallest is too."""
+def _veiled(state: CustomerValue, parts: dict[str, pd.Series], branch: pd.Series | None) -> dict[str, bool]:
+    """Which sums are withheld, as `hidden_amount` says it of one; a branch's page withholds the next smallest too."""
+    hidden = {name: _withhold(state, part) for name, part in parts.items()}
+    if branch is None:
+        return hidden
+    own = {name: dict(list(part.groupby(branch.reindex(part.index)))) for name, part in parts.items()}
+    apart: dict[str, list[pd.Series]] = {name: [] for name in parts}
+    for each in branch.unique():
+        here = {name: groups[each] for name, groups in own.items() if each in groups}
+        veil = pd.Series({name: _withhold(state, part) for name, part in here.items()}, dtype=bool)
+        veil = privacy.complement(veil, pd.Series({name: part.sum() for name, part in here.items()}, dtype=float))
+        for name in veil.index[veil]:
+            apart[name].append(here[name])
+    return {
+        name: veil or len(apart[name]) == 1 or (bool(apart[name]) and _withhold(state, pd.concat(apart[name])))
+        for name, veil in hidden.items()
+    }
+
+
+def sums(
+    state: CustomerValue,
+    parts: dict[str, pd.Series],
+    branch: pd.Series | None = None,
+    *,
+    behind: pd.Series | None = None,
+) -> dict[str, str]:
+    """Sums of customers' amounts whose own sum is shown: where one alone is withheld, the next smallest is too.
+
+    `branch` as `branch_of` gives it, under the index of the parts. `behind` is, under the same index, the money that
+    estimates rest on: where one customer holds most of it, the estimate is withheld.
+    """
     amounts = pd.Series({name: float(part.sum()) for name, part in parts.items()}, dtype=float)
-    hidden = pd.Series({name: hidden_amount(state, part) for name, part in parts.items()}, dtype=bool)
-    hidden = privacy.complement(hidden, amounts)
+    veil = _veiled(state, parts, branch)
+    if behind is not None:
+        veil = {name: veil[name] or rests_on_one(state, behind.reindex(part.index)) for name, part in parts.items()}
+    hidden = privacy.complement(pd.Series(veil, dtype=bool), amounts)
     return {name: _("withheld") if hidden[name] else _money(state, amounts[name]) for name in parts}
 
 
-def counts(state: CustomerValue, sizes: pd.Series) -> pd.Series:
-    """Counts of a table whose total is known, as text: small ones suppressed, and others that would tell them."""
-    return privacy.shown(sizes, state.scope.profile.privacy.min_cell)
+def rests_on_one(state: CustomerValue, margins: pd.Series) -> bool:
+    """Whether one customer holds most of the money that an estimate rests on."""
+    return privacy.dominated(margins.dropna(), state.scope.profile.privacy.dominance_share)
 
 
-def count(state: CustomerValue, n: int) -> str:
-    """A number of customers as text; on the page of all branches it does not tell that of a small branch."""
-    parts = state.status["branch"].value_counts() if state.scope.branch == "all" else ()
+def margins(state: CustomerValue, ids: pd.Series | pd.Index) -> pd.Series:
+    """What these customers brought over the last twelve months, under the same index."""
+    known = state.profits.customers.set_index("customer_id")["margin"].astype(float)
+    index = ids.index if isinstance(ids, pd.Series) else ids
+    return pd.Series(known.reindex(ids).fillna(0.0).to_numpy(), index=index)
+
+
+def counts(state: CustomerValue, sizes: pd.Series | pd.DataFrame) -> pd.Series:
+    """Counts of a table whose total is known, as text: small ones suppressed, and others that would tell them.
+
+    By branch, as `tally` gives them, also those that tell what a branch's page hides.
+    """
+    cell = state.scope.profile.privacy.min_cell
+    return privacy.shown_of_all(sizes, cell) if isinstance(sizes, pd.DataFrame) else privacy.shown(sizes, cell)
+
+
+def hidden_counts(state: CustomerValue, sizes: pd.Series | pd.DataFrame) -> pd.Series:
+    """Which of these counts are hidden (True)."""
+    cell = state.scope.profile.privacy.min_cell
+    return privacy.hide_of_all(sizes, cell) if isinstance(sizes, pd.DataFrame) else privacy.hide(sizes, cell)
+
+
+def count(state: CustomerValue, n: int, ids: pd.Series | pd.Index | None = None) -> str:
+    """A number of customers as text; on the page of all branches it does not tell that of a small branch.
+
+    `ids` are the customers counted; without them, they are taken to be all.
+    """
+    branch = branch_of(state, state.status["customer_id"] if ids is None else ids)
+    parts = () if branch is None else branch.value_counts()
     return privacy.count(n, state.scope.profile.privacy.min_cell, parts=parts)
+
+
+def total_hidden(state: CustomerValue) -> bool:
+    """Whether how many customers there are must not be told, as it would tell how few one branch has.
+
+    Then a share beside its count, and a count of the best so many per cent, must not be told either.
+    """
+    branch = branch_of(state, state.status["customer_id"])
+    return branch is not None and privacy.total_tells(branch.value_counts(), state.scope.profile.privacy.min_cell)
+
+
+def of_total(state: CustomerValue, text: str) -> str:
+    """A share, an interval or a count that would tell how many customers there are: a dash where that is hidden."""
+    return style.DASH if total_hidden(state) else text
 
 
 def curve(state: CustomerValue) -> pd.DataFrame:
@@ -83,20 +180,33 @@ def _best(state: CustomerValue, top: float) -> pd.Series:
 
 def curve_table(state: CustomerValue) -> pd.DataFrame:
     """What the best customers bring."""
-    profit = np.sort(state.profits.customers["profit"].to_numpy(float))[::-1]
+    frame = state.profits.customers
+    profit = np.sort(frame["profit"].to_numpy(float))[::-1]
     rows = []
     for top in TOPS:
         size = int(np.ceil(top * len(profit)))
         if size < state.scope.profile.privacy.min_cell or hidden_amount(state, _best(state, top)):
             continue
         share = profit[:size].sum() / profit.sum() if profit.sum() > 0 else np.nan
-        rows.append((style.percent(top, 0), style.number(size), style.percent(share)))
+        rows.append((style.percent(top, 0), of_total(state, style.number(size)), style.percent(share)))
     concentration = state.concentration
     if len(curve(state)):
         above = concentration.n - round(concentration.below_cost.share * concentration.n)
         if not privacy.small(concentration.n - above, state.scope.profile.privacy.min_cell):
-            rows.append((_("all who pay for themselves"), style.number(above), style.percent(concentration.peak)))
-        rows.append((_("everybody"), count(state, concentration.n), style.percent(1.0 if profit.sum() > 0 else None)))
+            rows.append(
+                (
+                    _("all who pay for themselves"),
+                    of_total(state, style.number(above)),
+                    style.percent(concentration.peak),
+                )
+            )
+        rows.append(
+            (
+                _("everybody"),
+                count(state, concentration.n, frame["customer_id"]),
+                style.percent(1.0 if profit.sum() > 0 else None),
+            )
+        )
     return pd.DataFrame(rows, columns=[_("The best"), who(state), _("Share of profit")])
 
 
@@ -108,17 +218,22 @@ def _segments(state: CustomerValue) -> pd.DataFrame:
     return scored.groupby("segment")["margin"].agg(["size", "sum"]).reindex(order).dropna()
 
 
+def _segment_sizes(state: CustomerValue, frame: pd.DataFrame) -> pd.DataFrame:
+    return tally(state, state.scores["customer_id"], state.scores["segment"], frame.index)
+
+
 def segments(state: CustomerValue) -> pd.DataFrame:
     """Share of customers and of margin by segment, for the chart; segments too small to show are left out."""
     frame = _segments(state)
-    hidden = privacy.hide(frame["size"].astype(int), state.scope.profile.privacy.min_cell)
+    whole = frame.sum()
+    hidden = hidden_counts(state, _segment_sizes(state, frame))
     amounts = _segment_amounts(state)
     frame = frame[[not veiled and amounts[key] != _("withheld") for key, veiled in hidden.items()]]
     if frame.empty:
         return pd.DataFrame(columns=["segment", "measure", "share"])
-    shares = {words(state.scope.profile).customers: frame["size"] / frame["size"].sum()}
-    if frame["sum"].sum() > 0:
-        shares[_("margin of the last twelve months")] = frame["sum"] / frame["sum"].sum()
+    shares = {words(state.scope.profile).customers: frame["size"] / whole["size"]}
+    if whole["sum"] > 0:
+        shares[_("margin of the last twelve months")] = frame["sum"] / whole["sum"]
     return pd.concat(
         [
             pd.DataFrame({"segment": [segment_name(key) for key in frame.index], "measure": name, "share": list(share)})
@@ -132,16 +247,18 @@ def _segment_amounts(state: CustomerValue) -> dict[str, str]:
     """The margin of the last twelve months by segment, as text."""
     margin = state.profits.customers.set_index("customer_id")["margin"]
     scored = state.scores.assign(margin=state.scores["customer_id"].map(margin).fillna(0.0))
-    return sums(state, {str(key): group for key, group in scored.groupby("segment")["margin"]})
+    groups = {str(key): group for key, group in scored.groupby("segment")["margin"]}
+    return sums(state, groups, branch_of(state, scored["customer_id"]))
 
 
 def segment_table(state: CustomerValue) -> pd.DataFrame:
     """Segments: customers, share, margin, what to do."""
     frame = _segments(state)
     amounts = _segment_amounts(state)
-    shown = counts(state, frame["size"].astype(int))
-    hidden = privacy.hide(frame["size"].astype(int), state.scope.profile.privacy.min_cell)
-    share = (frame["size"] / frame["size"].sum()).map(style.percent).where(~hidden, style.DASH)
+    sizes = _segment_sizes(state, frame)
+    shown, hidden = counts(state, sizes), hidden_counts(state, sizes)
+    share = (frame["size"] / frame["size"].sum()).map(style.percent)
+    share = share.where(~hidden & (not total_hidden(state)), style.DASH)
     return pd.DataFrame(
         {
             _("Segment"): [segment_name(key) for key in frame.index],
@@ -175,9 +292,10 @@ def cut_table(state: CustomerValue) -> pd.DataFrame:
 def status_table(state: CustomerValue) -> pd.DataFrame:
     """Customers by status."""
     sizes = state.status["status"].value_counts().reindex(customers.STATUSES).fillna(0).astype(int)
-    shown = counts(state, sizes)
+    parts = tally(state, state.status["customer_id"], state.status["status"], sizes.index)
+    shown = counts(state, parts)
     share = (sizes / max(sizes.sum(), 1)).map(style.percent)
-    hidden = privacy.hide(sizes, state.scope.profile.privacy.min_cell)
+    hidden = hidden_counts(state, parts) | total_hidden(state)
     return pd.DataFrame(
         {
             _("Status"): [status_name(key) for key in sizes.index],
@@ -217,6 +335,7 @@ def money_table(state: CustomerValue) -> pd.DataFrame:
     paid = sums(
         state,
         {
+    branch = branch_of(state, frame["customer_id"])
             _("Paid under commitments"): frame["regular"],
             _("Paid otherwise"): frame["one_off"],
             _("Refunds"): -frame["refunds"],
@@ -224,6 +343,7 @@ def money_table(state: CustomerValue) -> pd.DataFrame:
     )
     left = sums(
         state,
+        branch,
         {
             _("Margin after refunds"): frame["margin"],
             _("Cost of contacts"): -frame["contact_cost"],
@@ -233,7 +353,8 @@ def money_table(state: CustomerValue) -> pd.DataFrame:
     )
     if not state.profits.costs_known:  # no cost recorded is no cost of nothing
         left |= dict.fromkeys((_("Cost of contacts"), _("Cost to serve"), _("Profit")), style.DASH)
-    restricted = {_("of both, restricted to a purpose"): amount_of(state, frame["restricted"])}
+        branch,
+    restricted = {_("of both, restricted to a purpose"): amount_of(state, frame["restricted"], branch)}
     rows = [*paid.items()][:2] + [*restricted.items()] + [*paid.items()][2:] + [*left.items()]
     return pd.DataFrame(rows, columns=[_("Item"), _("Last twelve months")])
 
@@ -267,8 +388,10 @@ def class_table(state: CustomerValue) -> pd.DataFrame:
     wide = wide[wide["n"] >= state.scope.profile.privacy.min_cell]
     table = pd.DataFrame(
         {
+    of_class = holdout.purchase_class(check.customers["x"])
+    shown = counts(state, tally(state, check.customers.index, of_class, wide["repeat_purchases"]))
             _("Repeat {orders} before").format(orders=words(state.scope.profile).orders): wide["repeat_purchases"],
-            who(state): wide["n"].map(style.number),
+            who(state): [shown[key] for key in wide["repeat_purchases"]],
             _("What took place"): wide["actual"].map(lambda value: style.number(value, 2)),
         }
     )
@@ -314,9 +437,13 @@ def outlook_table(state: CustomerValue) -> pd.DataFrame:
         _("Everybody else"): frames.get("one_off", nobody),
     }
     sizes = pd.Series({name: int((part["expected_value"] > 0).sum()) for name, part in parts.items()})
-    shown = counts(state, sizes).mask(sizes >= sizes.sum(), count(state, int(sizes.sum())))
-    amounts = sums(state, {name: part["expected_value"] for name, part in parts.items()})
-    today = sums(state, {name: part["discounted_value"] for name, part in parts.items()})
+    ids = state.outlook.customers["customer_id"]
+    branch, behind = branch_of(state, ids), margins(state, ids)
+    valued = pd.concat([part[part["expected_value"] > 0].assign(name=name) for name, part in parts.items()])
+    shown = counts(state, tally(state, valued["customer_id"], valued["name"], parts))
+    shown = shown.mask(sizes >= sizes.sum(), count(state, int(sizes.sum()), valued["customer_id"]))
+    amounts = sums(state, {name: part["expected_value"] for name, part in parts.items()}, branch, behind=behind)
+    today = sums(state, {name: part["discounted_value"] for name, part in parts.items()}, branch, behind=behind)
     rows = [(name, shown[name], amounts[name], today[name]) for name in parts]
     margin = _("Expected margin, next {months} months").format(months=state.outlook.months)
     discounted = _("Discounted at {rate} a year").format(rate=style.percent(state.outlook.rate_annual, 0))
@@ -328,7 +455,7 @@ def yield_table(state: CustomerValue) -> pd.DataFrame:
     rows = [
         (
             standing_name(each.standing),
-            style.number(each.n),
+            of_total(state, style.number(each.n)),
             style.percent(each.ratio),
             style.interval(*each.interval, "share"),
         )

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import customers, language, privacy, style
+from crm_analysis.customer_value import listing
 from crm_analysis.customer_value.assessment import MIN_GROUP, CustomerValue
 from crm_analysis.customer_value.profits import n_best
 from crm_analysis.customer_value.wording import words
@@ -199,20 +200,26 @@ def _top_shown(state: CustomerValue) -> bool:
 
 
 def _total_shown(state: CustomerValue) -> bool:
-    return not _hidden(state, state.profits.customers["profit"])
+    return not _hidden(state, state.profits.customers["profit"], state.profits.customers["customer_id"])
 
 
-def _hidden(state: CustomerValue, amounts: pd.Series) -> bool:
-    """Whether a sum of customers' amounts must not be shown; nothing is not worth a sentence either."""
-    rule = state.scope.profile.privacy
+def _hidden(state: CustomerValue, amounts: pd.Series, ids: pd.Series | None = None) -> bool:
+    """Whether a sum of customers' amounts must not be shown; nothing is not worth a sentence either.
+
+    With `ids`, the customers, also where it would tell what one branch's page withholds.
+    """
     given = amounts[amounts != 0]
-    return given.empty or privacy.withhold(given, rule.min_cell, rule.dominance_share)
+    branch = listing.branch_of(state, ids[amounts != 0]) if ids is not None else None
+    return given.empty or listing.hidden_amount(state, given, branch)
 
 
 def _withheld(state: CustomerValue) -> bool:
     """Whether the value to come cannot be shown: nothing expected, or too few or too dominant customers behind it."""
-    expected = state.outlook.customers["expected_value"]
-    return _hidden(state, expected[expected > 0])
+    foreseen = state.outlook.customers
+    expected = foreseen["expected_value"]
+    return _hidden(state, expected[expected > 0]) or listing.rests_on_one(
+        state, listing.margins(state, foreseen["customer_id"])
+    )
 
 
 def _verdict_on_future(state: CustomerValue) -> str:
@@ -340,7 +347,7 @@ def _saving(state: CustomerValue) -> tuple[float, pd.DataFrame]:
     below = frame[frame["profit"] < 0]
     vain = np.minimum(below["contact_cost"], -below["profit"])
     below = below.assign(vain=vain)
-    if _hidden(state, vain):
+    if _hidden(state, vain, below["customer_id"]):
         return 0.0, below
     return float(vain.sum()), below
 
@@ -542,7 +549,7 @@ def _slipping(state: CustomerValue) -> Finding | None:
     late = state.slipping
     if state.outlook.why == "one_time":  # nobody was expected back, so nobody is late
         return None
-    if _hidden(state, late.customers["brought"]):
+    if _hidden(state, late.customers["brought"], late.customers["customer_id"]):
         return None
     known = late.stay_less
     template = (
@@ -622,7 +629,7 @@ def _concentration(state: CustomerValue) -> Finding | None:
             top=style.percent(shape.top_share, 0),
             loss=_money(state, loss or 0.0),
             each=_money(state, worth / size),
-            n=style.number(size),
+            n=listing.of_total(state, style.number(size)),
         ),
         value=shape.top_share,
         low=shape.top_low,
@@ -660,7 +667,7 @@ def _owner(state: CustomerValue, programme: str) -> str:
 def _repair(state: CustomerValue) -> Action | None:
     """Overdue commitments: repair the payment."""
     late = state.status[state.status["committed"] & (state.status["status"] == "overdue")]
-    if late.empty or _hidden(state, late["amount_a_year"]):
+    if late.empty or _hidden(state, late["amount_a_year"], late["customer_id"]):
         return None
     ratios = {each.standing: each for each in state.outlook.yields if each.n >= MIN_GROUP}
     gap = ratios["up to date"].ratio - ratios["overdue"].ratio if {"up to date", "overdue"} <= ratios.keys() else None
@@ -688,7 +695,7 @@ def _call(state: CustomerValue) -> Action | None:
         return None
     late = state.slipping.customers
     late = late[~late["committed"]]
-    if _hidden(state, late["worth"]):
+    if _hidden(state, late["worth"], late["customer_id"]):
         return None
     most = state.slipping.at_most(committed=False)
     return Action(
@@ -712,7 +719,7 @@ def _call(state: CustomerValue) -> Action | None:
 def _cheaper(state: CustomerValue) -> Action | None:
     """Contact below-cost customers by the cheapest channel."""
     saving, below = _saving(state)
-    if _hidden(state, below["vain"]):
+    if _hidden(state, below["vain"], below["customer_id"]):
         return None
     return Action(
         key="customer_value.cheapest_channel",

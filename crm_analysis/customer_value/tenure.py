@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -26,8 +26,9 @@ class Tenure:
     `years`: year (1 is the twelve months from the first order on), way, mean, low, high (95 %, bootstrap over
     customers), n. Ways: survivors (who paid in that year), followed (who paid in the last year, in each year), acquired
     (all, leavers with what they brought: nothing). `flattery` is by how much the survivors' mean of the last year is
-    above that of all acquired; `growth` what the followed brought in the last year more than in the first. `why` says
-    why nothing is told: "short".
+    above that of all acquired; `growth` what the followed brought in the last year more than in the first. `members`
+    are the customers, by id: true or false for each year in which they paid; `largest` is the largest share of a mean
+    that one of them holds. `why` says why nothing is told: "short".
     """
 
     n_years: int
@@ -39,6 +40,8 @@ class Tenure:
     growth: float
     growth_low: float
     growth_high: float
+    members: pd.DataFrame = field(default_factory=pd.DataFrame)
+    largest: float = math.nan
     why: str = ""
 
     def mean(self, way: str, year: int) -> float:
@@ -70,7 +73,15 @@ def tenure(found: Lives) -> Tenure:
     )
     own = own.reindex(ids).fillna(0.0)
     margin, orders = (own[name].reindex(columns=range(n_years), fill_value=0.0) for name in ("margin", "n_orders"))
-    return ways(margin.to_numpy(float), orders.to_numpy(float) > 0)
+    paid = orders > 0
+    told = ways(margin.to_numpy(float), paid.to_numpy(bool))
+    return replace(told, members=paid, largest=_largest(margin, paid))
+
+
+def _largest(margin: pd.DataFrame, paid: pd.DataFrame) -> float:
+    """The largest share that one customer holds of what the payers of a year, or those of the last one, brought."""
+    groups = [margin[year][paid[who]].abs() for year in margin for who in {year, margin.columns[-1]}]
+    return max((float(size.max() / size.sum()) for size in groups if size.sum() > 0), default=math.nan)
 
 
 def _years_covered(members: pd.DataFrame) -> pd.Series:

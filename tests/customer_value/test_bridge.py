@@ -166,7 +166,7 @@ def test_few_people_are_not_told(scope_of):
     from crm_analysis.customer_value.profits import customer_profits  # noqa: PLC0415
 
     found = bridge.bridge(scope, status)
-    state = SimpleNamespace(bridge=found, scope=scope, profits=customer_profits(scope, status))
+    state = SimpleNamespace(bridge=found, scope=scope, status=status, profits=customer_profits(scope, status))
     steps = shown.shown_steps(state)
     assert "back" not in set(steps["step"]) and "others" in set(steps["step"])
     assert steps["amount"].sum() == pytest.approx(found.change)

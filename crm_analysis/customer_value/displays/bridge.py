@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import privacy, style
+from crm_analysis.customer_value import listing
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.bridge import FACTORS, STEPS, Bridge
 from crm_analysis.customer_value.wording import words
@@ -38,24 +39,24 @@ def shown_steps(state: CustomerValue) -> pd.DataFrame:
 
     Steps that nobody took are left out. Empty where there is no bridge, or its ends or what is left must not be shown.
     """
-    found, rule = state.bridge, state.scope.profile.privacy
+    found, rule, year = state.bridge, state.scope.profile.privacy, state.profits.customers
     frame = found.steps[found.steps["n"] > 0]
     each = found.customers
     if (
         frame.empty
         or len(each) < rule.min_cell
-        or privacy.dominated(state.profits.customers["margin"], rule.dominance_share)
+        or privacy.dominated(year["margin"], rule.dominance_share)
+        or listing.hidden_amount(state, year["margin"], listing.branch_of(state, year["customer_id"]))
     ):
         return found.steps.iloc[:0]
-    hidden = pd.Series(
-        {step: privacy.withhold(each[step], rule.min_cell, rule.dominance_share) for step in frame["step"]}, dtype=bool
-    )
+    branch = listing.branch_of(state, each["customer_id"])
+    hidden = pd.Series({step: listing.hidden_amount(state, each[step], branch) for step in frame["step"]}, dtype=bool)
     hidden = privacy.complement(hidden, frame.set_index("step")["amount"])
     veiled = frame["step"].map(hidden)
     if not veiled.any():
         return frame.reset_index(drop=True)
     together = each[list(frame.loc[veiled, "step"])].sum(axis=1)
-    if privacy.withhold(together, rule.min_cell, rule.dominance_share):
+    if listing.hidden_amount(state, together, branch):
         return found.steps.iloc[:0]
     other = pd.DataFrame({"step": ["others"], "amount": together.sum(), "n": int((together != 0).sum())})
     return pd.concat([frame[~veiled], other], ignore_index=True)
@@ -84,10 +85,14 @@ def table(state: CustomerValue) -> pd.DataFrame:
     steps, found, currency = shown_steps(state), state.bridge, state.scope.profile.currency
     if steps.empty:
         return pd.DataFrame()
+    each, apart = found.customers, [step for step in steps["step"] if step != "others"]
+    rest = [step for step in found.steps["step"] if step not in apart]
+    took = {step: each[step] != 0 for step in apart} | {"others": (each[rest].sum(axis=1) != 0)}
     rows = [(_("Twelve months before"), style.DASH, style.money(found.before, currency), style.DASH)]
     for row in steps.itertuples(index=False):
         low_high = style.interval(row.low, row.high, "money", currency)
-        rows.append((step_name(row.step), style.number(row.n), style.money(row.amount, currency), low_high))
+        n = listing.count(state, row.n, each.loc[took[row.step], "customer_id"])
+        rows.append((step_name(row.step), n, style.money(row.amount, currency), low_high))
     if not found.kinds:
         rows.append((step_name("breadth"), style.DASH, style.DASH, _("no column tells kinds apart")))
     rows.append((_("Last twelve months"), style.DASH, style.money(found.after, currency), style.DASH))

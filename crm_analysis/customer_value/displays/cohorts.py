@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import privacy, style
+from crm_analysis.customer_value import listing
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.wording import words
 from crm_analysis.language import _
@@ -17,7 +18,7 @@ YEAR = 12
 
 def _cells(state: CustomerValue) -> pd.DataFrame:
     """Cells with what must not be shown missing: shares that tell few, values of few or of one above all, and the
-    sums after such a value.
+    sums after such a value; of all branches also what would tell the one branch's part that its page hides.
     """
     rule, cells = state.scope.profile.privacy, state.cohorts.cells
     cells = cells[~cells["n"].map(lambda n: privacy.small(n, rule.min_cell)).astype(bool)].copy()
@@ -26,11 +27,28 @@ def _cells(state: CustomerValue) -> pd.DataFrame:
     told = [privacy.tells(part, n, rule.min_cell) for part, n in zip(cells["paying"], cells["n"], strict=True)]
     few = cells["paying"].map(lambda n: privacy.small(n, rule.min_cell)).astype(bool)
     veiled = few | ((cells["paying"] > 0) & (cells["largest"] > rule.dominance_share * cells["size"]))
+    alone = _hidden_by_one(state).reindex(pd.MultiIndex.from_frame(cells[["cohort", "unit"]]), fill_value=False)
+    alone_share, alone_value = alone["share"].to_numpy(bool), alone["value"].to_numpy(bool)
+    veiled |= alone_value
     cells["text"] = [style.share(part, n, rule.min_cell) for part, n in zip(cells["paying"], cells["n"], strict=True)]
-    cells["share"] = cells["share"].mask(pd.Series(told, index=cells.index))
+    cells["text"] = cells["text"].mask(alone_share, style.DASH)
+    cells["share"] = cells["share"].mask(pd.Series(told, index=cells.index) | alone_share)
     cells["cumulated"] = cells["cumulated"].mask(veiled.groupby(cells["cohort"]).cummax())
     marks = (~cells["truly_new"].astype(bool)).map({True: MARK, False: ""})
     return cells.assign(name=cells["cohort"].map(style.period) + marks)
+
+
+def _hidden_by_one(state: CustomerValue) -> pd.DataFrame:
+    """Whether exactly one branch's page hides its share, or its value, by cohort and unit: share, value."""
+    rule, parts = state.scope.profile.privacy, state.cohorts.by_branch
+    few = ((parts["n"] > 0) & (parts["n"] < rule.min_cell)) | (
+        (parts["paying"] > 0) & (parts["paying"] < rule.min_cell)
+    )
+    rest = parts["n"] - parts["paying"]
+    tells = few | ((rest > 0) & (rest < rule.min_cell))
+    value = few | ((parts["paying"] > 0) & (parts["largest"] > rule.dominance_share * parts["size"]))
+    hidden = parts.assign(share=tells, value=value).groupby(["cohort", "unit"])[["share", "value"]].sum()
+    return (hidden == 1) & (parts["branch"].nunique() > 1)
 
 
 def shares(state: CustomerValue) -> pd.DataFrame:
@@ -60,7 +78,7 @@ def _table(state: CustomerValue, text: pd.DataFrame) -> pd.DataFrame:
     wide = text.pivot(index="name", columns="unit", values="text").fillna(style.DASH)
     wide = wide.reindex(text.sort_values("cohort")["name"].drop_duplicates())
     wide.columns = [str(unit + 1) for unit in wide.columns]
-    size = privacy.shown(state.cohorts.sizes, state.scope.profile.privacy.min_cell)
+    size = privacy.shown_of_all(state.cohorts.parts, state.scope.profile.privacy.min_cell)
     cohort = cells.drop_duplicates("name").set_index("name")["cohort"]
     who = words(state.scope.profile).customers
     wide.insert(0, who[:1].upper() + who[1:], [size[cohort[name]] for name in wide.index])
@@ -177,7 +195,9 @@ def _span(labels: tuple[str, str]) -> str:
 def year_sentence(state: CustomerValue) -> str:
     """What a customer acquired brings in the first year: what winning one may cost."""
     found, currency = state.cohorts, state.scope.profile.currency
-    if found.first_year_n < 2 * state.scope.profile.privacy.min_cell:
+    who, brought = (found.newcomers[name] for name in ("customer_id", "brought"))
+    few = found.first_year_n < 2 * state.scope.profile.privacy.min_cell
+    if few or listing.hidden_amount(state, brought, listing.branch_of(state, who)):
         return _("What a newcomer brings in the first year is not known: nobody truly new has been here that long.")
     return _(
         "**A new {customer} brings {value} in the first year** ({interval}; {n} {customers}): winning one may cost at "
@@ -187,5 +207,5 @@ def year_sentence(state: CustomerValue) -> str:
         customers=words(state.scope.profile).customers,
         value=style.money(found.first_year, currency),
         interval=style.interval(found.first_year_low, found.first_year_high, "money", currency),
-        n=style.number(found.first_year_n),
+        n=listing.count(state, found.first_year_n, who),
     )

@@ -30,7 +30,7 @@ def top_table(state: CustomerValue) -> pd.DataFrame:
     rows = [
         (
             style.percent(row.top, 0),
-            style.number(row.n),
+            listing.of_total(state, style.number(row.n)),
             style.percent(row.share),
             style.interval(row.low, row.high, "share"),
         )
@@ -39,9 +39,7 @@ def top_table(state: CustomerValue) -> pd.DataFrame:
         and not listing.hidden_amount(state, profit.nlargest(row.n))
         and not style.undefined(row.share)
     ]
-    return pd.DataFrame(
-        rows, columns=[_("The best"), listing.who(state), _("Share of profit"), _("95 % interval")]
-    )
+    return pd.DataFrame(rows, columns=[_("The best"), listing.who(state), _("Share of profit"), _("95 % interval")])
 
 
 def figure(state: CustomerValue) -> dict[str, Any]:
@@ -92,7 +90,11 @@ def group_table(state: CustomerValue) -> dict[str, Any]:
     title = _("Profit by group of customers")
     if lorenz(state).empty or found["share"].isna().any():
         return {"title": title, "frame": None, "note": ""}
-    profit = state.profits.customers["profit"].astype(float).sort_values(ascending=False, ignore_index=True)
+    everybody = state.profits.customers
+    profit = everybody["profit"].astype(float)
+    if listing.hidden_amount(state, profit, listing.branch_of(state, everybody["customer_id"])):
+        return {"title": title, "frame": None, "note": ""}
+    profit = profit.sort_values(ascending=False, ignore_index=True)
     ends = found["n"].cumsum()
     parts = {str(row): profit.iloc[ends[row] - found["n"][row] : ends[row]] for row in found.index}
     amounts = listing.sums(state, parts)
@@ -111,7 +113,7 @@ def group_table(state: CustomerValue) -> dict[str, Any]:
     frame = pd.DataFrame(
         {
             _("Most profitable first"): [style.percent(value, 0) for value in found["share_of_customers"]],
-            listing.who(state): [style.number(n) for n in found["n"]],
+            listing.who(state): [listing.of_total(state, style.number(n)) for n in found["n"]],
             _("Profit"): [amounts[str(row)] for row in found.index],
             _("Share of profit"): share.mask(veil, style.DASH),
             _("95 % interval"): between.mask(veil, style.DASH),

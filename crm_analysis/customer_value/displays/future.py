@@ -28,7 +28,8 @@ def _silent_names() -> list[str]:
 
 
 def _one_off(state: CustomerValue) -> pd.DataFrame:
-    """frequency (class of repeat purchases), silent (class of months since the last), value: of the one-off part."""
+    """frequency (class of repeat purchases), silent (class of months since the last), value and margin (of the last
+    twelve months) of the one-off part."""
     history = state.outlook.histories.frame
     part = state.outlook.customers[state.outlook.customers["part"] == "one_off"].set_index("customer_id")
     months = silence(history) * DAYS_PER_WEEK / DAYS_PER_MONTH
@@ -38,6 +39,7 @@ def _one_off(state: CustomerValue) -> pd.DataFrame:
             "frequency": purchase_class(history["x"]),
             "silent": names[np.maximum(np.searchsorted(SILENT_MONTHS, months, side="left") - 1, 0)],
             "value": part["expected_value"].reindex(history.index).astype(float),
+            "margin": listing.margins(state, history.index),
         }
     )
 
@@ -50,13 +52,18 @@ def value_map(state: CustomerValue) -> pd.DataFrame:
         return pd.DataFrame()
     each, rule = _one_off(state), state.scope.profile.privacy
     means = {
-        (str(row), str(column)): float(group.mean())
-        for (row, column), group in each.groupby(["frequency", "silent"])["value"]
-        if len(group) >= rule.min_cell and not privacy.withhold(group, rule.min_cell, rule.dominance_share)
+        (str(row), str(column)): float(group["value"].mean())
+        for (row, column), group in each.groupby(["frequency", "silent"])
+        if len(group) >= rule.min_cell
+        and not listing.hidden_amount(state, group["value"], None if branch is None else branch[group.index])
+        and not listing.rests_on_one(state, group["margin"])
     }
     if len(each) < listing.TELLING * rule.min_cell or not means:
         return pd.DataFrame()
     table = pd.Series(means).unstack()
+    branch = listing.branch_of(state, each.index)
+    if listing.rests_on_one(state, each["margin"]):
+        return pd.DataFrame()
     return table.reindex(
         index=[name for _lower, name in CLASSES if name in table.index],
         columns=[name for name in _silent_names() if name in table.columns],
@@ -113,7 +120,7 @@ def heat(state: CustomerValue) -> dict[str, Any]:
 def spend(state: CustomerValue) -> dict[str, Any]:
     """Whether how much is unrelated to how often, as keyword arguments of `report.table`."""
     title = _("Does spend go with frequency?")
-    table, fit = state.outlook.independence, state.outlook.spend
+    table, fit, currency = state.outlook.independence, state.outlook.spend, state.scope.profile.currency
     if table is None or fit is None:
         return {"title": title, "frame": None, "note": ""}
     table = table[table["customers"] >= state.scope.profile.privacy.min_cell]
@@ -123,8 +130,16 @@ def spend(state: CustomerValue) -> dict[str, Any]:
                 f"{low:.0f}" if low == high else f"{low:.0f}+" if np.isinf(high) else f"{low:.0f}-{high:.0f}"
                 for low, high in zip(table["from"], table["to"], strict=True)
             ],
-            listing.who(state): table["customers"].map(style.number).to_list(),
-            _("Mean spend"): [style.money(value, state.scope.profile.currency) for value in table["mean_value"]],
+            listing.who(state): shown,
+            _("Mean spend"): spent,
+    history = state.outlook.histories.frame
+    history = history[history["mean_value"].notna()] if "mean_value" in history else history.iloc[:0]
+    own = [history[history["x"].between(low, high)] for low, high in zip(table["from"], table["to"], strict=True)]
+    shown = [listing.count(state, n, part.index) for n, part in zip(table["customers"], own, strict=True)]
+    spent = [
+        _("withheld") if listing.rests_on_one(state, part["x"] * part["mean_value"]) else style.money(mean, currency)
+        for part, mean in zip(own, table["mean_value"], strict=True)
+    ]
             _("Relative spend"): table["relative_spend"].map(lambda value: style.number(value, 3)).to_list(),
             _("If unrelated"): [
                 style.interval(low, high, "ratio", digits=3)
@@ -256,7 +271,11 @@ def branch_outlook(state: CustomerValue) -> dict[str, Any]:
     cell = state.scope.profile.privacy.min_cell
     told = [each for each in pooling.branches if each.n >= cell]
     sizes = listing.counts(state, pd.Series({each.branch: each.n for each in pooling.branches}))
-    amounts = listing.sums(state, {each.branch: each.values for each in pooling.branches})
+    parts = {each.branch: each.values for each in pooling.branches}
+    behind = listing.margins(state, pd.concat(list(parts.values())).index)
+    amounts = listing.sums(state, parts, behind=behind)
+    if listing.rests_on_one(state, behind):
+        amounts = dict.fromkeys(amounts, _("withheld"))
     rows = [
         (
             _name(state, each.branch),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crm_analysis import privacy, style
+from crm_analysis import customers, style
 from crm_analysis.customer_value import listing
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.matrix import FUTURE, PRESENT
@@ -57,16 +57,22 @@ def shown_cells(state: CustomerValue) -> pd.DataFrame:
     found, rule = state.matrix, state.scope.profile.privacy
     cells, each = found.cells, found.customers
     cells = cells[cells["n"] > 0].reset_index(drop=True)
-    veiled = listing.hidden_amount(state, each["profit"]) or listing.hidden_amount(state, each["expected_value"])
+    branch, behind = (of(state, each["customer_id"]) for of in (listing.branch_of, listing.margins))
+    veiled = any(listing.hidden_amount(state, each[name], branch) for name in ("profit", "expected_value"))
+    veiled = veiled or listing.rests_on_one(state, behind)
     if len(each) < listing.TELLING * rule.min_cell or veiled or found.one_time:
         return cells.iloc[:0]
-    hidden = privacy.hide(cells["n"], rule.min_cell)
+    places = {cell: place for place, cell in enumerate(zip(cells["present"], cells["future"], strict=True))}
+    own_place = pd.Series([places[cell] for cell in zip(each["present"], each["future"], strict=True)], each.index)
+    sizes = listing.tally(state, each["customer_id"], own_place, cells.index)
+    hidden = listing.hidden_counts(state, sizes)
     groups = dict(list(each.groupby(["present", "future"])))
     own = [groups[present, future] for present, future in zip(cells["present"], cells["future"], strict=True)]
     for name, text in (("profit", "profit_text"), ("expected_value", "expected_text")):
-        amounts = listing.sums(state, {str(place): group[name] for place, group in enumerate(own)})
+        parts = {str(place): group[name] for place, group in enumerate(own)}
+        amounts = listing.sums(state, parts, branch, behind=behind if name == "expected_value" else None)
         cells[text] = [_("withheld") if veil else amounts[str(place)] for place, veil in hidden.items()]
-    return cells.assign(n_text=listing.counts(state, cells["n"]), hidden=hidden)
+    return cells.assign(n_text=listing.counts(state, sizes), hidden=hidden)
 
 
 def heat(state: CustomerValue) -> pd.DataFrame:
@@ -126,7 +132,10 @@ def table(state: CustomerValue) -> pd.DataFrame:
             ],
             _("What to do"): [treatment_name(key) for key in cells["treatment"]],
             listing.who(state): cells["n_text"].to_list(),
-            _("Share"): cells["share"].map(style.percent).where(~cells["hidden"], style.DASH).to_list(),
+            _("Share"): [
+                style.DASH if veil else listing.of_total(state, style.percent(share))
+                for share, veil in zip(cells["share"], cells["hidden"], strict=True)
+            ],
             _("Profit, 12 months"): cells["profit_text"].to_list(),
             _("Expected margin"): cells["expected_text"].to_list(),
             _("Cell in doubt"): of_cell("doubtful"),

@@ -51,11 +51,38 @@ def _merged(found: Migration, min_cell: int) -> pd.DataFrame:
 
 
 def _matrix(state: CustomerValue, found: Migration) -> tuple[pd.DataFrame, np.ndarray]:
-    """Counts from rows to columns, and which of them are hidden; empty where a sum over moves would tell too much."""
+    """Counts from rows to columns, and which of them are hidden; empty where a sum over moves would tell too much.
+
+    On the page of all branches a cell is hidden too where exactly one branch's page hides its part.
+    """
     cell = state.scope.profile.privacy.min_cell
     each = _merged(found, cell)
-    if found.why or each["move"].value_counts().map(lambda n: privacy.small(n, cell)).any():
+    if found.why or _too_few_moved(each, cell):
         return pd.DataFrame(), np.zeros((0, 0), bool)
+    branch = listing.branch_of(state, each["customer_id"])
+    parts = [] if branch is None else [own for _name, own in each.groupby(branch)]
+    if parts and privacy.total_tells([len(own) for own in parts], cell):
+        return pd.DataFrame(), np.zeros((0, 0), bool)
+    counts, lines = _counted(found, each)
+    veiled = np.zeros(counts.shape, int)
+    for own in parts:
+        table, of_branch = _counted(found, own)
+        hidden = np.ones(table.shape, bool) if _too_few_moved(own, cell) else _hide(table, of_branch, cell)
+        place = np.ix_(counts.index.get_indexer(table.index), counts.columns.get_indexer(table.columns))
+        veiled[place] += hidden & (table.to_numpy() > 0)
+    return counts, _hide(counts, lines, cell, also=veiled == 1)
+
+
+def _too_few_moved(each: pd.DataFrame, cell: int) -> bool:
+    return bool(each["move"].value_counts().map(lambda n: privacy.small(n, cell)).any())
+
+
+def _hide(counts: pd.DataFrame, lines: list[np.ndarray], cell: int, *, also: np.ndarray | None = None) -> np.ndarray:
+    return privacy.hide_lines(counts.to_numpy(int), lines, cell, also=also)
+
+
+def _counted(found: Migration, each: pd.DataFrame) -> tuple[pd.DataFrame, list[np.ndarray]]:
+    """Counts from rows to columns, and the lines of them whose sums are known."""
     counts = pd.crosstab(each["before"], each["after"])
     counts = counts.reindex(index=[*found.order, NEW, BACK], columns=[*found.order, LOST], fill_value=0)
     counts = counts.loc[counts.sum(axis=1) > 0, counts.sum() > 0]
@@ -64,7 +91,7 @@ def _matrix(state: CustomerValue, found: Migration) -> tuple[pd.DataFrame, np.nd
     shape = np.indices(counts.shape)
     lines = [shape[axis] == i for axis in (0, 1) for i in range(counts.shape[axis])]
     lines += [moves == move for move in ("up", "same", "down")]
-    return counts, privacy.hide_lines(counts.to_numpy(int), lines, cell)
+    return counts, lines
 
 
 def _heat(state: CustomerValue, found: Migration, name: Name) -> pd.DataFrame:
@@ -158,7 +185,7 @@ def sentence(state: CustomerValue, found: Migration, name: Name) -> str:
             )
         },
     }
-    if listing.hidden_amount(state, gains(found.customers)):
+    if listing.hidden_amount(state, gains(found.customers), listing.branch_of(state, found.customers["customer_id"])):
         tail = ""
     elif low > 0:
         tail = _("Their yearly profit rose by {change} ({interval}), newcomers and those lost included.")
@@ -178,14 +205,19 @@ def _advice(state: CustomerValue, found: Migration, name: Name) -> str:
     each = found.customers.assign(gain=gains(found.customers))
     fell = each[each["move"].isin(["down", LOST])]
     by_group = fell.groupby("before")["gain"]
-    cell = state.scope.profile.privacy.min_cell
-    known = [key for key, group in by_group if len(group) >= cell and not listing.hidden_amount(state, group)]
+    cell, branch = state.scope.profile.privacy.min_cell, listing.branch_of(state, fell["customer_id"])
+    known = [
+        key
+        for key, group in by_group
+        if len(group) >= cell
+        and not listing.hidden_amount(state, group, None if branch is None else branch[group.index])
+    ]
     if not known or by_group.sum()[known].min() >= 0:
         return ""
     worst = by_group.sum()[known].idxmin()
     return _("Most was lost from {group}: {n} fell or left, {loss} a year. Contact them first.").format(
         group=f"**{style.escape(name(worst))}**",
-        n=style.number(int(by_group.size()[worst])),
+        n=listing.count(state, int(by_group.size()[worst]), fell.loc[fell["before"] == worst, "customer_id"]),
         loss=style.money(-float(by_group.sum()[worst]), state.scope.profile.currency),
     )
 
@@ -209,13 +241,13 @@ def move_table(state: CustomerValue) -> pd.DataFrame:
     found, currency = state.migration.by_tier, state.scope.profile.currency
     if found.why or found.customers.empty:
         return pd.DataFrame()
-    cell = state.scope.profile.privacy.min_cell
     each = found.customers.assign(gain=gains(found.customers))
     table = found.moves.set_index("move")
-    hidden = privacy.hide(table["n"], cell)
-    shown = listing.counts(state, table["n"])
+    sizes = listing.tally(state, each["customer_id"], each["move"], table.index)
+    hidden, shown = listing.hidden_counts(state, sizes), listing.counts(state, sizes)
+    branch = listing.branch_of(state, each["customer_id"])
     parts = {move: each.loc[each["move"] == move, "gain"] for move in MOVES}
-    value = listing.sums(state, parts)
+    value = listing.sums(state, parts, branch)
     rows = []
     for move, row in table.iterrows():
         veiled, apart = bool(hidden[move]), value[str(move)] == _("withheld")
@@ -225,18 +257,18 @@ def move_table(state: CustomerValue) -> pd.DataFrame:
             (
                 move_name(str(move)),
                 shown[move],
-                style.DASH if veiled else share,
+                style.DASH if veiled else listing.of_total(state, share),
                 _("withheld") if veiled else value[str(move)],
                 style.DASH if veiled or apart or not row["n"] else low_high,
             )
         )
     net, low, high = found.net
-    hide_net = listing.hidden_amount(state, each["gain"])
+    hide_net = listing.hidden_amount(state, each["gain"], branch)
     last = (
         (_("withheld"), style.DASH)
         if hide_net
         else (style.money(net, currency), style.interval(low, high, "money", currency))
     )
-    rows.append((_("together"), listing.count(state, len(each)), style.DASH, *last))
+    rows.append((_("together"), listing.count(state, len(each), each["customer_id"]), style.DASH, *last))
     names = [_("Move"), listing.who(state), _("Share"), _("Value moved, a year"), _("95 % interval")]
     return pd.DataFrame(rows, columns=names)

@@ -63,7 +63,7 @@ def weak_table(state: CustomerValue) -> dict[str, Any]:
         rows.append(
             (
                 names[key],
-                privacy.count(part.n, cell) if part.n else style.DASH,
+                listing.of_total(state, privacy.count(part.n, cell)) if part.n else style.DASH,
                 style.share(number, part.n, cell) if part.n else style.DASH,
                 style.interval(part.low, part.high, "share") if told else style.DASH,
             )
@@ -86,7 +86,7 @@ def sentence(state: CustomerValue) -> str:
         )
     said = {
         "customers": listing.who_lower(state),
-        "n": style.number(part.n),
+        "n": listing.of_total(state, style.number(part.n)),
         "share": style.percent(part.share),
         "interval": style.interval(part.low, part.high, "share"),
     }
@@ -144,10 +144,10 @@ def wallet_table(state: CustomerValue) -> dict[str, Any]:
     there = there[there["paid"] > 0]
     if not spend or there.empty:
         return {"title": title, "frame": None, "note": ""}
-    rule = state.scope.profile.privacy
+    rule, branch = state.scope.profile.privacy, listing.branch_of(state, there["customer_id"])
     rows = []
     for key, own in there.groupby("segment")["paid"]:
-        if len(own) < rule.min_cell or privacy.withhold(own, rule.min_cell, rule.dominance_share):
+        if len(own) < rule.min_cell or listing.hidden_amount(state, own, None if branch is None else branch[own.index]):
             continue
         error = own.std(ddof=1) / len(own) ** 0.5
         low, high = ((own.mean() + side * 1.96 * error) / spend for side in (-1, 1))

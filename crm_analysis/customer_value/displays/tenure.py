@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import privacy, style
+from crm_analysis.customer_value import listing
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.wording import words
 from crm_analysis.language import _
@@ -22,12 +23,19 @@ def way_name(key: str) -> str:
 
 
 def lines(state: CustomerValue) -> pd.DataFrame:
-    """year, way (finished name), mean, low, high, n; empty where too few are left to show."""
+    """year, way (finished name), mean, low, high, n, n_text; empty where too few are left, or one brings most."""
     found, cell = state.tenure, state.scope.profile.privacy.min_cell
     frame = found.years
     if frame.empty or (frame["n"] < 2 * cell).any() or _tells(found.n, frame["n"], cell):
         return frame.iloc[:0]
-    return frame.assign(way=frame["way"].map(way_name))
+    if found.largest > state.scope.profile.privacy.dominance_share:
+        return frame.iloc[:0]
+    who = [
+        found.members.index[found.members[found.n_years - 1 if way == "followed" else year - 1] | (way == "acquired")]
+        for year, way in zip(frame["year"], frame["way"], strict=True)
+    ]
+    shown = [listing.count(state, n, ids) for n, ids in zip(frame["n"], who, strict=True)]
+    return frame.assign(way=frame["way"].map(way_name), n_text=shown)
 
 
 def _tells(whole: int, parts: pd.Series, cell: int) -> bool:
@@ -42,7 +50,7 @@ def table(state: CustomerValue) -> pd.DataFrame:
         {
             _("Year of tenure"): frame["year"].map(style.number),
             _("Way"): frame["way"],
-            who[:1].upper() + who[1:]: frame["n"].map(style.number),
+            who[:1].upper() + who[1:]: frame["n_text"],
             _("Margin a head"): frame["mean"].map(lambda value: style.money(value, currency)),
             _("95 % interval"): [
                 style.interval(low, high, "money", currency)
@@ -62,7 +70,7 @@ def figure(state: CustomerValue) -> dict[str, Any]:
         "after refunds, since what a {customer} cost in earlier years is not recorded. Bars: 95 % interval over "
         "{customers}."
     ).format(
-        n=style.number(state.tenure.n),
+        n=listing.count(state, state.tenure.n, state.tenure.members.index),
         customers=words(state.scope.profile).customers,
         customer=words(state.scope.profile).customer,
         order=words(state.scope.profile).order,

@@ -21,15 +21,19 @@ def _measurable(state: CustomerValue) -> bool:
 
 def _hidden(state: CustomerValue) -> pd.Series:
     """Which tiers' counts must not be shown."""
-    table = state.tiers.table.set_index("tier")
-    return privacy.hide(table["n"], state.scope.profile.privacy.min_cell)
+    return listing.hidden_counts(state, _sizes(state))
+
+
+def _sizes(state: CustomerValue) -> pd.DataFrame:
+    inside = state.tiers.customers
+    return listing.tally(state, inside["customer_id"], inside["tier"], state.tiers.table["tier"])
 
 
 def _amounts(state: CustomerValue, column: str) -> dict[str, str]:
     """Money by tier, and of those outside, as text."""
-    inside = state.tiers.customers
-    parts = {key: inside.loc[inside["tier"] == key, column] for key in state.tiers.order}
-    return listing.sums(state, {**parts, OUTSIDE: state.tiers.outside[column]})
+    inside = pd.concat([state.tiers.customers, state.tiers.outside.assign(tier=OUTSIDE)], ignore_index=True)
+    parts = {key: inside.loc[inside["tier"] == key, column] for key in (*state.tiers.order, OUTSIDE)}
+    return listing.sums(state, parts, listing.branch_of(state, inside["customer_id"]))
 
 
 def bars(state: CustomerValue) -> pd.DataFrame:
@@ -68,7 +72,8 @@ def table(state: CustomerValue) -> pd.DataFrame:
     found, hidden = state.tiers.table, _hidden(state)
     revenue, profit = _amounts(state, "revenue"), _amounts(state, "profit")
     currency, withheld = state.scope.profile.currency, _("withheld")
-    shown = listing.counts(state, found.set_index("tier")["n"])
+    shown = listing.counts(state, _sizes(state))
+    unsaid = listing.total_hidden(state)
     told = not hidden.any() and withheld not in profit.values()
     rows = []
     for row in found.itertuples(index=False):
@@ -78,7 +83,9 @@ def table(state: CustomerValue) -> pd.DataFrame:
             (
                 tier_name(state.scope.profile, row.tier),
                 shown[row.tier],
-                style.DASH if veiled else f"{style.percent(row.share)} ({style.interval(row.low, row.high, 'share')})",
+                style.DASH
+                if veiled or unsaid
+                else f"{style.percent(row.share)} ({style.interval(row.low, row.high, 'share')})",
                 withheld if veiled else revenue[row.tier],
                 withheld if veiled else profit[row.tier],
                 style.DASH if apart else style.money(row.profit_each, currency),
@@ -89,7 +96,16 @@ def table(state: CustomerValue) -> pd.DataFrame:
     few = privacy.small(n_outside, state.scope.profile.privacy.min_cell)
     money = (withheld, withheld) if few else (revenue[OUTSIDE], profit[OUTSIDE])
     outside = _("lost by now, yet paid or cost something")
-    rows.append((outside, listing.count(state, n_outside), style.DASH, *money, style.DASH, style.DASH))
+    rows.append(
+        (
+            outside,
+            listing.count(state, n_outside, state.tiers.outside["customer_id"]),
+            style.DASH,
+            *money,
+            style.DASH,
+            style.DASH,
+        )
+    )
     names = [_("Tier"), listing.who(state), _("Share"), _("Revenue"), _("Profit"), _("Profit per head")]
     return pd.DataFrame(rows, columns=[*names, _("Profit so far")])
 
@@ -134,7 +150,7 @@ def sentence(state: CustomerValue) -> str:
     found, hidden, currency = state.tiers.table.set_index("tier"), _hidden(state), state.scope.profile.currency
     profit, total = _amounts(state, "profit"), float(state.tiers.table["profit"].sum())
     kept = [key for key in found.index if not hidden[key] and found.loc[key, "n"]]
-    if not kept or total <= 0 or _("withheld") in profit.values():
+    if not kept or total <= 0 or _("withheld") in profit.values() or listing.total_hidden(state):
         return ""
     best = max(kept, key=lambda key: found.loc[key, "profit_each"])
     said = {"customers": words(state.scope.profile).customers, **_told(state, found.loc[best], best)}
