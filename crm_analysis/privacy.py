@@ -99,7 +99,7 @@ def hide_of_all(parts: pd.DataFrame, min_cell: int) -> pd.Series:
 
     Besides those that `hide` hides of the sums: a cell of which exactly one branch's part is hidden on that branch's
     page, and one that would tell a small part. Where one cell alone is hidden beside a total that is known, another
-    goes with it, first one of which a branch hides its part.
+    goes with it, first one of which a branch hides its part. Where the total is not told, one cell at least is hidden.
     """
     whole = parts.sum(axis=1)
     hidden = hide(whole, min_cell)
@@ -111,7 +111,7 @@ def hide_of_all(parts: pd.DataFrame, min_cell: int) -> pd.Series:
     told = [total_tells(row, min_cell) for row in parts.itertuples(index=False)]
     hidden |= (veiled.sum(axis=1) == 1) | pd.Series(told, parts.index, dtype=bool)
     rest = whole[~hidden & (whole > 0)]
-    if hidden.sum() == 1 and len(rest) and not total_tells(parts.sum(), min_cell):
+    if hidden.sum() == (0 if total_tells(parts.sum(), min_cell) else 1) and len(rest):
         also = rest[veiled.loc[rest.index].any(axis=1)]
         hidden[(also if len(also) else rest).idxmin()] = True
     return hidden

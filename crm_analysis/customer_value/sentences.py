@@ -75,6 +75,8 @@ def _measured(state: CustomerValue, share: Proportion, change: customers.ShareCh
     """The numbers of a finding about a share of customers; none where they would tell how few they are."""
     if privacy.tells(round(share.share * share.n), share.n, _min_cell(state)):
         return {"value": None}
+    if listing.total_hidden(state):  # an interval tells how many a share is of
+        return {"value": round(share.share, 2)}
     return {"value": share.share, "low": share.low, "high": share.high, "change": _change(change)}
 
 

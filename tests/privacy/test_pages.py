@@ -138,6 +138,38 @@ def test_all_less_the_other_branches_does_not_count_them_either(pages, chapter):
     assert str(sum(SIZES.values())) not in numbers(pages[chapter, "all"])
 
 
+def rows_of(shown: str, title: str, ends: str) -> str:
+    """What stands between two texts of a page, once."""
+    return re.sub(r"\s+", " ", shown).partition(title)[2].partition(ends)[0]
+
+
+TABLES_OF_ALL = (
+    ("Scores are cut at", "There is no matrix"),
+    ("Where everybody stands", "One rule for every chapter"),
+    ("What counts as the top share", "Too few people moved"),
+    ("What moved with them", "together"),
+    ("Does spend go with frequency?", "Relative spend is"),
+    ("Would we have foreseen", "Models against rules"),
+)
+
+
+@pytest.mark.parametrize(("title", "ends"), TABLES_OF_ALL)
+def test_no_table_of_all_adds_up_to_how_many_there_are(pages, title, ends):
+    """Each has a cell that is hidden, and no share beside a count."""
+    told = rows_of(pages["customer_value", "all"], title, ends)
+    assert told and re.search(r"&gt; \d|withheld|> \d", told), told
+    assert str(sum(SIZES.values())) not in numbers(told)
+
+
+def test_what_only_the_three_are_missing_from_is_not_told(pages):
+    """North and south alone are two amounts away from the money of all: nothing of either page gives the third."""
+    told = re.sub(r"\s+", " ", pages["customer_value", "all"])
+    assert "Paid otherwise withheld" in told and "Margin after refunds withheld" in told
+    assert "Everybody else &gt; 108 withheld withheld" in told
+    for figure in ("no bridge between two years", "no cohorts to follow", "no value of cohorts", "no Lorenz curve"):
+        assert figure in told, figure
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS)
 @pytest.mark.parametrize(("branch", "mine"), [("islet", "islet"), ("south", "south-0")])
 def test_no_amount_tells_what_few_or_one_paid(pages, chapter, branch, mine):

@@ -46,6 +46,36 @@ def test_no_suppressed_count_can_be_worked_out_from_the_total(cells, min_cell):
             assert len(possible) > 1, (cells, texts)
 
 
+TABLES = st.lists(st.lists(st.integers(0, 9), min_size=2, max_size=4), min_size=2, max_size=3).filter(
+    lambda rows: len({len(row) for row in rows}) == 1
+)
+
+
+@given(TABLES, st.integers(3, 5))
+def test_a_table_of_all_branches_tells_no_cell_that_one_branch_alone_hides(columns, min_cell):
+    parts = pd.DataFrame(columns).T
+    hidden, whole = privacy.hide_of_all(parts, min_cell), parts.sum(axis=1)
+    texts = privacy.shown_of_all(parts, min_cell)
+    for cell in parts.index:
+        small = [n for n in parts.loc[cell] if privacy.small(n, min_cell)]
+        if len(small) == 1:
+            assert hidden[cell] and texts[cell] != str(whole[cell]), (parts, texts)
+        if hidden[cell]:
+            assert not texts[cell].isdigit()
+    if privacy.total_tells(parts.sum(), min_cell) and whole.any():
+        assert hidden.any()  # or the cells would add up to a total that is not told
+    elif whole.gt(0).sum() > 1:
+        assert hidden.sum() != 1, (parts, texts)  # the total would tell it
+
+
+def test_the_cell_that_one_branch_hides_is_told_without_it():
+    parts = pd.DataFrame({"north": [40, 20, 30], "south": [10, 20, 30], "islet": [3, 0, 0]})
+    assert list(privacy.shown_of_all(parts, 5)) == ["> 50", "40", "60"]
+    parts["islet"] = [3, 6, 30]
+    assert list(privacy.shown_of_all(parts, 5)) == ["> 50", "withheld", "90"]
+    assert list(privacy.shown_of_all(parts[["north"]], 5)) == ["40", "20", "30"]
+
+
 @given(CELLS, st.integers(2, 8))
 def test_small_counts_are_never_shown_and_zero_and_large_ones_only_hidden_for_their_sake(cells, min_cell):
     counts = pd.Series(cells)

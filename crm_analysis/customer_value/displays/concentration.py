@@ -9,6 +9,7 @@ import pandas as pd
 from crm_analysis import style
 from crm_analysis.customer_value import listing
 from crm_analysis.customer_value.assessment import CustomerValue
+from crm_analysis.customer_value.wording import words
 from crm_analysis.language import _
 
 EVEN = 0.2  # a Gini coefficient below which nobody stands out

@@ -59,11 +59,11 @@ def value_map(state: CustomerValue) -> pd.DataFrame:
         and not listing.rests_on_one(state, group["margin"])
     }
     if len(each) < listing.TELLING * rule.min_cell or not means:
-        return pd.DataFrame()
-    table = pd.Series(means).unstack()
     branch = listing.branch_of(state, each.index)
     if listing.rests_on_one(state, each["margin"]):
         return pd.DataFrame()
+        return pd.DataFrame()
+    table = pd.Series(means).unstack()
     return table.reindex(
         index=[name for _lower, name in CLASSES if name in table.index],
         columns=[name for name in _silent_names() if name in table.columns],
@@ -135,7 +135,8 @@ def spend(state: CustomerValue) -> dict[str, Any]:
     history = state.outlook.histories.frame
     history = history[history["mean_value"].notna()] if "mean_value" in history else history.iloc[:0]
     own = [history[history["x"].between(low, high)] for low, high in zip(table["from"], table["to"], strict=True)]
-    shown = [listing.count(state, n, part.index) for n, part in zip(table["customers"], own, strict=True)]
+    sizes = [listing.tally(state, part.index, pd.Series(place, part.index), [place]) for place, part in enumerate(own)]
+    shown = listing.counts(state, pd.concat(sizes).fillna(0).astype(int)).to_list() if sizes else []
     spent = [
         _("withheld") if listing.rests_on_one(state, part["x"] * part["mean_value"]) else style.money(mean, currency)
         for part, mean in zip(own, table["mean_value"], strict=True)

@@ -48,7 +48,7 @@ def _shown(state: CustomerValue) -> bool:
 def weak_table(state: CustomerValue) -> dict[str, Any]:
     """How many of the best by money fail on the other two, as keyword arguments of `report.table`."""
     title = _("The best by money, seen three ways")
-    if not _shown(state) or not state.standing.components:
+    if not _shown(state) or not state.standing.components or listing.total_hidden(state):
         return {"title": title, "frame": None, "note": ""}
     cell = state.scope.profile.privacy.min_cell
     names = {
@@ -63,7 +63,7 @@ def weak_table(state: CustomerValue) -> dict[str, Any]:
         rows.append(
             (
                 names[key],
-                listing.of_total(state, privacy.count(part.n, cell)) if part.n else style.DASH,
+                privacy.count(part.n, cell) if part.n else style.DASH,
                 style.share(number, part.n, cell) if part.n else style.DASH,
                 style.interval(part.low, part.high, "share") if told else style.DASH,
             )
@@ -86,7 +86,7 @@ def sentence(state: CustomerValue) -> str:
         )
     said = {
         "customers": listing.who_lower(state),
-        "n": listing.of_total(state, style.number(part.n)),
+        "n": style.number(part.n),
         "share": style.percent(part.share),
         "interval": style.interval(part.low, part.high, "share"),
     }
