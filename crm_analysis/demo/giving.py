@@ -18,6 +18,7 @@ _AMOUNT_SHARES = (0.34, 0.27, 0.26, 0.11, 0.02)
 _FAILURES = ("잔액부족", "카드만료", "한도초과", "해지계좌")
 _END_REASONS = ("경제 사정", "연락 두절", "다른 단체 후원", "불만", "기타")
 _UNPAID_MONTHS_BILLED = 12
+_EXODUS_STREAM = 77
 COLUMNS = (
     "donor", "day", "amount", "kind", "commitment", "due", "campaign", "product", "list_amount", "discount",
     "restricted",
@@ -107,6 +108,11 @@ def commitments(rng: np.random.Generator, truth: Truth, donors: pd.DataFrame) ->
     pledge = np.clip(np.round(np.exp(rng.normal(13.9, 0.9, n)) / 100_000), 3, 600) * 100_000
     amount = np.where(major, pledge, np.where(cycle == 12, monthly * 10, np.where(cycle == 3, monthly * 3, monthly)))
     silent = rng.random(n) < np.array([b.silent_end_share for b in branches])[code]
+    if truth.exodus is not None:
+        until = day(truth.exodus).astype("M8[M]").astype(int) - first_month + 1
+        leaves = (np.random.default_rng([truth.seed, _EXODUS_STREAM]).random(n) < 0.5) & (until > 0)
+        leaves &= (cycle == 1) & ~major & (paid > until)
+        paid, silent = np.where(leaves, until, paid), silent & ~leaves
     return pd.DataFrame(
         {
             "donor": who,

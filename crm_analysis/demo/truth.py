@@ -35,6 +35,9 @@ FLIPS = MappingProxyType(
         "gwangju_reports": "Gwangju reports to the end",
         "busan_silent": "Busan stops reporting after 31 July 2026",
         "rhythm_only": "no control total says how far a branch's data reach",
+        "branches_alike": "every branch's occasional donors give as Seoul's do",
+        "exodus_2025": "half of the monthly transfers that run in July 2025 end with it",
+        "exodus_2026": "half of the monthly transfers that run in July 2026 end with it",
     }
 )
 
@@ -142,6 +145,8 @@ class Truth:
     branches: MappingProxyType[str, BranchTruth]
     campaigns: MappingProxyType[str, CampaignTruth]
     faults: Faults
+    exodus: date | None = None
+    """First day of the month in which half of the monthly transfers that run are paid for the last time."""
     recovered_share: float = 0.55
     repeat_if_recovered: float = 0.80
     repeat_if_not_recovered: float = 0.50
@@ -259,14 +264,19 @@ def truth(seed: int = 20261, flips: Iterable[str] = ()) -> Truth:
     for flip, rates, shape in (("links_straight", STRAIGHT, "straight"), ("links_convex", CONVEX, "convex")):
         if flip in flips:
             branches = {name: replace(b, repeat_by_level=rates, shape=shape) for name, b in branches.items()}
+    if "branches_alike" in flips:
+        habit = {name: getattr(branches["seoul"], name) for name in ("r", "alpha_weeks", "a", "b")}
+        branches = {name: replace(b, **habit) for name, b in branches.items()}
     if "gwangju_reports" in flips:
         branches["gwangju"] = replace(branches["gwangju"], last_day=END)
     if "busan_silent" in flips:
         branches["busan"] = replace(branches["busan"], last_day=SILENT_AFTER)
+    exodus = next((date(year, 7, 1) for year in (2025, 2026) if f"exodus_{year}" in flips), None)
     return Truth(
         seed=seed,
         flips=flips,
         branches=MappingProxyType(branches),
         campaigns=MappingProxyType(campaigns),
         faults=Faults(),
+        exodus=exodus,
     )
