@@ -72,7 +72,8 @@ class Holdout:
 
     `customers`: x (repeat purchases then), actual, actual_value, lately (purchases in the last `months` before), and a
     column of foreseen purchases for each way in `rules`, models first. `failed` are the models that could not be
-    fitted, with the reason. `tracking` is the forecast over time (see `track`); empty without a model.
+    fitted, with the reason. `tracking` is the forecast month by month and `weekly` week by week (see `track`); None
+    without a model.
     """
 
     calibrated_to: date
@@ -81,6 +82,7 @@ class Holdout:
     rules: tuple[Rule, ...]
     failed: tuple[tuple[str, str], ...] = ()
     tracking: pd.DataFrame | None = None
+    weekly: pd.DataFrame | None = None
 
     @property
     def n(self) -> int:
@@ -128,8 +130,8 @@ class Holdout:
 @dataclass(frozen=True, slots=True)
 class View:
     """Summaries of one-off purchases now and at calibration, and at an earlier day (`inner_months` before calibration)
-    from which rules of thumb are fitted. `counts`: customer_id, ago (months before the branch's end, the latest 0),
-    orders.
+    from which rules of thumb are fitted. `counts`: customer_id, ago and week (months and weeks before the branch's end,
+    the latest 0), orders.
     """
 
     now: pd.DataFrame
@@ -220,9 +222,12 @@ def check(scope: Scope, seen: View, committed_then: pd.DataFrame, months: int, s
         return found
     counts = seen.counts[seen.counts["customer_id"].isin(index)]
     hidden = (customers.months_back(scope, 0)[0] - on).days
-    tracking = track(fits[found.model.key], later, counts, months=months, days=hidden)
+    fit = fits[found.model.key]
+    tracking = track(fit, later, counts, months=months, days=hidden)
     tracking["hidden"] = tracking["ago"] < months
-    return Holdout(on, months, frame, found.rules, found.failed, tracking)
+    weekly = track(fit, later, counts.assign(ago=counts["week"]), months=1, days=int(DAYS_PER_WEEK))
+    weekly["hidden"] = weekly["ago"] < hidden // DAYS_PER_WEEK
+    return Holdout(on, months, frame, found.rules, found.failed, tracking, weekly)
 
 
 def _foreseen(
@@ -324,23 +329,24 @@ def hiatus(past: pd.DataFrame, came: pd.Series, days: float) -> tuple[float, flo
 
 
 def track(fit: RepeatFit, now: pd.DataFrame, counts: pd.DataFrame, *, months: int, days: int) -> pd.DataFrame:
-    """Repeat purchases by month, those of the customers who were fitted and what the model says of new customers.
+    """Repeat purchases over time, those of the customers who were fitted and what the model says of new customers.
 
     `now` has first_on and observed_to, `counts` their orders by `ago`, the months before the end; `months` of them have
-    `days`. One row per month, the oldest first: ago, customers (who had come by its end), actual, expected, low, high,
-    and the same cumulated from the start (actual_so_far and so on). The interval takes in the parameters' uncertainty
-    and how much customers vary.
+    `days` (1 and 7 where they are weeks). One row per month, the oldest first: ago, customers (who had come by its
+    end), actual, expected, low, high, and the same cumulated from the start (actual_so_far and so on). The interval
+    takes in the parameters' uncertainty and how much customers vary.
     """
     known = now[now["first_on"].notna()]
     ages = (pd.to_datetime(known["observed_to"]) - pd.to_datetime(known["first_on"])).dt.days.to_numpy(float)
     first_ago = (ages * months // days).astype(int)
     ago = np.arange(first_ago.max(initial=0) + 1, -1, -1)  # edges
-    at_edge = np.maximum(ages[:, None] - ago * days / months, 0.0)
+    age, alike = np.unique(ages, return_counts=True)
+    at_edge = np.maximum(age[:, None] - ago * days / months, 0.0)
     points = np.linspace(0.0, 1.0, GRID) ** 2 * max(float(ages.max(initial=1.0)), 1.0)
 
     def so_far(each: RepeatFit) -> np.ndarray:
         mean = np.concatenate([[0.0], each.new_customer_purchases(points[1:])])
-        return np.interp(at_edge, points, mean).sum(axis=0)
+        return np.einsum("i,ij->j", alike, np.interp(at_edge, points, mean))
 
     with np.errstate(all="ignore"):
         expected = so_far(fit)
@@ -361,7 +367,7 @@ def track(fit: RepeatFit, now: pd.DataFrame, counts: pd.DataFrame, *, months: in
     total = actual.cumsum()
     chance = squares.reindex(at).fillna(0).to_numpy(float) - actual**2 / max(n, 1)
     chance_so_far = growth.reindex(at).fillna(0).to_numpy(float).cumsum() - total**2 / max(n, 1)
-    frame = pd.DataFrame({"ago": at, "customers": (at_edge[:, 1:] > 0).sum(axis=0)})
+    frame = pd.DataFrame({"ago": at, "customers": np.einsum("i,ij->j", alike, at_edge[:, 1:] > 0)})
     for name, seen, mean, drawings, spread in (
         ("", actual, np.diff(expected), np.diff(drawn, axis=1), chance),
         ("_so_far", total, expected[1:], drawn[:, 1:], chance_so_far),
@@ -398,7 +404,7 @@ def _history_days(scope: Scope) -> int:
 
 
 def _counts(scope: Scope, months: int) -> pd.DataFrame:
-    """Orders outside commitments by customer and months before the branch's end: customer_id, ago, orders.
+    """Orders outside commitments by customer, months and weeks before the branch's end: customer_id, ago, week, orders.
 
     A month is the mean one of the last `months`, so that these begin at the edge of one.
     """
@@ -410,8 +416,13 @@ def _counts(scope: Scope, months: int) -> pd.DataFrame:
     )
     day = rows.occurred_at.cast("date")
     back = customers.end_of(rows.branch, ends, on).delta(day, unit="day")
-    each = rows.select("customer_id", day=day, ago=(back * months / (on - then).days).floor().cast("int64"))
-    counted = each.group_by("customer_id", "ago").aggregate(orders=each.day.nunique())
+    each = rows.select(
+        "customer_id",
+        day=day,
+        ago=(back * months / (on - then).days).floor().cast("int64"),
+        week=(back / DAYS_PER_WEEK).floor().cast("int64"),
+    )
+    counted = each.group_by("customer_id", "ago", "week").aggregate(orders=each.day.nunique())
     return counted.to_pandas()
 
 

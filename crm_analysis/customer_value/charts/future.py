@@ -17,8 +17,9 @@ MIN_CELLS = 4
 TICKS = 4
 
 
-def tracking(months: pd.DataFrame) -> Figure | None:
-    """Repeat purchases by month and cumulated: what took place, the forecast and its interval.
+def tracking(months: pd.DataFrame, *, each: str = "") -> Figure | None:
+    """Repeat purchases by month or week (`each` is the panel's title) and cumulated: what took place, the forecast and
+    its interval.
 
     months: month (timestamp), actual, expected, low, high, the same with `_so_far`, hidden (bool); the oldest first.
     None with fewer than six months.
@@ -31,7 +32,7 @@ def tracking(months: pd.DataFrame) -> Figure | None:
     sheet.clear()
     axes = sheet.subplots(1, 2)
     border = months.loc[~months["hidden"].astype(bool), "month"].max()
-    for panel, suffix, title in ((axes[0], "", _("each month")), (axes[1], "_so_far", _("cumulated"))):
+    for panel, suffix, title in ((axes[0], "", each or _("each month")), (axes[1], "_so_far", _("cumulated"))):
         panel.fill_between(
             months["month"],
             months[f"low{suffix}"].astype(float),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from crm_analysis import customers, privacy, style
@@ -20,22 +21,42 @@ MIN_MONTHS = 6
 def tracking(state: CustomerValue) -> pd.DataFrame:
     """Repeat purchases by month, the oldest first: month (its last day), actual, expected, low, high, each again with
     `_so_far` for the cumulated, and hidden (not known to the model). Months of few customers or few purchases are left
-    out; empty without a model or with too few months.
+    out, with these what took place cumulated, which would tell them; empty without a model or with too few months.
     """
     check = state.outlook.holdout
+    end, _ends = customers.months_back(state.scope, 0)
     if check is None or check.tracking is None:
         return pd.DataFrame(columns=[*COLUMNS, "hidden"])
+    return _over_time(
+        state, check.tracking, [pd.Timestamp(add_months(end, -int(ago))) for ago in check.tracking["ago"]]
+    )
+
+
+def drawn(state: CustomerValue) -> pd.DataFrame:
+    """The same by week, for the chart; by month where a week would tell few purchases."""
+    check = state.outlook.holdout
+    if check is None or check.weekly is None:
+        return tracking(state)
+    end, _ends = customers.months_back(state.scope, 0)
+    days = [pd.Timestamp(end) - pd.Timedelta(weeks=int(ago)) for ago in check.weekly["ago"]]
+    weeks = _over_time(state, check.weekly, days)
+    return tracking(state) if weeks.empty or weeks["actual"].isna().any() else weeks
+
+
+def _over_time(state: CustomerValue, found: pd.DataFrame, days: list[pd.Timestamp]) -> pd.DataFrame:
     cell = state.scope.profile.privacy.min_cell
-    frame = check.tracking[check.tracking["customers"] >= listing.TELLING * cell]
+    frame = found.assign(month=days)[found["customers"] >= listing.TELLING * cell]
     if len(frame) < MIN_MONTHS or not frame["hidden"].any():
         return pd.DataFrame(columns=[*COLUMNS, "hidden"])
-    few = [privacy.small(number, cell) for number in frame["actual"]]
-    end, _ends = customers.months_back(state.scope, 0)
-    frame = frame.assign(
-        month=[pd.Timestamp(add_months(end, -int(ago))) for ago in frame["ago"]],
-        actual=frame["actual"].mask(pd.Series(few, frame.index)),
-    )
+    few = pd.Series([privacy.small(number, cell) for number in frame["actual"]], frame.index)
+    so_far = np.nan if few.any() else frame["actual_so_far"]
+    frame = frame.assign(actual=frame["actual"].mask(few), actual_so_far=so_far)
     return frame.drop(columns=["ago", "customers"]).reset_index(drop=True)
+
+
+def pace(state: CustomerValue) -> str:
+    """What one point of the chart's first panel is, as its title."""
+    return _("each week") if len(drawn(state)) > len(tracking(state)) else _("each month")
 
 
 def inside(frame: pd.DataFrame) -> tuple[int, int]:
