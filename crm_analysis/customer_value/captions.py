@@ -9,6 +9,7 @@ import pandas as pd
 from crm_analysis import style
 from crm_analysis.customer_value import listing
 from crm_analysis.customer_value.assessment import CustomerValue
+from crm_analysis.customer_value.displays import overview
 from crm_analysis.customer_value.wording import words
 from crm_analysis.language import _
 
@@ -27,7 +28,8 @@ def profit_curve(state: CustomerValue) -> dict[str, Any]:
             peak=style.percent(shape.peak),
             share=style.percent(shape.peak_at, 0),
         ),
-        "how_to_read": _(
+        "how_to_read": f"{overview.curve(state)} "
+        + _(
             "From the most to the least profitable, last twelve months. Above the dashed line: profit that the rest "
             "takes away again (red). The curve says who paid, not why."
         ),
@@ -42,7 +44,8 @@ def segments(state: CustomerValue) -> dict[str, Any]:
         "table": listing.segment_table(state),
         "title": _("Segments by size and value"),
         "alt": _("Share of {customers} and of margin in each segment.").format(customers=listing.who_lower(state)),
-        "how_to_read": _(
+        "how_to_read": f"{overview.segments(state)} ".lstrip()
+        + _(
             "Grey: share of all {customers} on record. Blue: share of the margin of the last twelve months. A blue bar "
             "longer than the grey one is a segment worth more than its size. Scores are cut at the fifths of {source}."
         ).format(customers=listing.who_lower(state), source=style.period(state.cuts.source)),
@@ -63,7 +66,8 @@ def holdout(state: CustomerValue) -> dict[str, Any]:
         "alt": _(
             "Mean number of {orders} in the holdout by number of repeat {orders} before: actual and foreseen."
         ).format(orders=words(state.scope.profile).orders),
-        "how_to_read": (
+        "how_to_read": f"{overview.classes(state)} "
+        + (
             _(
                 "{n} {customers} without a running commitment, foreseen from what was known on {day}. Black: what took "
                 "place, with 95 % interval; a good forecast runs through it. The lines join classes only to guide the "

@@ -265,11 +265,14 @@ def segment_table(state: CustomerValue) -> pd.DataFrame:
             who(state): shown.to_list(),
             _("Share"): share.to_list(),
             _("Margin, 12 months"): [_("withheld") if hidden[key] else amounts[key] for key in frame.index],
-            _("What to do"): [
-                segment_treatment(key, commitments=state.scope.has("commitments")) for key in frame.index
-            ],
+            _("What to do"): [treatment_of(state, key) for key in frame.index],
         }
     )
+
+
+def treatment_of(state: CustomerValue, key: str) -> str:
+    """What to do with a segment of this branch."""
+    return segment_treatment(key, commitments=state.scope.has("commitments"), one_time=state.outlook.why == "one_time")
 
 
 def cut_table(state: CustomerValue) -> pd.DataFrame:
@@ -332,28 +335,28 @@ def branch_table(state: CustomerValue) -> pd.DataFrame:
 def money_table(state: CustomerValue) -> pd.DataFrame:
     """From money paid to profit, over the last twelve months."""
     frame = state.profits.customers
+    branch = branch_of(state, frame["customer_id"])
     paid = sums(
         state,
         {
-    branch = branch_of(state, frame["customer_id"])
             _("Paid under commitments"): frame["regular"],
             _("Paid otherwise"): frame["one_off"],
             _("Refunds"): -frame["refunds"],
         },
+        branch,
     )
     left = sums(
         state,
-        branch,
         {
             _("Margin after refunds"): frame["margin"],
             _("Cost of contacts"): -frame["contact_cost"],
             _("Cost to serve"): -frame["serve_cost"],
             _("Profit"): frame["profit"],
         },
+        branch,
     )
     if not state.profits.costs_known:  # no cost recorded is no cost of nothing
         left |= dict.fromkeys((_("Cost of contacts"), _("Cost to serve"), _("Profit")), style.DASH)
-        branch,
     restricted = {_("of both, restricted to a purpose"): amount_of(state, frame["restricted"], branch)}
     rows = [*paid.items()][:2] + [*restricted.items()] + [*paid.items()][2:] + [*left.items()]
     return pd.DataFrame(rows, columns=[_("Item"), _("Last twelve months")])
@@ -385,11 +388,11 @@ def class_table(state: CustomerValue) -> pd.DataFrame:
     if check is None:
         return pd.DataFrame()
     wide = holdout.by_class(check)
+    of_class = holdout.purchase_class(check.customers["x"])
+    shown = counts(state, tally(state, check.customers.index, of_class, wide["repeat_purchases"]))
     wide = wide[wide["n"] >= state.scope.profile.privacy.min_cell]
     table = pd.DataFrame(
         {
-    of_class = holdout.purchase_class(check.customers["x"])
-    shown = counts(state, tally(state, check.customers.index, of_class, wide["repeat_purchases"]))
             _("Repeat {orders} before").format(orders=words(state.scope.profile).orders): wide["repeat_purchases"],
             who(state): [shown[key] for key in wide["repeat_purchases"]],
             _("What took place"): wide["actual"].map(lambda value: style.number(value, 2)),

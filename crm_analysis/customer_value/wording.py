@@ -30,8 +30,12 @@ def segment_name(key: str) -> str:
     }[key]
 
 
-def segment_treatment(key: str, *, commitments: bool) -> str:
-    """What to do with a segment; a regular commitment is offered only where there are `commitments`."""
+def segment_treatment(key: str, *, commitments: bool, one_time: bool = False) -> str:
+    """What to do with a segment; a regular commitment is offered only where there are `commitments`, and nobody is
+    called in person where hardly anybody comes back (`one_time`).
+    """
+    if one_time and key in ("slipping", "large_gone", "cooling"):
+        return _("cheapest channel only")
     return {
         "best": _("keep: answer them first"),
         "slipping": _("win back before it is too late"),

@@ -88,7 +88,7 @@ def sentence(state: CustomerValue) -> str:
 def group_table(state: CustomerValue) -> dict[str, Any]:
     """Profit by group of customers, as keyword arguments of `report.table`."""
     found, currency = state.inequality.groups, state.scope.profile.currency
-    title = _("Profit by group of customers")
+    title = _("Profit by group of {customers}").format(customers=words(state.scope.profile).customers)
     if lorenz(state).empty or found["share"].isna().any():
         return {"title": title, "frame": None, "note": ""}
     everybody = state.profits.customers

@@ -44,6 +44,14 @@ def _one_off(state: CustomerValue) -> pd.DataFrame:
     )
 
 
+def _bounds(state: CustomerValue, each: pd.DataFrame, cell: tuple[str, str]) -> tuple[float, float]:
+    """Ends of the interval of a cell's mean: the parameters move all in it together."""
+    inside = each.index[(each["frequency"] == cell[0]) & (each["silent"] == cell[1])]
+    part = state.outlook.customers[state.outlook.customers["part"] == "one_off"].set_index("customer_id")
+    low, high = part.loc[inside, ["low", "high"]].astype(float).mean()
+    return float(low), float(high)
+
+
 def value_map(state: CustomerValue) -> pd.DataFrame:
     """Mean margin expected per customer over the months ahead, by repeat purchases (rows) and months of silence
     (columns). Missing where nobody is, or where too few or one customer above all make the cell up.
@@ -51,6 +59,9 @@ def value_map(state: CustomerValue) -> pd.DataFrame:
     if state.outlook.way == "none":
         return pd.DataFrame()
     each, rule = _one_off(state), state.scope.profile.privacy
+    branch = listing.branch_of(state, each.index)
+    if listing.rests_on_one(state, each["margin"]):
+        return pd.DataFrame()
     means = {
         (str(row), str(column)): float(group["value"].mean())
         for (row, column), group in each.groupby(["frequency", "silent"])
@@ -59,9 +70,6 @@ def value_map(state: CustomerValue) -> pd.DataFrame:
         and not listing.rests_on_one(state, group["margin"])
     }
     if len(each) < listing.TELLING * rule.min_cell or not means:
-    branch = listing.branch_of(state, each.index)
-    if listing.rests_on_one(state, each["margin"]):
-        return pd.DataFrame()
         return pd.DataFrame()
     table = pd.Series(means).unstack()
     return table.reindex(
@@ -86,6 +94,7 @@ def heat(state: CustomerValue) -> dict[str, Any]:
         "customers": words(state.scope.profile).customers,
         "months": state.outlook.months,
         "best": style.money(float(flat[most]), currency),
+        "interval": style.interval(*_bounds(state, each, most), "money", currency),
         "worst": style.money(float(flat[least]), currency),
         "x": most[0],
         "silent": most[1],
@@ -95,17 +104,16 @@ def heat(state: CustomerValue) -> dict[str, Any]:
     tells = privacy.tells(int(late.sum()), len(late), state.scope.profile.privacy.min_cell)
     read = (
         _(
-            "**{best} each is expected of those with {x} repeats who were here within {silent} months**, {worst} where "
-            "least is. Means per head over the next {months} months, without running commitments; blank cells hold too "
-            "few."
+            "**{best} each ({interval}) is expected of those with {x} repeats, silent for {silent} months**, {worst} "
+            "where least is. Means per head over the next {months} months, without running commitments; blank cells "
+            "hold too few."
         )
         if tells or not late.any() or style.undefined(share)
         else _(
-            "**{best} each is expected of those with {x} repeats, silent for {silent} months**, {worst} where least "
-            "is. "
-            "The {of} of {customers} silent for over a year hold {share} of what is expected: spend on contacts "
-            "accordingly. Means per head over the next {months} months, without running commitments; blank cells hold "
-            "too few."
+            "**{best} each ({interval}) is expected of those with {x} repeats, silent for {silent} months**, {worst} "
+            "where least is. The {of} of {customers} silent for over a year hold {share} of what is expected: spend on "
+            "contacts accordingly. Means per head over the next {months} months, without running commitments; blank "
+            "cells hold too few."
         )
     )
     shown = table.map(lambda value: style.money(value, currency) if value == value else style.DASH)
@@ -124,14 +132,6 @@ def spend(state: CustomerValue) -> dict[str, Any]:
     if table is None or fit is None:
         return {"title": title, "frame": None, "note": ""}
     table = table[table["customers"] >= state.scope.profile.privacy.min_cell]
-    frame = pd.DataFrame(
-        {
-            _("Repeat purchases"): [
-                f"{low:.0f}" if low == high else f"{low:.0f}+" if np.isinf(high) else f"{low:.0f}-{high:.0f}"
-                for low, high in zip(table["from"], table["to"], strict=True)
-            ],
-            listing.who(state): shown,
-            _("Mean spend"): spent,
     history = state.outlook.histories.frame
     history = history[history["mean_value"].notna()] if "mean_value" in history else history.iloc[:0]
     own = [history[history["x"].between(low, high)] for low, high in zip(table["from"], table["to"], strict=True)]
@@ -141,6 +141,14 @@ def spend(state: CustomerValue) -> dict[str, Any]:
         _("withheld") if listing.rests_on_one(state, part["x"] * part["mean_value"]) else style.money(mean, currency)
         for part, mean in zip(own, table["mean_value"], strict=True)
     ]
+    frame = pd.DataFrame(
+        {
+            _("Repeat purchases"): [
+                f"{low:.0f}" if low == high else f"{low:.0f}+" if np.isinf(high) else f"{low:.0f}-{high:.0f}"
+                for low, high in zip(table["from"], table["to"], strict=True)
+            ],
+            listing.who(state): shown,
+            _("Mean spend"): spent,
             _("Relative spend"): table["relative_spend"].map(lambda value: style.number(value, 3)).to_list(),
             _("If unrelated"): [
                 style.interval(low, high, "ratio", digits=3)

@@ -215,6 +215,13 @@ def sentence(state: CustomerValue) -> str:
                 otherwise=style.percent(found.share("otherwise"), 0),
             )
         )
+    if found.customers["status"].isin(customers.GONE).any() and state.outlook.way == "class":
+        parts.append(
+            _(
+                "No model tells who has gone for good: all who have been silent for the months last checked are "
+                "expected to bring the same, too much for those dormant or lost."
+            )
+        )
     return " ".join(parts)
 
 

@@ -215,7 +215,12 @@ def _advice(state: CustomerValue, found: Migration, name: Name) -> str:
     if not known or by_group.sum()[known].min() >= 0:
         return ""
     worst = by_group.sum()[known].idxmin()
-    return _("Most was lost from {group}: {n} fell or left, {loss} a year. Contact them first.").format(
+    said = (
+        _("Most was lost from {group}: {n} fell or left, {loss} a year. Time alone moves them where few come back.")
+        if state.outlook.why == "one_time"
+        else _("Most was lost from {group}: {n} fell or left, {loss} a year. Contact them first.")
+    )
+    return said.format(
         group=f"**{style.escape(name(worst))}**",
         n=listing.count(state, int(by_group.size()[worst]), fell.loc[fell["before"] == worst, "customer_id"]),
         loss=style.money(-float(by_group.sum()[worst]), state.scope.profile.currency),

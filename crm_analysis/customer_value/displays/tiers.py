@@ -154,10 +154,18 @@ def sentence(state: CustomerValue) -> str:
         return ""
     best = max(kept, key=lambda key: found.loc[key, "profit_each"])
     said = {"customers": words(state.scope.profile).customers, **_told(state, found.loc[best], best)}
-    text = _(
-        "**{tier}: {share} of {customers} ({interval}) bring {of_profit} of the profit**, {each} each. Serve "
-        "them first, and plan with less: the year that chose them flatters them."
-    ).format(**said, of_profit=style.percent(found.loc[best, "profit"] / total))
+    template = (
+        _(
+            "**{tier}: {share} of {customers} ({interval}) bring {of_profit} of the profit**, {each} each: few come "
+            "back, so spend no more than that on a second purchase."
+        )
+        if state.outlook.why == "one_time"
+        else _(
+            "**{tier}: {share} of {customers} ({interval}) bring {of_profit} of the profit**, {each} each. Serve "
+            "them first, and plan with less: the year that chose them flatters them."
+        )
+    )
+    text = template.format(**said, of_profit=style.percent(found.loc[best, "profit"] / total))
     below = [key for key in kept if found.loc[key, "profit"] < 0]
     if below:
         worst = min(below, key=lambda key: found.loc[key, "profit"])
