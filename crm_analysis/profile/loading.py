@@ -36,7 +36,8 @@ def load(path: str | Path, *, data: str | Path | None = None, language: str | No
     """The profile at `path`.
 
     The data folder is `data`, else the environment variable CRM_ANALYSIS_DATA, else the profile's own `data`; a value
-    such as `package:lifetimes/datasets` names a folder inside an installed package. Everything made goes to
+    such as `package:lifetimes/datasets` names a folder inside an installed package, whose files are nowhere else, so
+    that the environment variable does not replace it. Everything made goes to
     `build/<id>` in the working directory, or below CRM_ANALYSIS_BUILD.
 
     Raises ProfileError with every fault of the file at once, the nearest key suggested for a misspelt one.
@@ -112,14 +113,16 @@ def _fault_of_text(error: yaml.YAMLError) -> str:
 def _data_root(path: Path, raw: dict[str, Any], data: str | Path | None, build: Path) -> Path:
     if raw.get("built_in") is not None:
         return build / "source"
-    given = str(data or os.environ.get(DATA_VARIABLE) or raw.get("data") or "")
+    own = str(raw.get("data") or "")
+    wanted = data or (None if own.startswith("package:") else os.environ.get(DATA_VARIABLE))
+    given = str(wanted or own)
     if given.startswith("package:"):
         package, _, folder = given.removeprefix("package:").partition("/")
         found = importlib.util.find_spec(package)
         if found is None or not found.submodule_search_locations:
             raise ProfileError(f"{path}: `data` names the package {package}, which is not installed.")
         return Path(next(iter(found.submodule_search_locations))) / folder
-    if data or os.environ.get(DATA_VARIABLE):
+    if wanted:
         return Path(given)
     return path.parent / given
 
