@@ -122,7 +122,8 @@ def seen(scope) -> SimpleNamespace:
         (now, status, earned), (then, *earlier[1:]) if earlier else None, cuts, label=str(scope.period.previous())
     )
     scored = scores.score_customers(status, cuts)
-    return SimpleNamespace(scope=scope, status=status, profits=earned, tiers=now, migration=moved, scores=scored)
+    found = {"status": status, "profits": earned, "tiers": now, "migration": moved, "scores": scored}
+    return SimpleNamespace(scope=scope, outlook=SimpleNamespace(why=""), **found)
 
 
 def test_thresholds_are_frozen_at_the_period_before(scope_of):

@@ -74,7 +74,8 @@ def log(n: int, second: float, start: str = "2024-03-01") -> pd.DataFrame:
 
 
 def state_of(scope) -> SimpleNamespace:
-    return SimpleNamespace(scope=scope, tenure=tenure.tenure(lives.lives(scope, customers.status(scope))))
+    status = customers.status(scope)
+    return SimpleNamespace(scope=scope, status=status, tenure=tenure.tenure(lives.lives(scope, status)))
 
 
 @pytest.mark.parametrize(("second", "said"), [(180.0, "more than in"), (40.0, "brought less"), (100.0, "within noise")])
