@@ -12,7 +12,7 @@ import ibis
 import numpy as np
 import pandas as pd
 import pytest
-from lifetimes import ModifiedBetaGeoFitter
+from lifetimes import BetaGeoFitter, ModifiedBetaGeoFitter
 
 from crm_analysis import customers, value_models
 from crm_analysis.value_models import Histories
@@ -124,3 +124,23 @@ def test_agrees_with_lifetimes_where_lifetimes_is_right(cdnow):
     pareto = value_models.fit_pareto_nbd(cdnow)
     alive = pareto.to_lifetimes().conditional_probability_alive(x, t_x, observed)
     np.testing.assert_allclose(pareto.probability_alive(cdnow), np.asarray(alive), rtol=1e-6)
+
+
+def test_where_lifetimes_is_wrong_about_a_fit(cdnow):
+    """Of its covariance the diagonal is right and the rest is not, nor even symmetric. Its likelihood is per customer,
+    on time that it has shrunk: multiplied out and with the scale put back it is the published one.
+    """
+    frame = cdnow.frame
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = BetaGeoFitter().fit(frame["x"], frame["t_x"], frame["T"])
+    ours = value_models.fit_bg_nbd(cdnow)
+    assert ours.parameters == pytest.approx(dict(theirs.params_), rel=1e-6)
+    wrong = theirs.variance_matrix_.to_numpy()
+    np.testing.assert_allclose(np.diag(wrong), np.diag(ours.covariance), rtol=1e-3)
+    np.testing.assert_allclose(ours.covariance, ours.covariance.T, rtol=1e-9)
+    assert wrong[2, 3] > 5 * wrong[3, 2] and ours.covariance[2, 3] == pytest.approx(0.123, abs=0.001)
+    per_customer = theirs._negative_log_likelihood_
+    assert per_customer == pytest.approx(0.250350, abs=1e-6)
+    shrunk = -per_customer * len(frame) + frame["x"].sum() * np.log(theirs._scale)
+    assert shrunk == pytest.approx(ours.log_likelihood, abs=1e-4)
