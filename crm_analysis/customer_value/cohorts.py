@@ -42,8 +42,8 @@ class Cohorts:
     size (sum of the sizes), value (margin per member), cumulated (values added up). A cell that no branch covers to
     its end for the whole cohort is not there.
     `sizes`: members by cohort; `parts`: the same by branch (columns). `by_branch`: cohort, branch, unit, n,
-    paying, largest and size, as in `cells`. `first_year`: margin of the first twelve months per truly new customer, with interval;
-    `newcomers` are these customers (customer_id, brought), who never reach a page.
+    paying, largest and size, as in `cells`. `first_year`: margin of the first twelve months per truly new customer,
+    with interval; `newcomers` are these customers (customer_id, brought), who never reach a page.
     """
 
     unit_months: int

@@ -359,6 +359,10 @@ def money_table(state: CustomerValue) -> pd.DataFrame:
         left |= dict.fromkeys((_("Cost of contacts"), _("Cost to serve"), _("Profit")), style.DASH)
     restricted = {_("of both, restricted to a purpose"): amount_of(state, frame["restricted"], branch)}
     rows = [*paid.items()][:2] + [*restricted.items()] + [*paid.items()][2:] + [*left.items()]
+    unknown = set() if state.scope.has("commitments") or frame["regular"].any() else {_("Paid under commitments")}
+    if "restricted" not in state.scope.columns("transactions"):
+        unknown |= set(restricted)
+    rows = [row for row in rows if row[0] not in unknown]
     return pd.DataFrame(rows, columns=[_("Item"), _("Last twelve months")])
 
 
@@ -447,7 +451,8 @@ def outlook_table(state: CustomerValue) -> pd.DataFrame:
     shown = shown.mask(sizes >= sizes.sum(), count(state, int(sizes.sum()), valued["customer_id"]))
     amounts = sums(state, {name: part["expected_value"] for name, part in parts.items()}, branch, behind=behind)
     today = sums(state, {name: part["discounted_value"] for name, part in parts.items()}, branch, behind=behind)
-    rows = [(name, shown[name], amounts[name], today[name]) for name in parts]
+    kept = [name for name in parts if name != _("Running commitments") or state.scope.has("commitments") or sizes[name]]
+    rows = [(name, shown[name], amounts[name], today[name]) for name in kept]
     margin = _("Expected margin, next {months} months").format(months=state.outlook.months)
     discounted = _("Discounted at {rate} a year").format(rate=style.percent(state.outlook.rate_annual, 0))
     return pd.DataFrame(rows, columns=[_("Expected from"), who(state), margin, discounted])

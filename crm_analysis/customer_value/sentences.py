@@ -16,6 +16,7 @@ from crm_analysis.customer_value.wording import words
 from crm_analysis.estimators.proportions import Proportion
 from crm_analysis.findings import Action, Change, Claims, Finding
 from crm_analysis.language import _
+from crm_analysis.units import add_months
 
 CONCENTRATED = 0.05  # share of profit taken away that makes customers below cost the first thing to say
 MANY_BELOW = 0.10
@@ -747,6 +748,18 @@ def _unknowns(state: CustomerValue) -> list[str]:
                     "What it costs to contact and serve {customers}: profit is margin here. A cost on `contacts`, or "
                     "`cost_to_serve` in the profile, would say it."
                 ),
+            )
+        )
+    last_new = pd.to_datetime(state.status["first_on"]).max()
+    if len(state.status) and last_new <= pd.Timestamp(add_months(state.scope.as_of, -12)):
+        found.append(
+            _say(
+                state,
+                _(
+                    "What newcomers bring and how long they stay: nobody has come for the first time since {day}. The "
+                    "page is of one group, which can only shrink."
+                ),
+                day=style.day(last_new.date()),
             )
         )
     if left_out := outlook.histories.n_left_out:

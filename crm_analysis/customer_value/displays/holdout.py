@@ -109,7 +109,7 @@ def track(state: CustomerValue) -> dict[str, Any]:
     )
     return {
         "table": tracking_table(state),
-        "title": _("The forecast month by month"),
+        "title": _("The forecast over time"),
         "alt": _("Repeat {orders} by month and cumulated: what took place against the {model}.").format(**values),
         "how_to_read": read.format(**values),
     }

@@ -53,13 +53,13 @@ def segments(state: CustomerValue) -> str:
         return ""
     found = found.rename(columns={margin: "of_margin", words(state.scope.profile).customers: "share"})
     richest = found["of_margin"].idxmax()
-    text = _(
-        "**{segment}: {share} of {customers} ({interval}) bring {of_margin} of the margin**; what to do: {what}."
-    ).format(customers=listing.who_lower(state), **_told(state, found, richest))
+    text = _("**{segment}: {share} of {customers} ({interval}) bring {of_margin} of the margin** ({what}).").format(
+        customers=listing.who_lower(state), **_told(state, found, richest)
+    )
     poor = found[found["of_margin"] < found["share"]]
     poorest = (poor["share"] - poor["of_margin"]).idxmax() if len(poor) else richest
     if poorest != richest:
-        text += " " + _("{segment}: {share} ({interval}) bring {of_margin}; what to do: {what}.").format(
+        text += " " + _("{segment}: {share} ({interval}) bring {of_margin} ({what}).").format(
             **_told(state, found, poorest)
         )
     return text
