@@ -373,8 +373,28 @@ def test_each_flip_turns_one_truth(flip):
         for branch in changed:
             was, now = straight.branches[branch], flipped.branches[branch]
             assert replace(was, shape=now.shape, repeat_by_level=now.repeat_by_level) == now
+    elif flip == "branches_alike":
+        assert changed == [b for b in straight.branches if b != "seoul"]
+        assert len({(b.r, b.alpha_weeks, b.a, b.b) for b in flipped.branches.values()}) == 1
+        for branch in changed:
+            was, now = straight.branches[branch], flipped.branches[branch]
+            assert replace(was, r=now.r, alpha_weeks=now.alpha_weeks, a=now.a, b=now.b) == now
+    elif flip.startswith("exodus_"):
+        assert not changed and flipped.exodus.year == int(flip.removeprefix("exodus_")) and straight.exodus is None
     else:
         assert len(changed) == (0 if flip == "rhythm_only" else 1)
+
+
+def test_half_of_the_monthly_transfers_end_in_one_month_and_nothing_else_changes():
+    straight, flipped = (demo.simulate(9, 2_000, flips) for flips in ((), ("exodus_2025",)))
+    was, now = straight.commitments, flipped.commitments
+    leaves = now["paid"] < was["paid"]
+    assert (now["paid"] <= was["paid"]).all() and set(now.loc[leaves, "cycle"]) == {1}
+    assert pd.to_datetime(now.loc[leaves, "ended"]).between("2025-07-01", "2025-08-31").all()
+    july = np.datetime64("2025-07", "M").astype(int)
+    ran = (was["cycle"] == 1) & ~was["major"]
+    ran &= (was["first_month"] <= july) & (was["first_month"] + was["paid"] > july + 1)
+    assert 0.4 < leaves[ran].mean() < 0.6 and not leaves[~ran].any()
 
 
 def test_a_flip_reaches_the_files(tmp_path):
