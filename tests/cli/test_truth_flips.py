@@ -9,7 +9,6 @@ tried one by one in tests/demo/test_flips.py.
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from bs4 import BeautifulSoup
 
 pytestmark = pytest.mark.slow
 
-SEED = int(os.environ.get("CRM_TEST_SEED") or secrets.randbelow(1_000_000))
+SEED = int(os.environ["CRM_TEST_SEED"])
 PROGRAMMES = ("--chapter", "data_quality", "--chapter", "crm_roi")
 PROGRAMMES += ("--branch", "all", "--branch", "busan", "--branch", "gwangju")
 SATISFACTION = ("--chapter", "satisfaction_loyalty", "--branch", "all", "--branch", "seoul")
