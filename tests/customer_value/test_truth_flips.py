@@ -9,7 +9,6 @@ difference brings.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from crm_analysis.tables.ingestion import ingest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-SEED = int(os.environ.get("CRM_TEST_SEED") or secrets.randbelow(1_000_000))
+SEED = int(os.environ["CRM_TEST_SEED"])
 DONORS = 8_000
 NO_BREAK = "\N{NO-BREAK SPACE}"
 A_DIFFERENCE = 1e-4  # a p-value that branches which are alike reach at one seed in ten thousand
