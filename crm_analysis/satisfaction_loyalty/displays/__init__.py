@@ -1,0 +1,81 @@
+"""A study as finished frames, a module a topic: what the figures draw and the tables print, small cells suppressed."""
+
+from crm_analysis.satisfaction_loyalty.displays.drivers import (
+    drivers_frame,
+    drivers_note,
+    drivers_table,
+    fix_table,
+    kind_name,
+)
+from crm_analysis.satisfaction_loyalty.displays.link import (
+    curve,
+    curve_frame,
+    curve_note,
+    curve_table,
+    stated_table,
+    steps_table,
+    stores_table,
+    tests_note,
+    tests_table,
+)
+from crm_analysis.satisfaction_loyalty.displays.names import (
+    item_name,
+    level_name,
+    who,
+)
+from crm_analysis.satisfaction_loyalty.displays.scores import (
+    answers_text,
+    box_shown,
+    box_text,
+    distribution,
+    distribution_frame,
+    distribution_summary,
+    distribution_table,
+    earlier_distribution,
+    groups_table,
+    items_table,
+    scores_table,
+)
+from crm_analysis.satisfaction_loyalty.displays.silence import (
+    footing_line,
+    footing_table,
+    pitfalls_table,
+    silence_table,
+    unscored_table,
+)
+
+__all__ = [
+    "answers_text",
+    "box_shown",
+    "box_text",
+    "curve",
+    "curve_frame",
+    "curve_note",
+    "curve_table",
+    "distribution",
+    "distribution_frame",
+    "distribution_summary",
+    "distribution_table",
+    "drivers_frame",
+    "drivers_note",
+    "drivers_table",
+    "earlier_distribution",
+    "fix_table",
+    "footing_line",
+    "footing_table",
+    "groups_table",
+    "item_name",
+    "items_table",
+    "kind_name",
+    "level_name",
+    "pitfalls_table",
+    "scores_table",
+    "silence_table",
+    "stated_table",
+    "steps_table",
+    "stores_table",
+    "tests_note",
+    "tests_table",
+    "unscored_table",
+    "who",
+]
