@@ -6,6 +6,7 @@ the name.
 
 from __future__ import annotations
 
+import graphlib
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
@@ -176,6 +177,56 @@ class Item(Settings):
 class Survey(Settings):
     """What the survey's columns mean. `satisfaction` is the overall item."""
 
+ECSI_PATHS: dict[str, tuple[str, ...]] = {
+    "expectation": ("image",),
+    "quality": ("expectation",),
+    "value": ("expectation", "quality"),
+    "satisfaction": ("image", "expectation", "quality", "value"),
+    "complaints": ("satisfaction",),
+    "loyalty": ("image", "satisfaction", "complaints"),
+}
+"""The European customer satisfaction index: what leads to each block (Tenenhaus et al. 2005, figure 1)."""
+
+
+class PathModel(Settings):
+    """What leads to what among the dimensions of the survey, for the path model of satisfaction.
+
+    A block holds the items whose `dimension` bears its name; overall satisfaction belongs to `satisfaction`.
+    """
+
+    preset: Literal["ecsi"] | None = Field(
+        None, description="a structure by name: ecsi is the European customer satisfaction index"
+    )
+    paths: dict[str, tuple[str, ...]] = Field({}, description="for every block that others lead to, the names of those")
+    satisfaction: str = Field("satisfaction", description="the block that the index measures")
+    loyalty: str = Field("loyalty", description="the block that satisfaction should lead to in the end")
+
+    @model_validator(mode="after")
+    def leads_somewhere(self) -> PathModel:
+        """One structure, whose arrows never lead back to where they began."""
+        if (self.preset is None) == (not self.paths):
+            raise ValueError("give either `preset: ecsi` or `paths`, for example {satisfaction: [quality, price]}")
+        try:
+            graphlib.TopologicalSorter(self._leading()).prepare()
+        except graphlib.CycleError as error:
+            round_ = " -> ".join(reversed(error.args[1]))
+            raise ValueError(f"the paths lead round in a circle: {round_}; take one of these arrows out") from None
+        if self.satisfaction not in self.blocks():
+            raise ValueError(f"no path leads to or from the block of satisfaction, `{self.satisfaction}`")
+        return self
+
+    def _leading(self) -> dict[str, tuple[str, ...]]:
+        return ECSI_PATHS if self.preset else self.paths
+
+    def arrows(self) -> tuple[tuple[str, str], ...]:
+        """Every arrow as (source, target)."""
+        return tuple((source, target) for target, sources in self._leading().items() for source in sources)
+
+    def blocks(self) -> tuple[str, ...]:
+        """Every block, whatever leads to another before it."""
+        return tuple(graphlib.TopologicalSorter(self._leading()).static_order())
+
+
     satisfaction: Item = Item(role="overall")
     level_names: dict[int, Text] = {}
     items: dict[str, Item] = {}
@@ -183,6 +234,7 @@ class Survey(Settings):
 
 
 class Loyalty(Settings):
+    model: PathModel | None = Field(None, description="path model of satisfaction between the dimensions of the items")
     """How behaviour after an answer is measured."""
 
     window_days: int = Field(180, ge=1)
