@@ -166,7 +166,10 @@ class Item(Settings):
     """One survey item; its column name is its key under `survey.items`."""
 
     label: Text = ""
-    role: Literal["overall", "driver", "expectation", "perception", "recommend", "repurchase", "attachment"] = "driver"
+    role: Literal[
+        "overall", "driver", "expectation", "perception", "importance", "recommend", "repurchase", "attachment"
+    ] = "driver"
+    expects: str = Field("", description="the expectation item beside which this perception stands")
     dimension: str = ""
     scale: tuple[float, float] = (1, 5)
     codes: list[float] = Field([], description="values that are no answers: don't know, refused, blank")

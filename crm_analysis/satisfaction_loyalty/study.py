@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crm_analysis.profile.settings import Survey
 from crm_analysis.satisfaction_loyalty import answers as reading
 from crm_analysis.satisfaction_loyalty import drivers as driving
-from crm_analysis.satisfaction_loyalty import followup, measure, shape
+from crm_analysis.satisfaction_loyalty import followup, gaps, measure, servqual, shape, waves
 from crm_analysis.units import Period, add_months
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ class Study:
     """One branch and period.
 
     `period_rows` are the answers of the period; `wave` and `changed` what they say and how that differs from the
-    period before (None where nothing was asked then). `follow` and `link` hold
+    period before, or from the last survey wave before it (None where nothing was asked then); `item_gaps` the same for
+    every item, and against its target; `trend` every wave so far; `expectations` the gap between what was expected and
+    what was found; `kinds` customers beside staff and dealers by branch. `follow` and `link` hold
     behaviour after the answers, `stated` the link to what respondents say they will do, `staff` the satisfaction of
     staff and dealers in the period. `missing` names absent tables.
     """
@@ -37,6 +40,10 @@ class Study:
     period_rows: pd.DataFrame
     wave: measure.Wave
     changed: measure.WaveChange | None
+    item_gaps: pd.DataFrame
+    trend: pd.DataFrame
+    expectations: servqual.Gaps
+    kinds: pd.DataFrame
     follow: followup.FollowUp | None
     link: shape.Shape | None
     steps: tuple[followup.StepWorth, ...]
@@ -83,13 +90,20 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
             _scored_or_not(scope), payments, scope.coverage, as_of=scope.as_of, rule=rule
         )
     recent = answers.between(add_months(scope.as_of, -DRIVER_MONTHS), scope.as_of)
+    since, earlier = _earlier(answers, rows, scope)
     return Study(
         period=scope.period,
         as_of=scope.as_of,
         answers=answers,
         period_rows=rows,
         wave=wave,
-        changed=_change(answers, rows, wave, scope.previous(), survey),
+        changed=_change(answers, rows, wave, earlier, survey, since),
+        item_gaps=gaps.item_gaps(rows, earlier, answers),
+        trend=waves.over_time(
+            answers, survey, until=min(scope.period.end, scope.as_of), fewest=profile.privacy.min_cell
+        ),
+        expectations=servqual.examine(rows, answers, fewest=gaps.FEWEST),
+        kinds=_kinds(scope, answers),
         follow=follow,
         link=link,
         steps=tuple(steps),
@@ -106,16 +120,49 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
     )
 
 
+def _earlier(answers: reading.Answers, rows: pd.DataFrame, scope: Scope) -> tuple[str, pd.DataFrame | None]:
+    """The answers to compare with: the period before, else the last survey wave before the period, with its name."""
+    before = scope.previous()
+    if len(rows) < shape.FEWEST_ANSWERS:
+        return "", None
+    if before is not None:
+        earlier = answers.between(before.period.start, min(before.period.end, before.as_of))
+        if len(earlier) >= shape.FEWEST_ANSWERS:
+            return "", earlier
+    name, earlier = waves.before(answers, scope.period.start)
+    return (name, earlier) if len(earlier) >= shape.FEWEST_ANSWERS else ("", None)
+
+
 def _change(
-    answers: reading.Answers, rows: pd.DataFrame, wave: measure.Wave, before: Scope | None, survey: object
+    answers: reading.Answers,
+    rows: pd.DataFrame,
+    wave: measure.Wave,
+    earlier: pd.DataFrame | None,
+    survey: Survey,
+    since: str,
 ) -> measure.WaveChange | None:
-    if before is None or rows.empty:
+    if earlier is None:
         return None
-    earlier = answers.between(before.period.start, min(before.period.end, before.as_of))
-    if len(earlier) < shape.FEWEST_ANSWERS or len(rows) < shape.FEWEST_ANSWERS:
-        return None
-    past = measure.measure(earlier, answers, survey)  # type: ignore[arg-type]
-    return measure.change(wave, past, later_rows=rows, earlier_rows=earlier)
+    past = measure.measure(earlier, answers, survey)
+    return measure.change(
+        wave, past, later_rows=rows, earlier_rows=earlier, answers=answers, survey=survey, since=since
+    )
+
+
+def _kinds(scope: Scope, answers: reading.Answers) -> pd.DataFrame:
+    """Staff and dealers of the last twelve months beside the customers of the same days, by branch."""
+    asked = scope.has("survey_responses") and "respondent_kind" in scope.columns("survey_responses")
+    others = reading.load(scope, kinds=reading.STAFF_KINDS) if asked else None
+    if others is None or not others.n:
+        return pd.DataFrame(columns=list(waves.KIND_COLUMNS))
+    return waves.kinds_by_branch(
+        answers,
+        others,
+        scope.profile.survey,
+        first=add_months(scope.as_of, -DRIVER_MONTHS),
+        last=scope.as_of,
+        fewest=scope.profile.privacy.min_cell,
+    )
 
 
 def _stated(answers: reading.Answers, rows: pd.DataFrame, margin: float, seed: int) -> dict[str, shape.Shape]:
