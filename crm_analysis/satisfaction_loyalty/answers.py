@@ -34,7 +34,8 @@ class Answers:
     (timestamp at midnight), satisfaction (on `scale`, higher is better), respondent_kind, wave, weight (1 where none is
     given), stratum, and one column per item. `counts` foots: step (answers, left out, used), rule, rows. `faults` lists
     rules that took away the use of a whole column (scale_mismatch, no_usable_weight). `item_counts` says what became of
-    the answers to each item: item, answers, blank, code, out_of_range, used, fault.
+    the answers to each item: item, answers, blank, code, out_of_range, used, fault. `unscored` has the same columns as
+    `frame` for dated answers whose overall score cannot be used while their items can.
     """
 
     frame: pd.DataFrame
@@ -45,16 +46,23 @@ class Answers:
     stratified: bool
     faults: tuple[str, ...]
     item_counts: pd.DataFrame
+    unscored: pd.DataFrame
 
     @property
     def n(self) -> int:
         """Usable answers."""
         return len(self.frame)
 
-    def between(self, start: date, end: date) -> pd.DataFrame:
-        """Rows answered from `start` to `end`, both days included."""
-        when = self.frame["answered_on"]
-        return self.frame[(when >= pd.Timestamp(start)) & (when <= pd.Timestamp(end))]
+    @property
+    def whole(self) -> pd.DataFrame:
+        """`frame` and `unscored` together: for items, whatever became of the overall score."""
+        return pd.concat([self.frame, self.unscored], ignore_index=True) if len(self.unscored) else self.frame
+
+    def between(self, start: date, end: date, *, unscored: bool = False) -> pd.DataFrame:
+        """Rows answered from `start` to `end`, both days included; on request those without an overall score too."""
+        rows = self.whole if unscored else self.frame
+        when = rows["answered_on"]
+        return rows[(when >= pd.Timestamp(start)) & (when <= pd.Timestamp(end))]
 
 
 def load(scope: object, *, kinds: tuple[str, ...] = CUSTOMER_KINDS) -> Answers:
@@ -116,8 +124,14 @@ def prepare(raw: pd.DataFrame, survey: Survey, *, kinds: tuple[str, ...] = CUSTO
         frame["weight"] = weight
     else:
         frame["weight"] = 1.0
-    frame = frame[keep].reset_index(drop=True)
-    items, item_counts = _read_items(frame, survey)
+    unscored = frame["satisfaction"].isna() & frame["answered_on"].notna()
+    unscored &= np.isfinite(frame["weight"]) & (frame["weight"] > 0)
+    both = frame[keep | unscored].reset_index(drop=True)
+    items, item_counts = _read_items(both, survey)
+    scored = both["satisfaction"].notna()
+    frame, rest = both[scored].reset_index(drop=True), both[~scored].reset_index(drop=True)
+    answered = [name for name in survey.items if name in rest]
+    rest = rest[rest[answered].notna().any(axis=1)] if answered else rest.head(0)
     counted.append(("used", "", len(frame)))
     counts = pd.DataFrame(counted, columns=["step", "rule", "rows"])
     return Answers(
@@ -129,6 +143,7 @@ def prepare(raw: pd.DataFrame, survey: Survey, *, kinds: tuple[str, ...] = CUSTO
         stratified=bool(frame["stratum"].notna().any()),
         faults=tuple(faults),
         item_counts=item_counts,
+        unscored=rest.reset_index(drop=True),
     )
 
 

@@ -119,27 +119,29 @@ def mean_of(values: pd.Series, rows: pd.DataFrame, answers: Answers, *, correcti
 def measure(
     rows: pd.DataFrame, answers: Answers, survey: Survey, *, index_weights: Mapping[str, float] | None = None
 ) -> Wave:
-    """Satisfaction of `rows`, a part of `answers.frame`, with weights and strata where the survey has them.
+    """Satisfaction of `rows`, a part of `answers.whole`, with weights and strata where the survey has them.
 
+    Rows without an overall score count for the items alone, the promoters among them; `n` leaves them out.
     `index_weights` (unstandardised, as estimated by a path model, say) replace the profile's.
     """
     low, high = answers.scale
-    score = rows["satisfaction"]
+    scored = rows[rows["satisfaction"].notna()]
+    score = scored["satisfaction"]
     scales, weights = index_settings(answers, survey)
     if index_weights is not None:
         known = {"satisfaction": survey.satisfaction.scale} | {name: item.scale for name, item in answers.items.items()}
         scales, weights = {name: known[name] for name in index_weights}, dict(index_weights)
     recommend = recommend_item(answers)
     return Wave(
-        n=len(rows),
+        n=len(scored),
         index=mean_of(respondent_index(rows, scales, weights), rows, answers),
-        top_box=_box(score >= high, rows, answers),
-        top_two=_box(score >= high - 1, rows, answers),
-        bottom_box=_box(score <= low, rows, answers),
+        top_box=_box(score >= high, scored, answers),
+        top_two=_box(score >= high - 1, scored, answers),
+        bottom_box=_box(score <= low, scored, answers),
         nps=_nps(rows, answers),
-        distribution=distribution(score, answers.scale, rows["weight"].to_numpy(float) if answers.weighted else None),
+        distribution=distribution(score, answers.scale, scored["weight"].to_numpy(float) if answers.weighted else None),
         index_items=tuple(scales),
-        repeats=int(rows.loc[rows["customer_id"].notna(), "customer_id"].duplicated().sum()),
+        repeats=int(scored["customer_id"].dropna().duplicated().sum()),
         promoters=promoters(rows[recommend], rows["weight"]) if recommend else promoters(pd.Series(dtype=float)),
     )
 
@@ -279,12 +281,14 @@ def change(
             weighted=answers.weighted,
         )
 
+    def at_top(rows: pd.DataFrame) -> pd.Series:
+        score = rows["satisfaction"]
+        return (score >= top).astype(float).where(score.notna())
+
     index = two_means(
         earlier.index, later.index, covariance=shared(lambda rows: respondent_index(rows, scales, weights))
     )
-    top_box = two_means(
-        earlier.top_box, later.top_box, covariance=shared(lambda rows: (rows["satisfaction"] >= top).astype(float))
-    )
+    top_box = two_means(earlier.top_box, later.top_box, covariance=shared(at_top))
     nps = None
     if earlier.nps is not None and later.nps is not None and earlier.nps.n and later.nps.n:
         nps = two_means(earlier.nps, later.nps, covariance=shared(lambda rows: promoter_signs(rows[recommend])))

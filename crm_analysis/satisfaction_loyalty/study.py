@@ -63,7 +63,8 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
     survey, rule = profile.survey, profile.loyalty
     answers = reading.load(scope)
     rows = answers.between(scope.period.start, min(scope.period.end, scope.as_of))
-    wave = measure.measure(rows, answers, survey)
+    whole = answers.between(scope.period.start, min(scope.period.end, scope.as_of), unscored=True)
+    wave = measure.measure(whole, answers, survey)
     follow = link = None
     steps: list[followup.StepWorth] = []
     unscored = pd.DataFrame(columns=["group", "n", "missing", "share", "low", "high"])
@@ -97,12 +98,12 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
         answers=answers,
         period_rows=rows,
         wave=wave,
-        changed=_change(answers, rows, wave, earlier, survey, since),
-        item_gaps=gaps.item_gaps(rows, earlier, answers),
+        changed=_change(answers, whole, wave, earlier, survey, since),
+        item_gaps=gaps.item_gaps(whole, earlier, answers),
         trend=waves.over_time(
             answers, survey, until=min(scope.period.end, scope.as_of), fewest=profile.privacy.min_cell
         ),
-        expectations=servqual.examine(rows, answers, fewest=gaps.FEWEST),
+        expectations=servqual.examine(whole, answers, fewest=gaps.FEWEST),
         kinds=_kinds(scope, answers),
         follow=follow,
         link=link,
@@ -126,11 +127,11 @@ def _earlier(answers: reading.Answers, rows: pd.DataFrame, scope: Scope) -> tupl
     if len(rows) < shape.FEWEST_ANSWERS:
         return "", None
     if before is not None:
-        earlier = answers.between(before.period.start, min(before.period.end, before.as_of))
-        if len(earlier) >= shape.FEWEST_ANSWERS:
+        earlier = answers.between(before.period.start, min(before.period.end, before.as_of), unscored=True)
+        if earlier["satisfaction"].notna().sum() >= shape.FEWEST_ANSWERS:
             return "", earlier
     name, earlier = waves.before(answers, scope.period.start)
-    return (name, earlier) if len(earlier) >= shape.FEWEST_ANSWERS else ("", None)
+    return (name, earlier) if earlier["satisfaction"].notna().sum() >= shape.FEWEST_ANSWERS else ("", None)
 
 
 def _change(

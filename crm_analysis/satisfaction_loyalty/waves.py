@@ -42,12 +42,12 @@ def over_time(answers: Answers, survey: Survey, *, until: date, fewest: int) -> 
 
     Waves with fewer than `fewest` answers are left out. Intervals are those of `measure`.
     """
-    rows = answers.frame[answers.frame["answered_on"] <= pd.Timestamp(until)]
+    rows = answers.whole[answers.whole["answered_on"] <= pd.Timestamp(until)]
     found = []
     for name, part in rows.groupby(named(rows), sort=True):
-        if len(part) < fewest:
-            continue
         wave = measure(part, answers, survey)
+        if wave.n < fewest:
+            continue
         score = wave.nps
         found.append(
             (
@@ -66,11 +66,12 @@ def over_time(answers: Answers, survey: Survey, *, until: date, fewest: int) -> 
 
 def before(answers: Answers, start: date) -> tuple[str, pd.DataFrame]:
     """Name and answers of the last named wave that ended before `start`; an empty name where there is none."""
-    rows = answers.frame[answers.frame["wave"].astype("string").fillna("") != ""]
+    every = answers.whole
+    rows = every[every["wave"].astype("string").fillna("") != ""]
     ends = rows.groupby("wave")["answered_on"].max()
     ended = ends[ends < pd.Timestamp(start)].sort_values()
     if ended.empty:
-        return "", answers.frame.head(0)
+        return "", every.head(0)
     return str(ended.index[-1]), rows[rows["wave"] == ended.index[-1]]
 
 
