@@ -245,6 +245,15 @@ class Loyalty(Settings):
     link_window_months: int = Field(24, ge=1)
     first_orders_only: bool = Field(False, description="keep only the answer to a customer's first order")
     indifference_margin: Share = Field(0.05, description="differences in retention below this do not matter")
+    satisfied_from: float | None = Field(
+        None, description="lowest score that counts as satisfied in the types; one below the top where absent"
+    )
+    attached_from: float | None = Field(
+        None, description="lowest answer that counts as attached in the types; one below the top where absent"
+    )
+    repeat_from: int = Field(
+        2, ge=1, description="days with a payment, in the year up to the answer, that count as repeat patronage"
+    )
 
 
 class Value(Settings):
