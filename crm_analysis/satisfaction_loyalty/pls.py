@@ -50,7 +50,7 @@ class Solution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathModel:
-    """A fitted path model with percentile bootstrap intervals over answers.
+    """A fitted path model with percentile bootstrap intervals over respondents.
 
     `items`: item, block, loading, weight (standardised), share (the weight on the unstandardised item placed on 0 to
     100, normalised to one within its block), each with `_low` and `_high`. `blocks`: block, n_items, mean (0 to 100),
@@ -185,6 +185,7 @@ def fit(
     *,
     scales: Mapping[str, tuple[float, float]],
     weight: Array | None = None,
+    cluster: NDArray[np.int64] | None = None,
     satisfaction: str = "satisfaction",
     loyalty: str = "loyalty",
     draws: int = DRAWS,
@@ -194,7 +195,8 @@ def fit(
     """Fit the model to complete rows of `data`, one column per item, higher is better.
 
     `block_of` gives each item's block, `paths` the arrows (source, target) between blocks, `scales` the ends of each
-    item's scale. A draw that does not converge, or in which an item never varies, is left out and counted.
+    item's scale, `cluster` a number for each respondent who may have answered more than once. A draw that
+    does not converge, or in which an item never varies, is left out and counted.
     """
     names = list(block_of)
     blocks = list(dict.fromkeys(block_of.values()))
@@ -217,7 +219,7 @@ def fit(
     for source, target in paths:
         edges[blocks.index(source), blocks.index(target)] = True
     rng = np.random.default_rng(seed)
-    summed = moments.blocks(values, w, rng)
+    summed = moments.blocks(values, w, rng, cluster=cluster)
     covariance = moments.covariance(summed.sum(axis=0))
     found = _Numbers.of(covariance, member, edges)
     if not found.converged:
@@ -377,6 +379,7 @@ def model(
     """
     if structure is None:
         return empty("no_model", n=0, seed=seed, left_out=(), satisfaction="satisfaction", loyalty="loyalty")
+    rows = rows.reset_index(drop=True)
     settings: dict[str, Any] = {"satisfaction": structure.satisfaction, "loyalty": structure.loyalty}
     block_of, absent = blocks_of(answers, structure)
     still = [name for name in block_of if len(rows) and rows[name].nunique() <= SINGLE]
@@ -396,6 +399,7 @@ def model(
         arrows,
         scales=scales,
         weight=whole["weight"].to_numpy(float),
+        cluster=moments.clusters(rows.loc[whole.index, "customer_id"]),
         draws=draws,
         seed=seed,
         left_out=left_out,
