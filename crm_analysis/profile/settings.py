@@ -177,9 +177,6 @@ class Item(Settings):
     target: float | None = None
 
 
-class Survey(Settings):
-    """What the survey's columns mean. `satisfaction` is the overall item."""
-
 ECSI_PATHS: dict[str, tuple[str, ...]] = {
     "expectation": ("image",),
     "quality": ("expectation",),
@@ -230,14 +227,19 @@ class PathModel(Settings):
         return tuple(graphlib.TopologicalSorter(self._leading()).static_order())
 
 
+class Survey(Settings):
+    """What the survey's columns mean. `satisfaction` is the overall item."""
+
     satisfaction: Item = Item(role="overall")
     level_names: dict[int, Text] = {}
     items: dict[str, Item] = {}
     index_weights: dict[str, NotNegative] = {}
+    model: PathModel | None = Field(
+        None, description="path model between the items' dimensions; weighs the index where `index_weights` does not"
+    )
 
 
 class Loyalty(Settings):
-    model: PathModel | None = Field(None, description="path model of satisfaction between the dimensions of the items")
     """How behaviour after an answer is measured."""
 
     window_days: int = Field(180, ge=1)
