@@ -11,7 +11,7 @@ import pandas as pd
 from crm_analysis.profile.settings import Survey
 from crm_analysis.satisfaction_loyalty import answers as reading
 from crm_analysis.satisfaction_loyalty import drivers as driving
-from crm_analysis.satisfaction_loyalty import followup, gaps, measure, servqual, shape, waves
+from crm_analysis.satisfaction_loyalty import followup, further, gaps, measure, pls, servqual, shape, types, waves
 from crm_analysis.units import Period, add_months
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ class Study:
     every item, and against its target; `trend` every wave so far; `expectations` the gap between what was expected and
     what was found; `kinds` customers beside staff and dealers by branch. `follow` and `link` hold
     behaviour after the answers, `stated` the link to what respondents say they will do, `staff` the satisfaction of
-    staff and dealers in the period. `missing` names absent tables.
+    staff and dealers in the period. `further` holds what stands behind the link, `types` the types of customers (None
+    without payments). `missing` names absent tables.
     """
 
     period: Period
@@ -48,7 +49,10 @@ class Study:
     link: shape.Shape | None
     steps: tuple[followup.StepWorth, ...]
     stated: dict[str, shape.Shape]
+    further: further.Further
+    types: types.Types | None
     drivers: driving.Drivers
+    paths: pls.PathModel
     staff: measure.Wave | None
     branches: pd.DataFrame
     unscored: pd.DataFrame
@@ -62,6 +66,10 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
     profile = scope.profile
     survey, rule = profile.survey, profile.loyalty
     answers = reading.load(scope)
+    recent = answers.between(add_months(scope.as_of, -DRIVER_MONTHS), scope.as_of)
+    paths = pls.model(recent, answers, survey.model, seed=seed)
+    if not survey.index_weights:
+        survey = survey.model_copy(update={"index_weights": pls.index_weights(paths)})
     rows = answers.between(scope.period.start, min(scope.period.end, scope.as_of))
     whole = answers.between(scope.period.start, min(scope.period.end, scope.as_of), unscored=True)
     wave = measure.measure(whole, answers, survey)
@@ -90,7 +98,6 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
         unscored = followup.missing_by_outcome(
             _scored_or_not(scope), payments, scope.coverage, as_of=scope.as_of, rule=rule
         )
-    recent = answers.between(add_months(scope.as_of, -DRIVER_MONTHS), scope.as_of)
     since, earlier = _earlier(answers, rows, scope)
     return Study(
         period=scope.period,
@@ -109,7 +116,16 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
         link=link,
         steps=tuple(steps),
         stated=_stated(answers, recent, rule.indifference_margin, seed),
-        drivers=driving.importance(recent, answers, seed=seed),
+        further=further.look_further(scope, answers, recent, follow, link, seed),
+        types=types.classify(follow, answers, types.commitments_of(scope), rule) if follow is not None else None,
+        drivers=driving.importance(
+            recent,
+            answers,
+            index=measure.respondent_index(recent, *measure.index_settings(answers, survey)),
+            followed=None if follow is None else follow.frame,
+            seed=seed,
+        ),
+        paths=paths,
         staff=_staff(scope),
         branches=measure.by_branch(answers, survey, rows, fewest=BRANCH_FEWEST)
         if scope.branch == "all"
