@@ -189,7 +189,8 @@ def _summed_by_cluster(
     _, layer = np.unique(labels, return_inverse=True)
     _, person = np.unique(np.asarray(clusters).astype(str), return_inverse=True)
     _, first, at = np.unique(person * (layer.max() + 1) + layer, return_index=True, return_inverse=True)
-    return np.bincount(at, weights=scores), labels[first], np.bincount(at, weights=weights)
+    summed = np.bincount(at, weights=scores).astype(float), np.bincount(at, weights=weights).astype(float)
+    return summed[0], labels[first].astype(np.str_), summed[1]
 
 
 def _variance_of_total(scores: NDArray[np.float64], strata: ArrayLike | None, correction: bool) -> float:

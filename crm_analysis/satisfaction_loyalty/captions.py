@@ -10,6 +10,7 @@ from crm_analysis import language, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty import displays, shape
+from crm_analysis.satisfaction_loyalty.displays import link, measuring
 from crm_analysis.satisfaction_loyalty.stores import two_stores
 from crm_analysis.satisfaction_loyalty.study import Study
 
@@ -21,6 +22,8 @@ def link_curve(study: Study, profile: Profile) -> dict[str, Any]:
     if study.missing:
         return _NOTHING
     curve, follow = displays.curve_frame(study, profile), study.follow
+    if len(curve) and link.shown_link(study)[1]:
+        return _stated_curve(study, profile)
     if len(curve) < 2 or follow is None:
         n = study.link.n if study.link is not None else 0
         return {
@@ -50,6 +53,29 @@ def link_curve(study: Study, profile: Profile) -> dict[str, Any]:
             first=style.day(follow.first),
             last=style.day(follow.last),
         ),
+    }
+
+
+def _stated_curve(study: Study, profile: Profile) -> dict[str, Any]:
+    curve, (_shape, item) = displays.curve_frame(study, profile), link.shown_link(study)
+    words = {
+        "customers": profile.vocabulary(language.active()).customers,
+        "item": style.escape(displays.item_name(profile, item)),
+    }
+    return {
+        "table": displays.curve_table(study, profile),
+        "title": _("Satisfaction and what {customers} say they will do").format(**words),
+        "alt": _("Share that says “{item}” by level of satisfaction: {levels}.").format(
+            item=style.plain(displays.item_name(profile, item)),
+            levels=", ".join(
+                f"{style.plain(name)} {style.percent(rate)}"
+                for name, rate in zip(curve["name"], curve["rate"], strict=True)
+            ),
+        ),
+        "how_to_read": _(
+            "Dots: share of {customers} with one of the highest answers to “{item}”, asked together with satisfaction; "
+            "bars: 95 % interval; dashed: where a straight link would run. Intent overstates behaviour."
+        ).format(**words),
     }
 
 
@@ -189,6 +215,99 @@ def stores(study: Study) -> dict[str, Any]:
         _("Two stores with the same index"),
         None if study.missing else displays.stores_table(two_stores()),
         _("A constructed pair: same index, same curve, other visitors; see the method page."),
+    )
+
+
+def waves(study: Study) -> dict[str, Any]:
+    """Words and table of the waves."""
+    if len(study.trend) < 2:
+        return {"title": "", "alt": _("One wave of answers so far, so no course to draw."), "how_to_read": ""}
+    table = measuring.waves_table(study)
+    return {
+        "table": table,
+        "title": _("Satisfaction from wave to wave"),
+        "alt": _("Index by wave: {waves}.").format(
+            waves=", ".join(f"{name} {index}" for name, index in zip(table.iloc[:, 0], table.iloc[:, 3], strict=True))
+        ),
+        "how_to_read": _(
+            "Circles: index from 0 to 100; squares: share on the top level; bars: 95 % intervals. Intervals that "
+            "overlap may still differ: the change has its own test in the title."
+        ),
+    }
+
+
+def promoters(study: Study) -> dict[str, Any]:
+    """Words and table of the promoters."""
+    text = measuring.promoters_text(study)
+    if not text:
+        why = _(
+            "No net promoter score: the survey has no question on recommending from 0 to 10, or nobody answered it."
+        )
+        return {"title": "", "alt": why, "how_to_read": ""}
+    return {
+        "table": measuring.promoters_table(study),
+        "title": _("Would they recommend us"),
+        "alt": _("Answers from 0 to 10 by group; {summary}.").format(summary=text),
+        "how_to_read": _(
+            "Share of promoters (9, 10) less detractors (0 to 6). The same score can hide different answers: look at "
+            "the bars before comparing scores. * stands for too few to show."
+        ),
+    }
+
+
+def item_spread(study: Study, profile: Profile) -> dict[str, Any]:
+    """Words and table of the items: the distribution drawn, the gaps in the table."""
+    table = measuring.gaps_table(study, profile)
+    if table.empty:
+        return {"title": "", "alt": _("No item of the survey was answered in this period."), "how_to_read": ""}
+    return {
+        "table": table,
+        "title": _("Every item of the survey"),
+        "alt": _("Distribution of the answers to {n} items, with their means.").format(n=len(table)),
+        "how_to_read": " ".join(
+            part
+            for part in (
+                _("One bar is all answers to an item, lowest level at the left; a gap is too few to show."),
+                measuring.gaps_note(study),
+            )
+            if part
+        ),
+    }
+
+
+def service_gaps(study: Study, profile: Profile) -> dict[str, Any]:
+    """Words and table of expectations beside perceptions."""
+    if study.expectations.reason:
+        why = (
+            _("The survey asks for no expectations beside perceptions, so there are no service gaps to show.")
+            if study.expectations.reason == "no_pairs"
+            else _("Too few answers with both expectation and perception for service gaps.")
+        )
+        return {"title": "", "alt": why, "how_to_read": ""}
+    table = study.expectations.dimensions
+    worst = table.loc[table["gap"].idxmin()]
+    return {
+        "table": measuring.service_table(study, profile),
+        "title": _("Expected and found"),
+        "alt": _("Gap between perception and expectation of {n} dimensions; {summary}.").format(
+            n=len(table), summary=measuring.service_note(study)
+        ),
+        "how_to_read": _(
+            "Left of zero the service falls short of what was expected; it falls shortest in “{worst}” ({gap}). "
+            "Expectations are nearly always high, so compare dimensions and waves, not the distance from zero."
+        ).format(worst=style.escape(str(worst["dimension"])), gap=style.number(worst["gap"], 2)),
+    }
+
+
+def kinds(study: Study, profile: Profile) -> dict[str, Any]:
+    """Staff and dealers beside customers by branch."""
+    return _noted(
+        _("Customers, staff and dealers by branch"),
+        measuring.kinds_table(study, profile),
+        _(
+            "The last twelve months for all, by the same rules; branches without answers of staff or dealers are out."
+        ),
+        otherwise=_("No answers of staff or dealers in the last twelve months."),
     )
 
 

@@ -6,6 +6,7 @@ import textwrap
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
@@ -19,11 +20,11 @@ def _wrapped(name: str, width: int = 14) -> str:
     return "\n".join(textwrap.wrap(style.plain(name, 40), width)) or " "
 
 
-def link_curve(curve: pd.DataFrame, *, window_days: int, note: str = "") -> Figure | None:
+def link_curve(curve: pd.DataFrame, *, ylabel: str, note: str = "") -> Figure | None:
     """Loyalty by level: dots with 95 % intervals, counts under each level, and the dashed straight line.
 
-    `curve` has columns name, rate, low, high, n, line. Heights are shares of customers, not of revenue. None when there
-    are fewer than two levels.
+    `curve` has columns name, rate, low, high, n, line; `ylabel` says what the rate is of. Heights are shares of
+    customers, not of revenue. None when there are fewer than two levels.
     """
     if len(curve) < 2:
         return None
@@ -47,7 +48,7 @@ def link_curve(curve: pd.DataFrame, *, window_days: int, note: str = "") -> Figu
     axes.set_xlim(-0.45, len(curve) - 0.55)
     axes.set_ylim(0, max(float(curve["high"].max()) * 1.15, 0.02))
     axes.yaxis.set_major_formatter(_PERCENT)
-    axes.set_ylabel(_("came back within {days} days").format(days=window_days))
+    axes.set_ylabel(ylabel)
     axes.set_title(note, fontsize=10)
     return drawing
 
@@ -114,4 +115,114 @@ def drivers(table: pd.DataFrame) -> Figure | None:
     ticks = [tick for tick in axes.get_xticks() if 0 <= tick <= limit * 1.01]
     axes.set_xticks(ticks)
     axes.set_xlabel(_("share of explained satisfaction"), loc="left")
+    return drawing
+
+
+def waves(table: pd.DataFrame, *, note: str = "") -> Figure | None:
+    """Index and share on the top level of every wave with 95 % intervals, answers under each.
+
+    `table` has columns name, n (text), index, index_low, index_high, top_box, top_low, top_high (0 to 1; missing where
+    suppressed). The index stands on 0 to 100. None with fewer than two waves.
+    """
+    if len(table) < 2:
+        return None
+    drawing, axes = style.figure(7.2, 3.4)
+    at = np.arange(len(table))
+    series = (
+        (_("index, 0 to 100"), "index", "index_low", "index_high", 1.0, "o", style.ACCENT),
+        (_("top level, %"), "top_box", "top_low", "top_high", 100.0, "s", style.INK),
+    )
+    for name, middle, low, high, scale, marker, colour in series:
+        axes.vlines(at, table[low] * scale, table[high] * scale, color=colour, linewidth=1.8)
+        axes.plot(at, table[middle] * scale, color=colour, marker=marker, markersize=5, linewidth=1.1, label=name)
+    axes.set_xticks(at, [f"{_wrapped(name, 9)}\nn {n}" for name, n in zip(table["name"], table["n"], strict=True)])
+    axes.set_xlim(-0.4, len(table) - 0.6)
+    axes.set_ylim(0, 100)
+    axes.legend(loc="lower left", fontsize=9)
+    axes.set_title(note, fontsize=10)
+    return drawing
+
+
+def promoters(table: pd.DataFrame, *, note: str = "") -> Figure | None:
+    """Share of answers on every score from 0 to 10, detractors, passives and promoters apart, the score in the title.
+
+    `table` has columns score, group, share (missing where suppressed). None without answers.
+    """
+    if table.empty or table["share"].isna().all():
+        return None
+    drawing, axes = style.figure(7.2, 2.9)
+    groups = (("detractors", _("detractors"), style.BAD), ("passives", _("passives"), style.GREY))
+    for key, name, colour in (*groups, ("promoters", _("promoters"), style.GOOD)):
+        rows = table[table["group"] == key]
+        axes.bar(rows["score"], rows["share"].fillna(0), width=0.7, color=colour, label=name)
+    for score, share in zip(table["score"], table["share"], strict=True):
+        label = style.percent(share, 0) if share == share else "*"
+        axes.annotate(label, (score, share if share == share else 0), xytext=(0, 3), textcoords="offset points",
+                      ha="center", fontsize=9)  # fmt: skip
+    axes.set_xticks(range(11))
+    axes.set_ylim(0, float(table["share"].max()) * 1.2)
+    axes.yaxis.set_major_formatter(_PERCENT)
+    axes.set_ylabel(_("share of answers"))
+    axes.legend(loc="upper left", fontsize=9)
+    axes.set_title(note, fontsize=10)
+    return drawing
+
+
+def item_spread(table: pd.DataFrame) -> Figure | None:
+    """The whole distribution of every item as one bar of 100 %, lowest level left, its mean at the right.
+
+    `table` has columns name, place (0 is the lowest level), levels, share (missing where suppressed), mean (text). None
+    without items.
+    """
+    if table.empty:
+        return None
+    names = list(dict.fromkeys(table["name"]))
+    drawing, axes = style.figure(7.2, 1.2 + 0.36 * len(names))
+    shades = _diverging()
+    for row, name in enumerate(reversed(names)):
+        bars, left = table[table["name"] == name], 0.0
+        for place, levels, share in zip(bars["place"], bars["levels"], bars["share"], strict=True):
+            width = share if share == share else 0.0
+            axes.barh(row, width, left=left, height=0.66, color=shades(place / max(levels - 1, 1)), edgecolor="white")
+            if width >= 0.07:
+                dark = place in (0, levels - 1)
+                axes.text(left + width / 2, row, style.percent(width, 0), ha="center", va="center", fontsize=8,
+                          color="white" if dark else style.INK)  # fmt: skip
+            left += width
+        axes.text(1.02, row, str(bars["mean"].iloc[0]), va="center", fontsize=9)
+    axes.text(1.02, len(names) - 0.4, _("mean"), fontsize=9, color=style.MUTE)
+    axes.set_yticks(range(len(names)), [style.plain(name, 34) for name in reversed(names)])
+    axes.set_xlim(0, 1.1)
+    axes.set_ylim(-0.6, len(names) - 0.1)
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1.0])
+    axes.xaxis.set_major_formatter(_PERCENT)
+    axes.set_xlabel(_("share of answers"), loc="left")
+    return drawing
+
+
+def _diverging() -> LinearSegmentedColormap:
+    return LinearSegmentedColormap.from_list("levels", [style.BAD, "#eceff1", style.ACCENT])
+
+
+def service_gaps(table: pd.DataFrame, *, note: str = "") -> Figure | None:
+    """Perception less expectation of every dimension with 95 % intervals; left of zero the service falls short.
+
+    `table` has columns name, gap, low, high. None without dimensions.
+    """
+    if table.empty:
+        return None
+    rows = table.iloc[::-1].reset_index(drop=True)
+    drawing, axes = style.figure(7.2, 1.3 + 0.42 * len(rows))
+    at = np.arange(len(rows))
+    axes.axvline(0, color=style.GREY, linewidth=1.0)
+    axes.hlines(at, rows["low"], rows["high"], color=style.ACCENT, linewidth=2.2)
+    axes.plot(rows["gap"], at, linestyle="none", marker="o", markersize=6, color=style.ACCENT)
+    for y, gap in zip(map(float, at), rows["gap"], strict=True):
+        axes.annotate(
+            style.number(gap, 2), (gap, y), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=9
+        )
+    axes.set_yticks(at, [style.plain(name, 34) for name in rows["name"]])
+    axes.set_ylim(-0.6, len(rows) - 0.3)
+    axes.set_xlabel(_("perception less expectation, points of the scale"), loc="left")
+    axes.set_title(note, fontsize=10)
     return drawing

@@ -11,7 +11,7 @@ from scipy import stats
 from crm_analysis.estimators.multiplicity import holm
 from crm_analysis.estimators.proportions import detectable, two_means
 from crm_analysis.satisfaction_loyalty.answers import Answers
-from crm_analysis.satisfaction_loyalty.measure import mean_of, panel_covariance
+from crm_analysis.satisfaction_loyalty.measure import distribution, mean_of, panel_covariance
 
 FEWEST = 30
 COLUMNS = (
@@ -76,3 +76,20 @@ def item_gaps(rows: pd.DataFrame, earlier: pd.DataFrame | None, answers: Answers
     for column in ("change_p", "to_target_p"):
         table[column] = holm(table[column].astype(float).to_list()) if len(table) else np.array([])
     return table
+
+
+def item_spread(rows: pd.DataFrame, answers: Answers) -> pd.DataFrame:
+    """The whole distribution of every item: item, place (0 is the lowest level), levels, label, n, share, mean.
+
+    `levels` is how many the item has; the shares of an item add up to one. Items without an answer are left out.
+    """
+    found = []
+    for name, item in answers.items.items():
+        given = rows[rows[name].notna()]
+        if len(given):
+            weights = given["weight"].to_numpy(float) if answers.weighted else None
+            levels = distribution(given[name], item.scale, weights)
+            mean = mean_of(rows[name], rows, answers).mean
+            found.append(levels.assign(item=name, place=range(len(levels)), levels=len(levels), mean=mean))
+    columns = ["item", "place", "levels", "label", "n", "share", "mean"]
+    return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)

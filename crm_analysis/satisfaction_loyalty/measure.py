@@ -32,8 +32,8 @@ class Wave:
 
     `index` is on 0-100; the boxes are shares; `nps` is on -100 to 100 and None without a 0-10 recommend item.
     `distribution` has one row per level: score, label, n, share, low, high. `repeats` counts answers beyond the first
-    of the same customer: such a customer counts as one draw in every standard error. `promoters` has the shares of
-    detractors, passives and promoters behind `nps`: name, n, share.
+    of the same customer: such a customer counts as one draw in every standard error. `promoters` has the answers
+    behind `nps`: score, group (detractors, passives, promoters), n, share.
     """
 
     n: int
@@ -184,17 +184,25 @@ def promoter_signs(scores: pd.Series) -> pd.Series:
 
 
 def promoters(scores: pd.Series, weights: pd.Series | None = None) -> pd.DataFrame:
-    """Detractors, passives and promoters: name, n, share (weighted); shares add up to one; empty without answers."""
+    """The answers from 0 to 10 behind the score: score, group, n, share (weighted); empty without answers.
+
+    Shares add up to one; those of the group `promoters` less those of the group `detractors` are the score.
+    """
     given = scores.dropna()
+    columns = ["score", "group", "n", "share"]
     if given.empty:
-        return pd.DataFrame(columns=["name", "n", "share"])
+        return pd.DataFrame(columns=columns)
     w = pd.Series(1.0, index=given.index) if weights is None else weights[given.index]
-    name = np.where(given >= PROMOTER, "promoters", np.where(given <= DETRACTOR, "detractors", "passives"))
-    kinds = ["detractors", "passives", "promoters"]
-    counted = pd.DataFrame({"name": name, "w": w}).groupby("name")["w"].agg(["size", "sum"]).reindex(kinds).fillna(0)
-    return pd.DataFrame({"name": kinds, "n": counted["size"].astype(int), "share": counted["sum"] / w.sum()})[
-        ["name", "n", "share"]
-    ].reset_index(drop=True)
+    levels = np.arange(RECOMMEND_SCALE[0], RECOMMEND_SCALE[1] + 1)
+    at = given.round().astype(int).to_numpy()
+    return pd.DataFrame(
+        {
+            "score": levels,
+            "group": np.where(levels >= PROMOTER, "promoters", np.where(levels <= DETRACTOR, "detractors", "passives")),
+            "n": np.bincount(at, minlength=levels.size),
+            "share": np.bincount(at, weights=w.to_numpy(float), minlength=levels.size) / float(w.sum()),
+        }
+    )[columns]
 
 
 def _nps(rows: pd.DataFrame, answers: Answers) -> Estimate | None:

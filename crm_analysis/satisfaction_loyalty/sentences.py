@@ -21,6 +21,7 @@ from crm_analysis.satisfaction_loyalty.displays import (
     kind_name,
     level_name,
 )
+from crm_analysis.satisfaction_loyalty.displays.measuring import before_text
 from crm_analysis.satisfaction_loyalty.drivers import first_to_fix
 from crm_analysis.satisfaction_loyalty.study import Study, very_dissatisfied_valuable
 from crm_analysis.satisfaction_loyalty.verdicts import Told, headline, largest_step, rate_text, verdict
@@ -52,7 +53,7 @@ def claims(study: Study, scope: Scope) -> Claims:
         _silence_finding(study, words),
     ]
     return Claims(
-        verdict=verdict(told, study, words.customers),
+        verdict=verdict(told, study, profile, words),
         findings=tuple(finding for finding in findings if finding is not None),
         actions=_actions(told, study, scope),
         unknowns=tuple(_unknowns(study, words)),
@@ -149,23 +150,24 @@ def _top_box_finding(study: Study, profile: Profile) -> Finding | None:
         )
     elif noise:
         sentence = _(
-            "**{share} are “{top}”**, unchanged within noise from {before} the period before; the index stands at "
+            "**{share} are “{top}”**, unchanged within noise from {before} in {when}; the index stands at "
             "{index} of 100, and {lowest} are on the lowest level."
         )
     elif rising:
         sentence = _(
-            "**{share} are “{top}”**, up from {before} the period before; the index stands at {index} of 100, and "
+            "**{share} are “{top}”**, up from {before} in {when}; the index stands at {index} of 100, and "
             "{lowest} are on the lowest level."
         )
     else:
         sentence = _(
-            "**{share} are “{top}”**, down from {before} the period before; the index stands at {index} of 100, and "
+            "**{share} are “{top}”**, down from {before} in {when}; the index stands at {index} of 100, and "
             "{lowest} are on the lowest level."
         )
     sentence = sentence.format(
         share=box_text(study, wave.top_box),
         top=top,
         before=style.percent(moved.previous if moved else None),
+        when=before_text(study),
         index=style.number(wave.index.mean, 1),
         lowest=box_text(study, wave.bottom_box),
     )

@@ -26,13 +26,13 @@ VALUABLE_QUANTILE = 0.75
 class Study:
     """One branch and period.
 
-    `period_rows` are the answers of the period; `wave` and `changed` what they say and how that differs from the
-    period before, or from the last survey wave before it (None where nothing was asked then); `item_gaps` the same for
-    every item, and against its target; `trend` every wave so far; `expectations` the gap between what was expected and
-    what was found; `kinds` customers beside staff and dealers by branch. `follow` and `link` hold
-    behaviour after the answers, `stated` the link to what respondents say they will do, `staff` the satisfaction of
-    staff and dealers in the period. `further` holds what stands behind the link, `types` the types of customers (None
-    without payments). `missing` names absent tables.
+    `period_rows` are the answers of the period; `wave` and `changed` what they say and how that differs from the period
+    before, or from the last survey wave before it (None where nothing was asked then); `item_gaps` the same for every
+    item, and against its target, `item_spread` their distributions; `trend` every wave so far; `expectations` the gap
+    between what was expected and what was found; `kinds` customers beside staff and dealers by branch. `follow` and
+    `link` hold behaviour after the answers, `stated` the link to what respondents say they will do, `staff` the
+    satisfaction of staff and dealers in the period. `further` holds what stands behind the link, `types` the types of
+    customers (None without payments). `missing` names absent tables.
     """
 
     period: Period
@@ -42,6 +42,7 @@ class Study:
     wave: measure.Wave
     changed: measure.WaveChange | None
     item_gaps: pd.DataFrame
+    item_spread: pd.DataFrame
     trend: pd.DataFrame
     expectations: servqual.Gaps
     kinds: pd.DataFrame
@@ -107,6 +108,7 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
         wave=wave,
         changed=_change(answers, whole, wave, earlier, survey, since),
         item_gaps=gaps.item_gaps(whole, earlier, answers),
+        item_spread=gaps.item_spread(whole, answers),
         trend=waves.over_time(
             answers, survey, until=min(scope.period.end, scope.as_of), fewest=profile.privacy.min_cell
         ),

@@ -15,14 +15,27 @@ from crm_analysis.satisfaction_loyalty.stores import Pair
 from crm_analysis.satisfaction_loyalty.study import Study
 
 
+def shown_link(study: Study) -> tuple[shape.Shape | None, str]:
+    """The link that the page draws, and the survey item it is about, empty for what respondents did.
+
+    What respondents did; where none of them could be followed at all, what they say they will do. Never both in one.
+    """
+    if study.link is None or study.link.n == 0:
+        for item, link in study.stated.items():
+            if link.kind not in ("too_few", "one_level"):
+                return link, item
+    return study.link, ""
+
+
 def curve_frame(study: Study, profile: Profile) -> pd.DataFrame:
     """What `charts.link_curve` draws: name, rate, low, high, n, line."""
     columns = ["name", "rate", "low", "high", "n", "line"]
-    if study.link is None or study.link.kind in ("too_few", "one_level"):
+    link, _item = shown_link(study)
+    if link is None or link.kind in ("too_few", "one_level"):
         return pd.DataFrame(columns=columns)
-    levels = study.link.levels.assign(
-        name=[level_name(profile, label) for label in study.link.levels["label"]],
-        line=shape.straight_line(study.link)["rate"].clip(0, 1),
+    levels = link.levels.assign(
+        name=[level_name(profile, label) for label in link.levels["label"]],
+        line=shape.straight_line(link)["rate"].clip(0, 1),
     )
     return levels[columns]
 
@@ -41,9 +54,17 @@ def curve(study: Study, profile: Profile) -> dict[str, Any]:
     """What `charts.link_curve` takes."""
     return {
         "curve": curve_frame(study, profile),
-        "window_days": profile.loyalty.window_days,
+        "ylabel": loyalty_name(study, profile),
         "note": curve_note(study),
     }
+
+
+def loyalty_name(study: Study, profile: Profile) -> str:
+    """What the heights of the curve are: having come back within the window, or an answer."""
+    _link, item = shown_link(study)
+    if item:
+        return _("say “{item}”").format(item=style.plain(item_name(profile, item)))
+    return _("came back within {days} days").format(days=profile.loyalty.window_days)
 
 
 def curve_table(study: Study, profile: Profile) -> pd.DataFrame:
@@ -54,7 +75,7 @@ def curve_table(study: Study, profile: Profile) -> pd.DataFrame:
         {
             _("Level"): frame["name"],
             who(profile): [style.number(n) + (" *" if few else "") for n, few in zip(frame["n"], thin, strict=True)],
-            _("Came back"): [style.percent(rate) for rate in frame["rate"]],
+            _("Would") if shown_link(study)[1] else _("Came back"): [style.percent(rate) for rate in frame["rate"]],
             _("95 % interval"): intervals(frame["low"], frame["high"], "share"),
         }
     )
@@ -62,7 +83,7 @@ def curve_table(study: Study, profile: Profile) -> pd.DataFrame:
 
 def tests_table(study: Study) -> pd.DataFrame:
     """The tests of the link as text: test, result."""
-    link = study.link
+    link, _item = shown_link(study)
     if link is None or link.any_link is None:
         return pd.DataFrame()
     yes, no = _("yes"), _("no")
@@ -90,10 +111,19 @@ def tests_table(study: Study) -> pd.DataFrame:
 
 def tests_note(study: Study, profile: Profile) -> str:
     """What the table of tests rests on: adjustment, merging, thin levels, follow-up."""
-    link = study.link
+    link, item = shown_link(study)
     if link is None or link.any_link is None:
         return ""
-    notes = [_("Kinks are one step less the step below it, Holm-adjusted.")]
+    notes = (
+        [
+            _("About the answers to “{item}”, not about what {customers} did.").format(
+                item=style.escape(item_name(profile, item)), customers=profile.vocabulary(language.active()).customers
+            )
+        ]
+        if item
+        else []
+    )
+    notes += [_("Kinks are one step less the step below it, Holm-adjusted.")]
     if "bootstrap" in link.any_link.basis or (link.straight_logit and "bootstrap" in link.straight_logit.basis):
         notes.append(_("Where a level is thin, p-values come from a parametric bootstrap."))
     if link.merged:
