@@ -141,7 +141,7 @@ def scores(study: Study, profile: Profile) -> dict[str, Any]:
     return _noted(
         _("Index, top and bottom levels, and what changed"),
         displays.scores_table(study, profile),
-        _("Change is against the period before, with both standard errors."),
+        measuring.scores_note(study),
     )
 
 

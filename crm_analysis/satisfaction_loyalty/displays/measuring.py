@@ -63,6 +63,37 @@ def before_text(study: Study) -> str:
     return _("the period before")
 
 
+def scores_note(study: Study) -> str:
+    """What the scores rest on: comparison, smallest change that would have been seen, design, repeated answers."""
+    changed, wave, notes = study.changed, study.wave, []
+    if changed is not None:
+        notes.append(
+            _(
+                "Change is against {before}, with both standard errors; a change of the index by {index} and of the "
+                "top level by {top} points would have been seen four times in five."
+            ).format(
+                before=before_text(study),
+                index=style.number(changed.detectable_index, 1),
+                top=style.points(changed.detectable_top_box, sign=False),
+            )
+        )
+    if study.answers.weighted and not privacy.small(wave.n, study.min_cell):
+        notes.append(
+            _("The answers are weighted; for the index they are worth {n} of a simple sample.").format(
+                n=style.number(wave.index.n_effective)
+            )
+        )
+    if wave.repeats:
+        notes.append(
+            _("{n} answers are further ones of the same person, who counts once in the intervals.").format(
+                n=privacy.count(wave.repeats, study.min_cell)
+            )
+        )
+    if "no_usable_weight" in study.answers.faults:
+        notes.append(_("No weight is positive, so the answers are used unweighted: put the weights right."))
+    return " ".join(notes)
+
+
 def waves_table(study: Study) -> pd.DataFrame:
     """Every wave as text: dates, answers, index, top level, promoters."""
     frame = waves_frame(study)
@@ -260,7 +291,7 @@ def service_table(study: Study, profile: Profile) -> pd.DataFrame:
             _("Attribute"): [item_name(profile, item) for item in table["item"]],
             _("Answers"): [privacy.count(n, study.min_cell) for n in table["n"]],
             _("Expected"): [style.number(value, 2) for value in table["expected"]],
-            _("Found"): [style.number(value, 2) for value in table["perceived"]],
+            _("Perceived"): [style.number(value, 2) for value in table["perceived"]],
             _("Gap"): [style.number(value, 2) for value in table["gap"]],
             _("95 % interval"): [
                 _("{low} to {high}").format(low=style.number(low, 2), high=style.number(high, 2))

@@ -115,10 +115,12 @@ def scores_table(study: Study, profile: Profile) -> pd.DataFrame:
                 _("Net promoter score, -100 to 100"),
                 style.number(wave.nps.mean, 1),
                 style.interval(wave.nps.low, wave.nps.high, "index"),
-                style.DASH,
+                f"{style.points(changed.nps.value / 100)} ({style.p_value(changed.nps.p)})"
+                if changed and changed.nps
+                else style.DASH,
             )
         )
-    columns = [_("Measure"), _("Value"), _("95 % interval"), _("Change from the period before")]
+    columns = [_("Measure"), _("Value"), _("95 % interval"), _("Change")]
     return pd.DataFrame(rows, columns=columns)
 
 
