@@ -10,7 +10,8 @@ from crm_analysis import language, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty import displays, shape
-from crm_analysis.satisfaction_loyalty.displays import link, measuring
+from crm_analysis.satisfaction_loyalty.displays import further, link, measuring
+from crm_analysis.satisfaction_loyalty.displays import types as typed
 from crm_analysis.satisfaction_loyalty.stores import two_stores
 from crm_analysis.satisfaction_loyalty.study import Study
 
@@ -44,8 +45,8 @@ def link_curve(study: Study, profile: Profile) -> dict[str, Any]:
             ),
         ),
         "how_to_read": _(
-            "Dots: share of {customers} that came back within {days} days; bars: 95 % interval; dashed: where a "
-            "straight link would run; n: {customers} on each level, one answer each. Read heights, not areas. "
+            "Dots: share of {customers} that came back within {days} days; bars: 95 % interval; line: the "
+            "rates made monotone; dashed: where a straight link would run; n: {customers} on each level, one answer each. Read heights, not areas. "
             "Answers from {first} to {last}."
         ).format(
             customers=profile.vocabulary(language.active()).customers,
@@ -115,14 +116,99 @@ def drivers(study: Study, profile: Profile) -> dict[str, Any]:
         "alt": _("Share of explained satisfaction of {n} survey items, the largest first.").format(
             n=len(study.drivers.table)
         ),
-        "how_to_read": displays.drivers_note(study),
+        "how_to_read": _(
+            "{found} Dots: shares of what the items explain together; bars: 95 % interval; rank: every place the item "
+            "can hold. {note}"
+        ).format(found=displays.drivers_says(study, profile), note=displays.drivers_note(study, profile)),
     }
+
+
+def penalty_reward(study: Study, profile: Profile) -> dict[str, Any]:
+    """Words and table of penalties and rewards."""
+    frame = displays.contrasts_frame(study, profile)
+    if study.missing or frame.empty:
+        return _NOTHING
+    return {
+        "table": displays.contrasts_table(study, profile),
+        "title": _("What annoys and what delights"),
+        "alt": _("Penalty of poor and reward of excellent scores on overall satisfaction for {n} survey items.").format(
+            n=style.number(len(frame))
+        ),
+        "how_to_read": _(
+            "{found} Upper bar: how much lower overall satisfaction is where the item is poor (lowest two fifths of "
+            "its scale); lower bar: how much higher where it is excellent (highest fifth); lines: 95 % interval. Grey: "
+            "whether one outweighs the other is undetermined (Holm across items)."
+        ).format(found=displays.contrasts_says(study, profile)),
+    }
+
+
+def quadrants(study: Study, profile: Profile) -> dict[str, Any]:
+    """Words and table of importance against performance."""
+    frame = displays.quadrants_frame(study, profile)
+    if study.missing or frame.empty:
+        return _NOTHING
+    without = len(study.drivers.table) - len(frame)
+    note = _("{n} items have no target in the profile and are not on the map.").format(n=style.number(without))
+    return {
+        "table": displays.quadrants_table(study, profile),
+        "title": _("Importance against targets"),
+        "alt": _("Share of explained satisfaction against score less target for {n} survey items.").format(
+            n=style.number(len(frame))
+        ),
+        "how_to_read": _(
+            "{found} Upright line: the target that the profile states; level line: an equal share for every item. "
+            "Hollow: an interval covers a line, so the place is open. {note}"
+        )
+        .format(found=displays.quadrants_says(study, profile), note=note if without else "")
+        .strip(),
+    }
+
+
+def paths(study: Study, profile: Profile) -> dict[str, Any]:
+    """The path model, or why there is none."""
+    note = displays.paths_note(study, profile)
+    return _noted(
+        _("What leads to satisfaction: the path model"),
+        displays.paths_table(study, profile),
+        note,
+        otherwise="" if study.missing else note,
+    )
+
+
+def performance(study: Study, profile: Profile) -> dict[str, Any]:
+    """Total effects of the path model against performance."""
+    return _noted(
+        _("Importance and performance of the blocks"),
+        displays.performance_table(study, profile),
+        _(
+            "Total effects, unstandardised: points of 100 of the target that go with one point of the block, directly "
+            "and through others. High effect and low mean come first."
+        ),
+    )
+
+
+def reliability(study: Study, profile: Profile) -> dict[str, Any]:
+    """Reliability of the blocks of the path model."""
+    return _noted(
+        _("How well the blocks are measured"),
+        displays.blocks_table(study, profile),
+        _("Alpha standardised; a block of one item has no reliability of its own. R²: explained by what leads there."),
+    )
+
+
+def path_weights(study: Study, profile: Profile) -> dict[str, Any]:
+    """Loadings and weights of the path model."""
+    return _noted(
+        _("What each item weighs"),
+        displays.weights_table(study, profile),
+        _("Weights belong to the items on 0 to 100, unstandardised, and add up to one within a block."),
+    )
 
 
 def tests(study: Study, profile: Profile) -> dict[str, Any]:
     """The tests of the link, and below them, or where there are none, what became of the answers."""
     notes = (displays.tests_note(study, profile), displays.footing_line(study))
-    return {"frame": displays.tests_table(study), "note": " ".join(note for note in notes if note)}
+    return {"frame": displays.tests_table(study, profile), "note": " ".join(note for note in notes if note)}
 
 
 def fix_first(study: Study, profile: Profile) -> dict[str, Any]:
@@ -131,8 +217,8 @@ def fix_first(study: Study, profile: Profile) -> dict[str, Any]:
     return _noted(
         _("What to fix first"),
         displays.fix_table(study, profile),
-        _("Ranked by the share explained times the room left to the target."),
-        otherwise=displays.drivers_note(study) if study.drivers.reason else met,
+        displays.fix_note(study),
+        otherwise=displays.drivers_note(study, profile) if study.drivers.reason else met,
     )
 
 
@@ -304,10 +390,98 @@ def kinds(study: Study, profile: Profile) -> dict[str, Any]:
     return _noted(
         _("Customers, staff and dealers by branch"),
         measuring.kinds_table(study, profile),
-        _(
-            "The last twelve months for all, by the same rules; branches without answers of staff or dealers are out."
-        ),
+        _("The last twelve months for all, by the same rules; branches without answers of staff or dealers are out."),
         otherwise=_("No answers of staff or dealers in the last twelve months."),
+    )
+
+
+def ways(study: Study, profile: Profile) -> dict[str, Any]:
+    """What they did beside where the relationship stands."""
+    return _noted(
+        _("Coming back and staying"),
+        further.ways_table(study, profile),
+        _(
+            "Behaviour within the window, and the status at the first yearly look after it: two kinds of loyalty, never "
+            "added up. What people say they will do has a table of its own."
+        ),
+    )
+
+
+def cuts(study: Study, profile: Profile) -> dict[str, Any]:
+    """The bend at the top by every definition of loyalty."""
+    return _noted(
+        _("The bend, by every definition of loyalty"), further.cuts_table(study, profile), further.cuts_note(study)
+    )
+
+
+def adjusted(study: Study, profile: Profile) -> dict[str, Any]:
+    """The link among people alike."""
+    note = further.adjusted_note(study, profile)
+    return _noted(_("Among people alike"), further.adjusted_table(study, profile), note, otherwise=note)
+
+
+def branch_steps(study: Study, profile: Profile) -> dict[str, Any]:
+    """The last step in every branch."""
+    return _noted(
+        _("One curve for all branches?"), further.branch_steps_table(study, profile), further.branch_steps_note(study)
+    )
+
+
+def branch_split(study: Study, profile: Profile) -> dict[str, Any]:
+    """Distribution against curve, branch by branch."""
+    return _noted(
+        _("Why branches keep more or fewer"),
+        further.branch_split_table(study, profile),
+        _(
+            "By distribution: more or fewer {customers} on the levels that stay, on the curve of all. By curve: they stay "
+            "more or less often than others on the same level. The first asks for satisfaction, the second for something "
+            "else."
+        ).format(customers=profile.vocabulary(language.active()).customers),
+    )
+
+
+def smooth(study: Study) -> dict[str, Any]:
+    """Words of the spline; none where no scale is long enough."""
+    spline = further.smooth(study)
+    if spline is None:
+        return _NOTHING
+    first, last = spline.curve.iloc[0], spline.curve.iloc[-1]
+    return {
+        "title": _("Along the whole scale"),
+        "alt": _("Smooth curve of coming back from {low} at {first} to {high} at {last}.").format(
+            low=style.percent(first["rate"], 0),
+            first=style.number(first["score"]),
+            high=style.percent(last["rate"], 0),
+            last=style.number(last["score"]),
+        ),
+        "how_to_read": _(
+            "Line: a smooth fit with its 95 % band; bars at the foot: where the answers lie. Do not read where there are "
+            "hardly any. {note}."
+        ).format(note=further.smooth_note(study)),
+    }
+
+
+def type_map(study: Study, profile: Profile) -> dict[str, Any]:
+    """Words and table of the quadrants."""
+    if not typed.typings(study):
+        return _NOTHING
+    return {
+        "table": typed.types_table(study, profile),
+        "title": _("Types of {customers}").format(customers=profile.vocabulary(language.active()).customers),
+        "alt": _("Four types by satisfaction and payments of the year before, with the share that came back."),
+        "how_to_read": _(
+            "Types come from the day of the answer and the year before it; the darker the field, the more came back "
+            "afterwards. {note}"
+        ).format(note=typed.types_note(study, profile)).strip(),
+    }
+
+
+def type_cuts(study: Study, profile: Profile) -> dict[str, Any]:
+    """Shares of the types over neighbouring cuts."""
+    return _noted(
+        _("Types by other cuts"),
+        typed.type_cuts_table(study, profile),
+        _("Shares with 95 % intervals; * marks the cuts of the profile. A type that vanishes with the next cut is none."),
     )
 
 

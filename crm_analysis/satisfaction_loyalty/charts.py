@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter
 
 from crm_analysis import style
@@ -32,7 +34,8 @@ def link_curve(curve: pd.DataFrame, *, ylabel: str, note: str = "") -> Figure | 
     at = np.arange(len(curve))
     axes.plot(at, curve["line"], linestyle=(0, (4, 4)), color=style.GREY, linewidth=1.0)
     axes.vlines(at, curve["low"], curve["high"], color=style.ACCENT, linewidth=2.2)
-    axes.plot(at, curve["rate"], color=style.ACCENT, linewidth=1.2, marker="o", markersize=6)
+    axes.plot(at, curve["isotonic"], color=style.ACCENT, linewidth=1.2)
+    axes.plot(at, curve["rate"], color=style.ACCENT, linestyle="none", marker="o", markersize=6)
     for x, high, rate in zip(at, curve["high"], curve["rate"], strict=True):
         axes.annotate(
             style.percent(rate, 0 if rate >= 0.1 else 1),
@@ -91,9 +94,9 @@ def distribution(levels: pd.DataFrame, *, summary: str, earlier: pd.DataFrame | 
 
 
 def drivers(table: pd.DataFrame) -> Figure | None:
-    """Share of explained satisfaction per item with 95 % interval, the score now and its target at the right.
+    """Share of explained satisfaction per item with 95 % interval; at the right the ranks it can have, score, target.
 
-    `table` has columns name, share, low, high, score, target (texts). None without items.
+    `table` has columns name, share, low, high, score, target, rank (the last three texts). None without items.
     """
     if table.empty:
         return None
@@ -105,12 +108,12 @@ def drivers(table: pd.DataFrame) -> Figure | None:
     axes.set_yticks(at, [style.plain(name, 34) for name in rows["name"]])
     axes.set_ylim(-0.6, len(rows) - 0.1)
     limit = float(rows["high"].max()) * 1.05
-    axes.set_xlim(0, limit * 1.42)
-    for y, score, target in zip(map(float, at), rows["score"], rows["target"], strict=True):
-        axes.text(limit * 1.20, y, score, ha="right", va="center", fontsize=9)
-        axes.text(limit * 1.40, y, target, ha="right", va="center", fontsize=9, color=style.MUTE)
-    axes.text(limit * 1.20, len(rows) - 0.4, _("score"), ha="right", fontsize=9, color=style.MUTE)
-    axes.text(limit * 1.40, len(rows) - 0.4, _("target"), ha="right", fontsize=9, color=style.MUTE)
+    axes.set_xlim(0, limit * 1.58)
+    columns = ((1.18, "rank", _("rank"), style.INK), (1.36, "score", _("score"), style.INK))
+    for place, column, head, color in (*columns, (1.54, "target", _("target"), style.MUTE)):
+        for y, text in zip(map(float, at), rows[column], strict=True):
+            axes.text(limit * place, y, text, ha="right", va="center", fontsize=9, color=color)
+        axes.text(limit * place, len(rows) - 0.4, head, ha="right", fontsize=9, color=style.MUTE)
     axes.xaxis.set_major_formatter(_PERCENT)
     ticks = [tick for tick in axes.get_xticks() if 0 <= tick <= limit * 1.01]
     axes.set_xticks(ticks)
@@ -225,4 +228,114 @@ def service_gaps(table: pd.DataFrame, *, note: str = "") -> Figure | None:
     axes.set_ylim(-0.6, len(rows) - 0.3)
     axes.set_xlabel(_("perception less expectation, points of the scale"), loc="left")
     axes.set_title(note, fontsize=10)
+    return drawing
+
+
+def type_map(grids: list[dict[str, Any]], *, often: str) -> Figure | None:
+    """Types of customers as four fields per grid: high attitude above, many payments at the right, darker who came back.
+
+    Each grid has `attitude` (what counts as high) and `frame`: name, share, kept (texts), size (share), rate (share that
+    came back, missing where suppressed), rows in the order high and often, high and seldom, low and often, low and
+    seldom. None without grids.
+    """
+    if not grids:
+        return None
+    drawing, axes = style.figure(3.7 * max(len(grids), 2), 3.7, ncols=max(len(grids), 2))
+    shades = LinearSegmentedColormap.from_list("kept", ["#f4f6f8", style.ACCENT])
+    for panel, grid in zip(np.atleast_1d(axes), grids, strict=False):
+        for place, row in enumerate(grid["frame"].itertuples()):
+            x, y = 1 - place % 2, 1 - place // 2
+            known = row.rate == row.rate
+            dark = known and row.rate > 0.55
+            panel.add_patch(
+                Rectangle((x, y), 1, 1, facecolor=shades(row.rate * 0.9) if known else "white", edgecolor="white", lw=3)
+            )
+            text = _("{name}\n{share} of all\n{kept} came back").format(name=row.name, share=row.share, kept=row.kept)
+            panel.text(
+                x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=9, color="white" if dark else style.INK
+            )
+        panel.set_xlim(0, 2)
+        panel.set_ylim(0, 2)
+        panel.set_xticks([0.5, 1.5], [_("less often"), _("often")])
+        panel.set_yticks([0.5, 1.5], [_("below"), _("above")], rotation=90, va="center")
+        panel.set_title(_wrapped(grid["attitude"], 34), fontsize=10)
+        panel.set_xlabel(_wrapped(often, 34), fontsize=9)
+        panel.grid(visible=False)
+    for panel in np.atleast_1d(axes)[len(grids) :]:
+        panel.set_visible(False)
+    return drawing
+
+
+def smooth_link(curve: pd.DataFrame, *, xlabel: str, ylabel: str, note: str = "") -> Figure | None:
+    """Loyalty along a long scale: spline with its 95 % band, answers as bars along the foot. None without a curve.
+
+    `curve` has columns score, rate, low, high, n.
+    """
+    if curve.empty:
+        return None
+    drawing, axes = style.figure(7.2, 3.6)
+    axes.fill_between(curve["score"], curve["low"], curve["high"], color=style.ACCENT, alpha=0.18, linewidth=0)
+    axes.plot(curve["score"], curve["rate"], color=style.ACCENT, linewidth=1.8)
+    top = float(curve["high"].max()) * 1.15
+    width = float(curve["score"].iloc[1] - curve["score"].iloc[0]) * 0.8
+    axes.bar(curve["score"], curve["n"] / curve["n"].max() * top * 0.12, width=width, color=style.GREY, alpha=0.5)
+    axes.set_ylim(0, top)
+    axes.yaxis.set_major_formatter(_PERCENT)
+    axes.set_xlabel(xlabel, loc="left")
+    axes.set_ylabel(ylabel)
+    axes.set_title(note, fontsize=10)
+    return drawing
+
+
+def penalty_reward(table: pd.DataFrame) -> Figure | None:
+    """Penalty of a poor and reward of an excellent score per item, in points of overall satisfaction, 95 % intervals.
+
+    `table` has columns name, penalty, reward, each with `_low` and `_high` (missing where too few), and kind. Items
+    whose kind is undetermined are grey. None without items.
+    """
+    if table.empty:
+        return None
+    rows = table.iloc[::-1].reset_index(drop=True)
+    drawing, axes = style.figure(7.2, 1.1 + 0.42 * len(rows))
+    at = np.arange(len(rows))
+    known = rows["kind"].ne("undetermined").to_numpy()
+    for column, color, shift in (("penalty", style.BAD, 0.15), ("reward", style.GOOD, -0.15)):
+        for chosen, shade in ((known, color), (~known, style.GREY)):
+            part, y = rows[chosen], at[chosen] + shift
+            axes.barh(y, part[column].fillna(0), height=0.28, color=shade, alpha=0.75)
+            axes.hlines(y, part[f"{column}_low"], part[f"{column}_high"], color=style.INK, linewidth=1.4)
+    axes.axvline(0, color=style.INK, linewidth=0.8)
+    axes.set_yticks(at, [style.plain(name, 34) for name in rows["name"]])
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.set_xlabel(_("points of overall satisfaction: upper bar when poor, lower bar when excellent"), loc="left")
+    return drawing
+
+
+def quadrants(table: pd.DataFrame) -> Figure | None:
+    """Importance against distance to target: one axis at the stated targets, the other at an equal share per item.
+
+    `table` has columns name, share, low, high, distance, distance_low, distance_high, even, known (False where an
+    interval covers an axis: hollow). None without items that have a target.
+    """
+    if table.empty:
+        return None
+    drawing, axes = style.figure(7.2, 4.4)
+    axes.axvline(0, color=style.MUTE, linewidth=1.0)
+    axes.axhline(table["even"].iloc[0], color=style.MUTE, linewidth=1.0)
+    axes.hlines(table["share"], table["distance_low"], table["distance_high"], color=style.GREY, linewidth=1.0)
+    axes.vlines(table["distance"], table["low"], table["high"], color=style.GREY, linewidth=1.0)
+    for x, y, name, known in zip(table["distance"], table["share"], table["name"], table["known"], strict=True):
+        color = style.BAD if known and x < 0 and y > table["even"].iloc[0] else style.ACCENT
+        axes.plot(x, y, marker="o", markersize=7, markeredgecolor=color, markerfacecolor=color if known else "white")
+        axes.annotate(style.plain(name, 28), (x, y), xytext=(6, 5), textcoords="offset points", fontsize=9)
+    reach = max(float(table[["distance_low", "distance_high"]].abs().to_numpy().max()) * 1.25, 1.0)
+    axes.set_xlim(-reach, reach)
+    axes.set_ylim(0, float(table["high"].max()) * 1.12)
+    axes.yaxis.set_major_formatter(_PERCENT)
+    axes.set_ylabel(_("share of explained satisfaction"))
+    axes.set_xlabel(_("score less target, points of 100"))
+    for place, side, text in ((0.01, "left", _("fix first")), (0.99, "right", _("keep up"))):
+        axes.text(place, 0.98, text, transform=axes.transAxes, ha=side, va="top", fontsize=9, color=style.MUTE)
+    for place, side, text in ((0.01, "left", _("later")), (0.99, "right", _("enough is done"))):
+        axes.text(place, 0.02, text, transform=axes.transAxes, ha=side, va="bottom", fontsize=9, color=style.MUTE)
     return drawing

@@ -243,15 +243,25 @@ def _driver_finding(study: Study, profile: Profile) -> Finding | None:
         return None
     row = best.iloc[0]
     name = style.escape(item_name(profile, row["item"]))
-    if pd.notna(row["target"]):
+    if not row["established"] and pd.isna(row["gain"]):
+        sentence = _(
+            "**What to fix first is not established.** {item} comes closest ({share} of satisfaction, {mean} now), but "
+            "it was answered so much like other items that its own part cannot be told."
+        )
+    elif not row["established"]:
+        sentence = _(
+            "**What to fix first is not established.** {item} comes closest ({share} of satisfaction, {mean} now), but "
+            "what goes with lifting it may be nothing: {gain_low} to {gain_high} points of the index."
+        )
+    elif pd.notna(row["target"]):
         sentence = _(
             "Fix first: **{item}**. It explains {share} of satisfaction ({kind}) and stands at {mean} against a "
-            "target of {target}."
+            "target of {target}; with reaching it go {gain} points of the index ({gain_low} to {gain_high})."
         )
     else:
         sentence = _(
             "Fix first: **{item}**. It explains {share} of satisfaction ({kind}) and stands at {mean} on a scale up "
-            "to {scale}."
+            "to {scale}; with reaching it go {gain} points of the index ({gain_low} to {gain_high})."
         )
     return Finding(
         key=f"{CHAPTER}.fix_first",
@@ -262,6 +272,9 @@ def _driver_finding(study: Study, profile: Profile) -> Finding | None:
             mean=style.number(row["mean"], 1),
             target=style.number(row["target"], 1),
             scale=style.number(row["scale_high"]),
+            gain=style.number(row["gain"], 1),
+            gain_low=style.number(row["gain_low"], 1),
+            gain_high=style.number(row["gain_high"], 1),
         ),
         value=float(row["share"]),
         low=float(row["low"]),
@@ -465,6 +478,7 @@ def _direction(told: Told, study: Study) -> str | None:
 def _item_for(told: Told, study: Study, kind: str) -> str:
     """The attribute to start with: the first of the fitting kind (delights, annoys), else the first of all."""
     ranked = first_to_fix(study.drivers, most=len(study.drivers.table))
+    ranked = ranked[ranked["established"].astype(bool)]
     if ranked.empty:
         return ""
     fitting = ranked[ranked["kind"] == kind]
@@ -476,6 +490,7 @@ def _item_for(told: Told, study: Study, kind: str) -> str:
 def _annoying_first(told: Told, study: Study) -> str:
     """The attribute to fix first of all, where it annoys when bad and others delight when good; else empty."""
     ranked = first_to_fix(study.drivers, most=len(study.drivers.table))
+    ranked = ranked[ranked["established"].astype(bool)]
     if ranked.empty or ranked.iloc[0]["kind"] != "annoys" or not (ranked["kind"] == "delights").any():
         return ""
     return f"“{style.escape(item_name(told.profile, ranked.iloc[0]['item']))}”"
@@ -523,4 +538,6 @@ def _unknowns(study: Study, words: Words) -> list[str]:
         found.append(_("The lowest levels rest on few answers and were merged; see the table of tests."))
     if study.drivers.reason == "no_items":
         found.append(_("What to fix first: the survey maps no items beside overall satisfaction."))
+    elif study.drivers.reason == "unexplained":
+        found.append(_("What to fix first: the items together explain no more of satisfaction than chance would."))
     return found

@@ -1,11 +1,20 @@
 """A study as finished frames, a module a topic: what the figures draw and the tables print, small cells suppressed."""
 
 from crm_analysis.satisfaction_loyalty.displays.drivers import (
+    contrasts_frame,
+    contrasts_says,
+    contrasts_table,
     drivers_frame,
     drivers_note,
+    drivers_says,
     drivers_table,
+    fix_note,
     fix_table,
+    gain_text,
     kind_name,
+    quadrants_frame,
+    quadrants_says,
+    quadrants_table,
 )
 from crm_analysis.satisfaction_loyalty.displays.link import (
     curve,
@@ -22,6 +31,13 @@ from crm_analysis.satisfaction_loyalty.displays.names import (
     item_name,
     level_name,
     who,
+)
+from crm_analysis.satisfaction_loyalty.displays.paths import (
+    blocks_table,
+    paths_note,
+    paths_table,
+    performance_table,
+    weights_table,
 )
 from crm_analysis.satisfaction_loyalty.displays.scores import (
     answers_text,
@@ -46,8 +62,12 @@ from crm_analysis.satisfaction_loyalty.displays.silence import (
 
 __all__ = [
     "answers_text",
+    "blocks_table",
     "box_shown",
     "box_text",
+    "contrasts_frame",
+    "contrasts_says",
+    "contrasts_table",
     "curve",
     "curve_frame",
     "curve_note",
@@ -58,17 +78,26 @@ __all__ = [
     "distribution_table",
     "drivers_frame",
     "drivers_note",
+    "drivers_says",
     "drivers_table",
     "earlier_distribution",
+    "fix_note",
     "fix_table",
     "footing_line",
     "footing_table",
+    "gain_text",
     "groups_table",
     "item_name",
     "items_table",
     "kind_name",
     "level_name",
+    "paths_note",
+    "paths_table",
+    "performance_table",
     "pitfalls_table",
+    "quadrants_frame",
+    "quadrants_says",
+    "quadrants_table",
     "scores_table",
     "silence_table",
     "stated_table",
@@ -77,5 +106,6 @@ __all__ = [
     "tests_note",
     "tests_table",
     "unscored_table",
+    "weights_table",
     "who",
 ]
