@@ -47,21 +47,37 @@ class Further:
 
 
 def look_further(
-    scope: Scope, answers: Answers, said: pd.DataFrame, follow: FollowUp | None, link: shape.Shape | None, seed: int
+    scope: Scope,
+    answers: Answers,
+    said: pd.DataFrame,
+    follow: FollowUp | None,
+    link: shape.Shape | None,
+    *,
+    shown: shape.Shape | None,
+    seed: int,
 ) -> Further:
-    """Compute all of it. `said` are the answers whose stated intentions count."""
+    """Compute all of it. `said` are the answers whose stated intentions count, `shown` the link that the page draws."""
     rule = scope.profile.loyalty
     status = loyalties.still_there(scope, follow) if follow is not None else None
     ways = loyalties.three_ways(answers, said, follow, status, margin=rule.indifference_margin, seed=seed)
-    tested = link is not None and link.any_link is not None
-    if follow is None or link is None or not tested:
+    zone = hinge = None
+    if shown is not None and shown.any_link is not None:
+        zone = bends.indifference(shown)
+        hinge = bends.hinge(shown, shape.straight_line(shown)["rate"].to_numpy(float))
+    if follow is None or link is None or link.any_link is None:
         return Further(
-            loyalties=ways, zone=None, hinge=None, splines=(), adjusted=None, between=None, again=answered_again(answers)
+            loyalties=ways,
+            zone=zone,
+            hinge=hinge,
+            splines=(),
+            adjusted=None,
+            between=None,
+            again=answered_again(answers),
         )
     return Further(
         loyalties=ways,
-        zone=bends.indifference(link),
-        hinge=bends.hinge(link, shape.straight_line(link)["rate"].to_numpy(float)),
+        zone=zone,
+        hinge=hinge,
         splines=_splines(scope, answers, follow),
         adjusted=adjust.standardise(follow.frame, link, scale=answers.scale, seed=seed),
         between=between.compare(follow.frame, link, scale=answers.scale, weighted=answers.weighted, seed=seed)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis.customers import GONE, status_at
+from crm_analysis.estimators import multiplicity
 from crm_analysis.satisfaction_loyalty import shape
 from crm_analysis.satisfaction_loyalty.answers import Answers
 from crm_analysis.satisfaction_loyalty.followup import FollowUp
@@ -27,6 +28,7 @@ LOOK_EVERY_MONTHS = 12
 MOST_TIMES = 3
 NARROWEST = 0.02  # a cut with fewer on one side shows nothing
 CUT_DRAWS = 199
+SURE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,7 @@ class Loyalties:
     (from which answer or how many payment days; for the relationship 1 is neither dormant nor lost, 2 not overdue
     either), share (loyal of all), n, kink, low, high (top kink, Holm with the bottom one), bend (up, down, unclear,
     none where fewer than three levels), shown (False where nearly all or nearly nobody is loyal by it). `main` marks
-    the definitions that the page uses. `turns` says whether one cut bends up and another bends down, each for sure;
+    the definitions that the page uses. `turns` says whether one cut bends up and another bends down, each for sure (Holm over all of them);
     `signs` whether estimates alone do. `relationship` is the link to the status, None where it is not known.
     """
 
@@ -102,6 +104,7 @@ def three_ways(
                 "kink": kink.value if kink else np.nan,
                 "low": kink.low if kink else np.nan,
                 "high": kink.high if kink else np.nan,
+                "p": kink.p if kink else np.nan,
                 "bend": bend,
                 "shown": shown,
                 "main": main,
@@ -125,12 +128,12 @@ def three_ways(
             there = status[status.notna()]
             relationship = add("relationship", "", 1, True, known, ~there.isin(GONE))
             add("relationship", "", 2, False, known, ~there.isin([*GONE, "overdue"]))
-    columns = ["way", "item", "cut", "share", "n", "kink", "low", "high", "bend", "shown", "main"]
+    columns = ["way", "item", "cut", "share", "n", "kink", "low", "high", "p", "bend", "shown", "main"]
     cuts = pd.DataFrame(rows, columns=columns)
-    bends = set(cuts["bend"])
+    sure = cuts.loc[multiplicity.holm(cuts["p"].to_list()) < SURE, "kink"]
     return Loyalties(
         cuts=cuts,
         relationship=relationship,
-        turns={"up", "down"} <= bends,
+        turns=bool((sure > 0).any() and (sure < 0).any()),
         signs=bool((cuts["kink"] > 0).any() and (cuts["kink"] < 0).any()),
     )

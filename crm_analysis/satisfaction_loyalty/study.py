@@ -100,6 +100,7 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
             _scored_or_not(scope), payments, scope.coverage, as_of=scope.as_of, rule=rule
         )
     since, earlier = _earlier(answers, rows, scope)
+    stated = _stated(answers, recent, rule.indifference_margin, seed)
     return Study(
         period=scope.period,
         as_of=scope.as_of,
@@ -117,8 +118,10 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
         follow=follow,
         link=link,
         steps=tuple(steps),
-        stated=_stated(answers, recent, rule.indifference_margin, seed),
-        further=further.look_further(scope, answers, recent, follow, link, seed),
+        stated=stated,
+        further=further.look_further(
+            scope, answers, recent, follow, link, shown=shape.of_interest(link, stated)[0], seed=seed
+        ),
         types=types.classify(follow, answers, types.commitments_of(scope), rule) if follow is not None else None,
         drivers=driving.importance(
             recent,

@@ -9,33 +9,27 @@ import pandas as pd
 from crm_analysis import language, privacy, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
-from crm_analysis.satisfaction_loyalty import shape
+from crm_analysis.satisfaction_loyalty import bends, shape
 from crm_analysis.satisfaction_loyalty.displays.names import intervals, item_name, level_name, who
 from crm_analysis.satisfaction_loyalty.stores import Pair
 from crm_analysis.satisfaction_loyalty.study import Study
 
 
 def shown_link(study: Study) -> tuple[shape.Shape | None, str]:
-    """The link that the page draws, and the survey item it is about, empty for what respondents did.
-
-    What respondents did; where none of them could be followed at all, what they say they will do. Never both in one.
-    """
-    if study.link is None or study.link.n == 0:
-        for item, link in study.stated.items():
-            if link.kind not in ("too_few", "one_level"):
-                return link, item
-    return study.link, ""
+    """The link that the page draws, and the survey item it is about, empty for what respondents did."""
+    return shape.of_interest(study.link, study.stated)
 
 
 def curve_frame(study: Study, profile: Profile) -> pd.DataFrame:
-    """What `charts.link_curve` draws: name, rate, low, high, n, line."""
-    columns = ["name", "rate", "low", "high", "n", "line"]
+    """What `charts.link_curve` draws: name, rate, low, high, n, line, isotonic."""
+    columns = ["name", "rate", "low", "high", "n", "line", "isotonic"]
     link, _item = shown_link(study)
     if link is None or link.kind in ("too_few", "one_level"):
         return pd.DataFrame(columns=columns)
     levels = link.levels.assign(
         name=[level_name(profile, label) for label in link.levels["label"]],
         line=shape.straight_line(link)["rate"].clip(0, 1),
+        isotonic=bends.isotonic(link.levels, falling=link.kind == "falling"),
     )
     return levels[columns]
 
@@ -81,7 +75,7 @@ def curve_table(study: Study, profile: Profile) -> pd.DataFrame:
     )
 
 
-def tests_table(study: Study) -> pd.DataFrame:
+def tests_table(study: Study, profile: Profile) -> pd.DataFrame:
     """The tests of the link as text: test, result."""
     link, _item = shown_link(study)
     if link is None or link.any_link is None:
@@ -106,7 +100,33 @@ def tests_table(study: Study) -> pd.DataFrame:
         rows.append(
             (_("Smallest kink at the top we could have seen, points"), style.points(link.top.detectable, sign=False))
         )
+    rows += _where_it_bends(study, profile)
     return pd.DataFrame(rows, columns=[_("Test"), _("Result")])
+
+
+def _where_it_bends(study: Study, profile: Profile) -> list[tuple[str, str]]:
+    """The best hinge and the zone of indifference, as rows of the table of tests."""
+    rows = []
+    hinge, zone = study.further.hinge, study.further.zone
+    if hinge is not None:
+        text = _("“{level}”: the slope changes by {change} points, {p}").format(
+            level=style.escape(level_name(profile, hinge.label)),
+            change=style.points(hinge.change),
+            p=style.p_value(hinge.p),
+        )
+        rows.append((_("Best single hinge, over all inner levels"), text))
+    if zone is not None:
+        margin = style.points(zone.margin, sign=False)
+        if zone.first:
+            text = _("“{first}” to “{last}” are alike within {margin} points").format(
+                first=style.escape(level_name(profile, zone.first)),
+                last=style.escape(level_name(profile, zone.last)),
+                margin=margin,
+            )
+        else:
+            text = _("none: no step is shown to be smaller than {margin} points").format(margin=margin)
+        rows.append((_("Zone of indifference"), text))
+    return rows
 
 
 def tests_note(study: Study, profile: Profile) -> str:
