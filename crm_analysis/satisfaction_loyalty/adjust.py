@@ -145,8 +145,12 @@ def _classes(rows: pd.DataFrame) -> tuple[dict[str, NDArray[np.int64]], tuple[st
 
 
 def _quarters(values: pd.Series) -> NDArray[np.int64]:
+    """Classes by quarters, ties with the lower one; each value its own class where there are no more than four."""
     if values.empty:
         return np.array([], dtype=np.int64)
+    distinct = np.unique(values)
+    if distinct.size <= QUARTERS:
+        return np.searchsorted(distinct, values.to_numpy()).astype(np.int64)
     cuts = np.unique(values.quantile([k / QUARTERS for k in range(1, QUARTERS)]))
     return np.searchsorted(cuts, values.to_numpy(), side="left").astype(np.int64)
 
