@@ -14,13 +14,15 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.measuring import Comparison, seconds
+from crm_analysis.estimators import moments
 from crm_analysis.profile.settings import PathModel, Survey
-from crm_analysis.satisfaction_loyalty import contrasts, drivers, measure, pls, shape
+from crm_analysis.satisfaction_loyalty import bends, contrasts, drivers, measure, pls, shape
 from crm_analysis.satisfaction_loyalty.answers import Answers, prepare
 
 SEED = 20264
 DRAWS = 999
 MOST_SECONDS = 120.0
+THIN = 150
 DIMENSIONS = ("quality", "value", "image", "expectation", "loyalty")
 SMALL = {"n": 2000, "items": 5, "draws": 49}
 
@@ -57,10 +59,19 @@ def everything(answers: Answers, asked: Survey, followed: pd.DataFrame, *, draws
         levels = shape.tabulate(
             followed["satisfaction"], followed["loyal"], scale=answers.scale, weights=followed["weight"]
         )
-        shape.examine(levels, margin=0.05, seed=1)
+        bent = shape.examine(levels, margin=0.05, seed=1, draws=draws)
+        bends.hinge(bent, shape.straight_line(bent)["rate"], draws=draws)
+        few = followed.head(THIN)  # thin cells, where every p-value comes from the bootstrap
+        levels = shape.tabulate(few["satisfaction"], few["loyal"], scale=answers.scale, weights=few["weight"])
+        shape.examine(levels, margin=0.05, seed=1, draws=draws)
+
+    def drawn_index() -> None:
+        rng = np.random.default_rng(1)
+        summed = moments.blocks(index.to_numpy()[:, None], answers.frame["weight"].to_numpy(float), rng)
+        np.quantile(moments.means(moments.resample(summed, rng, draws)), (0.025, 0.975))
 
     return {
-        "index": seconds(lambda: measure.measure(answers.frame, answers, asked)),
+        "index": seconds(lambda: measure.measure(answers.frame, answers, asked)) + seconds(drawn_index),
         "drivers": seconds(
             lambda: drivers.importance(answers.frame, answers, index=index, followed=followed, draws=draws)
         ),
