@@ -68,10 +68,11 @@ def standardise(
     clusters, cluster_of = np.unique(rows["customer_id"].astype(str), return_inverse=True)
     rng = np.random.default_rng(seed)
     design = _design(cells, len(link.levels), covariates)
+    even = np.full(len(clusters), 1 / len(clusters))
     beta = None
     drawn = np.empty((draws + 1, len(link.levels)))
     for draw in range(draws + 1):
-        times = np.ones(len(clusters)) if draw == 0 else rng.multinomial(len(clusters), np.full(len(clusters), 1 / len(clusters)))
+        times = np.ones(len(clusters)) if draw == 0 else rng.multinomial(len(clusters), even)
         weight = w * times[cluster_of]
         total = np.bincount(cell_of, weights=weight, minlength=len(cells))
         kept = np.bincount(cell_of, weights=weight * y, minlength=len(cells))
@@ -155,7 +156,9 @@ def _quarters(values: pd.Series) -> NDArray[np.int64]:
     return np.searchsorted(cuts, values.to_numpy(), side="left").astype(np.int64)
 
 
-def _cells(at: NDArray[np.int64], covariates: dict[str, NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _cells(
+    at: NDArray[np.int64], covariates: dict[str, NDArray[np.int64]]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Distinct combinations of level and classes (level first), and the one of each row."""
     table = np.column_stack([at, *covariates.values()])
     cells, where = np.unique(table, axis=0, return_inverse=True)
@@ -171,7 +174,7 @@ def _design(cells: NDArray[np.int64], levels: int, covariates: dict[str, NDArray
 
 def _fit(design: Array, kept: Array, total: Array, start: Array | None) -> Array:
     """Logistic coefficients by Newton steps, with a ridge too weak to matter unless a class holds only one outcome."""
-    ridge = 0.01
+    ridge = 0.001
     beta = np.zeros(design.shape[1]) if start is None else start
     for _ in range(30 if start is None else 4):
         p = special.expit(design @ beta)

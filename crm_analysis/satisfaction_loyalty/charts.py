@@ -246,7 +246,7 @@ def type_map(grids: list[dict[str, Any]], *, often: str) -> Figure | None:
         for place, row in enumerate(grid["frame"].itertuples()):
             x, y = 1 - place % 2, 1 - place // 2
             known = row.rate == row.rate
-            dark = known and row.rate > 0.55
+            dark = known and row.rate > 0.7
             panel.add_patch(
                 Rectangle((x, y), 1, 1, facecolor=shades(row.rate * 0.9) if known else "white", edgecolor="white", lw=3)
             )
@@ -258,8 +258,8 @@ def type_map(grids: list[dict[str, Any]], *, often: str) -> Figure | None:
         panel.set_ylim(0, 2)
         panel.set_xticks([0.5, 1.5], [_("less often"), _("often")])
         panel.set_yticks([0.5, 1.5], [_("below"), _("above")], rotation=90, va="center")
-        panel.set_title(_wrapped(grid["attitude"], 34), fontsize=10)
-        panel.set_xlabel(_wrapped(often, 34), fontsize=9)
+        panel.set_title(grid["attitude"], fontsize=10)
+        panel.set_xlabel(textwrap.fill(often, 42), fontsize=9)
         panel.grid(visible=False)
     for panel in np.atleast_1d(axes)[len(grids) :]:
         panel.set_visible(False)

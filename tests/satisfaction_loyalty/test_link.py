@@ -261,9 +261,7 @@ def examined(rates: tuple[float, ...], n: tuple[int, ...], runs: int, draws: int
         levels = levels.assign(rate=levels["loyal"] / levels["n"], n_effective=levels["n"].astype(float))
         found = shape.examine(levels, seed=run, draws=draws)
         assert found.any_link and found.straight_probability and found.straight_logit and found.top and found.bottom
-        held = [
-            each.low <= kinks[where] <= each.high for where, each in (("top", found.top), ("bottom", found.bottom))
-        ]
+        held = [each.low <= kinks[where] <= each.high for where, each in (("top", found.top), ("bottom", found.bottom))]
         rows.append(
             {
                 "any": found.any_link.p <= 0.05,

@@ -139,12 +139,34 @@ def pitfalls_table(study: Study, profile: Profile) -> pd.DataFrame:
                 ),
             )
         )
-    if study.changed is not None and study.changed.panel:
+    again = study.further.again
+    if again is not None:
+        groups = again.table.set_index("group")
+        low, high = groups.loc["low"], groups.loc["high"]
+        if min(low["n"], high["n"]) >= profile.privacy.min_cell:
+            rows.append(
+                (
+                    _("Regression to the mean: whoever was extreme answers more moderately next time, whatever was done"),
+                    _(
+                        "of {n} who answered twice, those at the bottom moved by {up} points of the scale, those at "
+                        "the top by {down}"
+                    ).format(
+                        n=style.number(again.pairs),
+                        up=style.points(low["change"] / 100),
+                        down=style.points(high["change"] / 100),
+                    ),
+                )
+            )
+    cuts = study.further.loyalties.cuts
+    tested = cuts[cuts["kink"].notna()]
+    if len(tested) > 1:
         rows.append(
             (
-                _("The same people answer again: changes are partly regression to the mean"),
-                _("{n} {customers} answered in both periods").format(
-                    n=style.number(study.changed.panel), customers=customers
+                _("The cut that defines loyalty can turn the curvature round"),
+                _("kink at the top from {low} to {high} points over {n} definitions").format(
+                    low=style.points(tested["kink"].min()),
+                    high=style.points(tested["kink"].max()),
+                    n=style.number(len(tested)),
                 ),
             )
         )
