@@ -55,6 +55,8 @@ def quadrants(study: Study, profile: Profile) -> dict[str, Any]:
 
 
 def _kept(row: Any, profile: Profile) -> str:
+    if not row.n:
+        return style.DASH
     return style.share(round(row.kept * row.n), row.n, profile.privacy.min_cell, 0)
 
 
@@ -100,7 +102,7 @@ def types_note(study: Study, profile: Profile) -> str:
     if types is None or types.satisfaction is None:
         return ""
     hostages = types.satisfaction.shares.set_index("type").loc["hostages"]
-    if privacy.tells(int(hostages["n"]), types.satisfaction.n, profile.privacy.min_cell):
+    if not hostages["n"] or privacy.tells(int(hostages["n"]), types.satisfaction.n, profile.privacy.min_cell):
         return ""
     customers = profile.vocabulary(language.active()).customers
     finding = _(
@@ -110,7 +112,7 @@ def types_note(study: Study, profile: Profile) -> str:
         share=style.percent(hostages["share"], 0),
         customers=customers,
         interval=style.interval(hostages["low"], hostages["high"], "share", digits=0),
-        kept=style.share(round(hostages["kept"] * hostages["n"]), int(hostages["n"]), profile.privacy.min_cell, 0),
+        kept=_kept(hostages, profile),
     )
     if types.held is None:
         return finding + " " + _("Whether a contract holds them is not known: no commitments are given.")
