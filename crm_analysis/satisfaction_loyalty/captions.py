@@ -157,7 +157,8 @@ def quadrants(study: Study, profile: Profile) -> dict[str, Any]:
         ),
         "how_to_read": _(
             "{found} Upright line: the target that the profile states; level line: an equal share for every item. "
-            "Hollow: an interval covers a line, so the place is open. {note}"
+            "Hollow: an interval covers a line, so the place is open. What to fix first also weighs how far below the "
+            "target an item lies. {note}"
         )
         .format(found=displays.quadrants_says(study, profile), note=note if without else "")
         .strip(),

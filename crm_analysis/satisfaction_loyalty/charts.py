@@ -138,10 +138,14 @@ def waves(table: pd.DataFrame, *, note: str = "") -> Figure | None:
     for name, middle, low, high, scale, marker, colour in series:
         axes.vlines(at, table[low] * scale, table[high] * scale, color=colour, linewidth=1.8)
         axes.plot(at, table[middle] * scale, color=colour, marker=marker, markersize=5, linewidth=1.1, label=name)
+        for x, value, top in zip(at, table[middle] * scale, table[high] * scale, strict=True):
+            if value == value:
+                axes.annotate(style.number(value, 1), (x, top), xytext=(0, 4), textcoords="offset points", ha="center",
+                              fontsize=9)  # fmt: skip
     axes.set_xticks(at, [f"{_wrapped(name, 9)}\nn {n}" for name, n in zip(table["name"], table["n"], strict=True)])
     axes.set_xlim(-0.4, len(table) - 0.6)
     axes.set_ylim(0, 100)
-    axes.legend(loc="lower left", fontsize=9)
+    axes.legend(loc="lower left", fontsize=9, ncols=2)
     axes.set_title(note, fontsize=10)
     return drawing
 
@@ -159,7 +163,7 @@ def promoters(table: pd.DataFrame, *, note: str = "") -> Figure | None:
         rows = table[table["group"] == key]
         axes.bar(rows["score"], rows["share"].fillna(0), width=0.7, color=colour, label=name)
     for score, share in zip(table["score"], table["share"], strict=True):
-        label = style.percent(share, 0) if share == share else "*"
+        label = style.percent(share, 0 if share >= 0.01 else 1) if share == share else "*"
         axes.annotate(label, (score, share if share == share else 0), xytext=(0, 3), textcoords="offset points",
                       ha="center", fontsize=9)  # fmt: skip
     axes.set_xticks(range(11))
@@ -334,8 +338,8 @@ def quadrants(table: pd.DataFrame) -> Figure | None:
     axes.yaxis.set_major_formatter(_PERCENT)
     axes.set_ylabel(_("share of explained satisfaction"))
     axes.set_xlabel(_("score less target, points of 100"))
-    for place, side, text in ((0.01, "left", _("fix first")), (0.99, "right", _("keep up"))):
+    for place, side, text in ((0.01, "left", _("important, below target")), (0.99, "right", _("important, target met"))):
         axes.text(place, 0.98, text, transform=axes.transAxes, ha=side, va="top", fontsize=9, color=style.MUTE)
-    for place, side, text in ((0.01, "left", _("later")), (0.99, "right", _("enough is done"))):
+    for place, side, text in ((0.01, "left", _("less important, below target")), (0.99, "right", _("less important, target met"))):
         axes.text(place, 0.02, text, transform=axes.transAxes, ha=side, va="bottom", fontsize=9, color=style.MUTE)
     return drawing

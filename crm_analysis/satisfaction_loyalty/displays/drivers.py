@@ -247,10 +247,10 @@ def contrasts_says(study: Study, profile: Profile) -> str:
 def place_name(place: str) -> str:
     """A quadrant of the map in words."""
     names = {
-        "fix": _("fix first"),
-        "keep": _("keep up"),
-        "later": _("later"),
-        "enough": _("enough is done"),
+        "fix": _("important, below target"),
+        "keep": _("important, target met"),
+        "later": _("less important, below target"),
+        "enough": _("less important, target met"),
         "open": _("open: on a line"),
     }
     return names[place]
