@@ -338,8 +338,14 @@ def quadrants(table: pd.DataFrame) -> Figure | None:
     axes.yaxis.set_major_formatter(_PERCENT)
     axes.set_ylabel(_("share of explained satisfaction"))
     axes.set_xlabel(_("score less target, points of 100"))
-    for place, side, text in ((0.01, "left", _("important, below target")), (0.99, "right", _("important, target met"))):
+    for place, side, text in (
+        (0.01, "left", _("important, below target")),
+        (0.99, "right", _("important, target met")),
+    ):
         axes.text(place, 0.98, text, transform=axes.transAxes, ha=side, va="top", fontsize=9, color=style.MUTE)
-    for place, side, text in ((0.01, "left", _("less important, below target")), (0.99, "right", _("less important, target met"))):
+    for place, side, text in (
+        (0.01, "left", _("less important, below target")),
+        (0.99, "right", _("less important, target met")),
+    ):
         axes.text(place, 0.02, text, transform=axes.transAxes, ha=side, va="bottom", fontsize=9, color=style.MUTE)
     return drawing

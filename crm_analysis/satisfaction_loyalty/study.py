@@ -100,6 +100,7 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
             _scored_or_not(scope), payments, scope.coverage, as_of=scope.as_of, rule=rule
         )
     since, earlier = _earlier(answers, rows, scope)
+    others = _others(scope)
     stated = _stated(answers, recent, rule.indifference_margin, seed)
     return Study(
         period=scope.period,
@@ -114,7 +115,7 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
             answers, survey, until=min(scope.period.end, scope.as_of), fewest=profile.privacy.min_cell
         ),
         expectations=servqual.examine(whole, answers, fewest=gaps.FEWEST),
-        kinds=_kinds(scope, answers),
+        kinds=_kinds(scope, answers, others),
         follow=follow,
         link=link,
         steps=tuple(steps),
@@ -131,7 +132,7 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
             seed=seed,
         ),
         paths=paths,
-        staff=_staff(scope),
+        staff=_staff(scope, others),
         branches=measure.by_branch(answers, survey, rows, fewest=BRANCH_FEWEST)
         if scope.branch == "all"
         else measure.by_branch(answers, survey, rows.head(0), fewest=BRANCH_FEWEST),
@@ -171,11 +172,17 @@ def _change(
     )
 
 
-def _kinds(scope: Scope, answers: reading.Answers) -> pd.DataFrame:
+def _others(scope: Scope) -> reading.Answers | None:
+    """The answers of staff and dealers; None where the survey does not say who answered, or none of them did."""
+    if not scope.has("survey_responses") or "respondent_kind" not in scope.columns("survey_responses"):
+        return None
+    others = reading.load(scope, kinds=reading.STAFF_KINDS)
+    return others if others.n else None
+
+
+def _kinds(scope: Scope, answers: reading.Answers, others: reading.Answers | None) -> pd.DataFrame:
     """Staff and dealers of the last twelve months beside the customers of the same days, by branch."""
-    asked = scope.has("survey_responses") and "respondent_kind" in scope.columns("survey_responses")
-    others = reading.load(scope, kinds=reading.STAFF_KINDS) if asked else None
-    if others is None or not others.n:
+    if others is None:
         return pd.DataFrame(columns=list(waves.KIND_COLUMNS))
     return waves.kinds_by_branch(
         answers,
@@ -204,12 +211,11 @@ def _stated(answers: reading.Answers, rows: pd.DataFrame, margin: float, seed: i
     return found
 
 
-def _staff(scope: Scope) -> measure.Wave | None:
-    if not scope.has("survey_responses") or "respondent_kind" not in scope.columns("survey_responses"):
+def _staff(scope: Scope, others: reading.Answers | None) -> measure.Wave | None:
+    if others is None:
         return None
-    answers = reading.load(scope, kinds=reading.STAFF_KINDS)
-    rows = answers.between(add_months(scope.as_of, -DRIVER_MONTHS), scope.as_of)
-    return measure.measure(rows, answers, scope.profile.survey) if len(rows) >= scope.profile.privacy.min_cell else None
+    rows = others.between(add_months(scope.as_of, -DRIVER_MONTHS), scope.as_of)
+    return measure.measure(rows, others, scope.profile.survey) if len(rows) >= scope.profile.privacy.min_cell else None
 
 
 def _scored_or_not(scope: Scope) -> pd.DataFrame:

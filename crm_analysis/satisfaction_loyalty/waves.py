@@ -10,7 +10,7 @@ from crm_analysis.profile.settings import Survey
 from crm_analysis.satisfaction_loyalty.answers import Answers
 from crm_analysis.satisfaction_loyalty.measure import measure
 
-MOST_WAVES = 12
+MOST_WAVES = 8
 WAVE_COLUMNS = (
     "wave",
     "first",

@@ -121,7 +121,7 @@ def test_sfo_index_promoters_drivers_and_shape() -> None:
     assert study.wave.top_box.mean == pytest.approx(0.26502, abs=6e-6)
     assert "cannot be followed" in said.verdict and "acceleration at the top is not established" in said.verdict
     assert "in the wave 2013" in said.findings[0].sentence
-    assert displays.curve(study, profile)["ylabel"].startswith("say")  # type: ignore[arg-type]
+    assert displays.curve(study, profile)["ylabel"].startswith("highest answers to")  # type: ignore[arg-type]
     assert drawn(study, profile) == {
         "waves": True,
         "promoters": True,

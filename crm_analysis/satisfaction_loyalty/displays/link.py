@@ -57,7 +57,7 @@ def loyalty_name(study: Study, profile: Profile) -> str:
     """What the heights of the curve are: having come back within the window, or an answer."""
     _link, item = shown_link(study)
     if item:
-        return _("say “{item}”").format(item=style.plain(item_name(profile, item)))
+        return _("highest answers to “{item}”").format(item=style.plain(item_name(profile, item)))
     return _("came back within {days} days").format(days=profile.loyalty.window_days)
 
 
