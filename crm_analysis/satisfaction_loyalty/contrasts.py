@@ -46,9 +46,11 @@ def robust_regression(design: Array, outcome: Array, weight: Array) -> tuple[Arr
 def penalty_reward(whole: pd.DataFrame, names: list[str], answers: Answers, *, level: float = 0.95) -> pd.DataFrame:
     """Penalty and reward of every item, and whether they differ: one row per item, columns `COLUMNS`.
 
-    One regression of satisfaction on two dummies per item, poor (the lowest two fifths of its scale) and excellent (the
-    highest fifth), unstandardised, HC3 errors (Brandt 1987; Mikulić and Prebežac 2008). `asymmetry` is their sum, with
-    the interval of its step in Holm's procedure and the Holm-adjusted `p`. An item delights where reward outweighs
+    One regression of satisfaction on two dummies per item, poor (the lowest two fifths of its scale) and excellent
+    (the highest fifth), unstandardised, HC3 errors (Brandt 1987; Mikulić and Prebežac 2008). `asymmetry` is their sum
+    at equal distance: poor scores lie further from the middle ones than excellent scores do, so each is first scaled
+    from its own mean distance to the mean of both, and an item that works in a straight line has none. It carries the
+    interval of its step in Holm's procedure and the Holm-adjusted `p`. An item delights where reward outweighs
     penalty, annoys where penalty outweighs reward, and is undetermined where that interval covers zero, where a group
     holds fewer than ten answers, or where the item cannot be told from others. Penalty and reward have ordinary
     intervals, all in points of the satisfaction scale.
@@ -63,6 +65,7 @@ def penalty_reward(whole: pd.DataFrame, names: list[str], answers: Answers, *, l
     value = dict.fromkeys(hits, math.nan)
     table = pd.DataFrame({"item": names})
     variance: dict[str, float] = dict.fromkeys(names, math.nan)
+    sums = np.full(len(names), math.nan)
     error = dict.fromkeys(hits, math.nan)
     if used and len(whole) > 2 * (len(used) + 1):
         design = np.column_stack([np.ones(len(whole)), *(hits[key].astype(float) for key in used)])
@@ -71,17 +74,20 @@ def penalty_reward(whole: pd.DataFrame, names: list[str], answers: Answers, *, l
         at = {key: k + 1 for k, key in enumerate(used)}
         for key, k in at.items():
             value[key], error[key] = float(coefficients[k]), math.sqrt(covariance[k, k])
-        for name in names:
+        for k, name in enumerate(names):
             if (name, "poor") in at and (name, "excellent") in at:
-                i, j = at[name, "poor"], at[name, "excellent"]
-                variance[name] = float(covariance[i, i] + covariance[j, j] + 2 * covariance[i, j])
+                pair = [at[name, "poor"], at[name, "excellent"]]
+                scaled = _at_equal_distance(
+                    whole[name].to_numpy(float), weight, hits[name, "poor"], hits[name, "excellent"]
+                )
+                sums[k] = float(scaled @ coefficients[pair])
+                variance[name] = float(scaled @ covariance[np.ix_(pair, pair)] @ scaled)
     z = normal_quantile(level)
     for side, column in (("poor", "penalty"), ("excellent", "reward")):
         estimate = np.array([value[name, side] for name in names])
         half = z * np.array([error[name, side] for name in names])
         table[column], table[f"{column}_low"], table[f"{column}_high"] = estimate, estimate - half, estimate + half
     spread = np.sqrt(np.maximum(np.array([variance[name] for name in names]), 0.0))
-    sums = table["penalty"].to_numpy() + table["reward"].to_numpy()
     with np.errstate(divide="ignore", invalid="ignore"):
         p = 2 * stats.norm.sf(np.abs(sums) / spread)
     reach = [normal_quantile(q) if q == q else math.nan for q in multiplicity.holm_levels(list(p), level=level)]
@@ -92,3 +98,20 @@ def penalty_reward(whole: pd.DataFrame, names: list[str], answers: Answers, *, l
     table["n_poor"] = [counts[name, "poor"] for name in names]
     table["n_excellent"] = [counts[name, "excellent"] for name in names]
     return table[list(COLUMNS)]
+
+
+def _at_equal_distance(
+    score: Array, weight: Array, poor: NDArray[np.bool_], excellent: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Multipliers of penalty and reward that put both at the mean of their distances from the middle scores.
+
+    Where nobody scored in the middle, both stand against each other and are left as they are.
+    """
+    middle = ~poor & ~excellent
+    if not middle.any():
+        return np.ones(2)
+    centre = np.average(score[middle], weights=weight[middle])
+    below = centre - np.average(score[poor], weights=weight[poor])
+    above = np.average(score[excellent], weights=weight[excellent]) - centre
+    scaled: Array = (below + above) / 2 / np.array([below, above])
+    return scaled

@@ -216,7 +216,7 @@ def contrasts_table(study: Study, profile: Profile) -> pd.DataFrame:
             _("Attribute"): [item_name(profile, item) for item in table["item"]],
             _("Penalty when poor"): told("penalty"),
             _("Reward when excellent"): told("reward"),
-            _("Reward plus penalty"): told("asymmetry"),
+            _("Reward plus penalty, at equal distance"): told("asymmetry"),
             _("Are they unequal?"): [style.DASH if pd.isna(p) else style.p_value(p) for p in table["p"]],
             _("Kind"): [kind_name(kind) for kind in table["kind"]],
         }
