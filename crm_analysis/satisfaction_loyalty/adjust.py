@@ -19,6 +19,9 @@ DRAWS = 199
 QUARTERS = 4
 MOST_CHANNELS = 6
 FEWEST_PER_COLUMN = 10
+NEWTON_STEPS = 30
+REFIT_STEPS = 8
+RIDGE = 0.001
 
 Array = NDArray[np.float64]
 
@@ -69,16 +72,16 @@ def standardise(
     rng = np.random.default_rng(seed)
     design = _design(cells, len(link.levels), covariates)
     even = np.full(len(clusters), 1 / len(clusters))
-    beta = None
     drawn = np.empty((draws + 1, len(link.levels)))
+    start, inverse = np.array([]), np.array([])
     for draw in range(draws + 1):
-        times = np.ones(len(clusters)) if draw == 0 else rng.multinomial(len(clusters), even)
-        weight = w * times[cluster_of]
-        total = np.bincount(cell_of, weights=weight, minlength=len(cells))
-        kept = np.bincount(cell_of, weights=weight * y, minlength=len(cells))
-        fitted = _fit(design, kept, total, beta)
-        beta = fitted if draw == 0 else beta
-        drawn[draw] = _averaged(design, fitted, total, len(link.levels))
+        weight = w * rng.multinomial(len(clusters), even)[cluster_of] if draw else w
+        total = np.bincount(cell_of, weights=weight, minlength=len(cells)).astype(float)
+        kept = np.bincount(cell_of, weights=weight * y, minlength=len(cells)).astype(float)
+        if draw == 0:
+            start, inverse = _fit(design, kept, total)
+        beta = start if draw == 0 else _refit(design, kept, total, start, inverse)
+        drawn[draw] = _averaged(design, beta, total, len(link.levels))
     low, high = np.quantile(drawn[1:], [(1 - level) / 2, (1 + level) / 2], axis=0)
     steps = drawn[1:, -1] - drawn[1:, -2]
     last_low, last_high = np.quantile(steps, [(1 - level) / 2, (1 + level) / 2])
@@ -172,17 +175,29 @@ def _design(cells: NDArray[np.int64], levels: int, covariates: dict[str, NDArray
     return np.column_stack(columns)
 
 
-def _fit(design: Array, kept: Array, total: Array, start: Array | None) -> Array:
-    """Logistic coefficients by Newton steps, with a ridge too weak to matter unless a class holds only one outcome."""
-    ridge = 0.001
-    beta = np.zeros(design.shape[1]) if start is None else start
-    for _ in range(30 if start is None else 4):
+def _fit(design: Array, kept: Array, total: Array) -> tuple[Array, Array]:
+    """Logistic coefficients by Newton steps, and the inverse of the last information matrix.
+
+    The ridge is too weak to matter unless a class holds only one outcome.
+    """
+    beta = np.zeros(design.shape[1])
+    for _ in range(NEWTON_STEPS):
         p = special.expit(design @ beta)
-        gradient = design.T @ (kept - total * p) - ridge * beta
-        hessian = (design * (total * p * (1 - p))[:, None]).T @ design + ridge * np.eye(beta.size)
+        gradient = design.T @ (kept - total * p) - RIDGE * beta
+        hessian = (design * (total * p * (1 - p))[:, None]).T @ design + RIDGE * np.eye(beta.size)
         move = np.clip(np.linalg.solve(hessian, gradient), -3, 3)
         beta = beta + move
         if np.max(np.abs(move)) < 1e-6:
+            break
+    return beta, np.linalg.inv(hessian)
+
+
+def _refit(design: Array, kept: Array, total: Array, beta: Array, inverse: Array) -> Array:
+    """Coefficients of a bootstrap sample: steps from the whole sample's fit, with its information throughout."""
+    for _ in range(REFIT_STEPS):
+        move = inverse @ (design.T @ (kept - total * special.expit(design @ beta)) - RIDGE * beta)
+        beta = beta + np.clip(move, -3, 3)
+        if np.max(np.abs(move)) < 1e-3:
             break
     return beta
 

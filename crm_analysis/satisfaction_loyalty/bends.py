@@ -219,7 +219,9 @@ def spline(
     bent = sm.GLM(outcome, sm.add_constant(basis), family=sm.families.Binomial()).fit()
     straight = sm.GLM(outcome, sm.add_constant(basis[:, :1]), family=sm.families.Binomial()).fit()
     grid = np.linspace(points[0], points[-1], SPLINE_POINTS)
-    design = np.column_stack([np.ones_like(grid), restricted_cubic((grid - centre) / spread, (knots - centre) / spread)])
+    design = np.column_stack(
+        [np.ones_like(grid), restricted_cubic((grid - centre) / spread, (knots - centre) / spread)]
+    )
     middle = design @ bent.params
     half = normal_quantile(level) * np.sqrt(np.einsum("ij,jk,ik->i", design, bent.cov_params(), design))
     counts = np.histogram(s, bins=np.append(grid, grid[-1] + 1e-9))[0]

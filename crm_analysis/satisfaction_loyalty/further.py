@@ -98,9 +98,7 @@ def _splines(scope: Scope, answers: Answers, follow: FollowUp) -> tuple[bends.Sp
         index = measure.respondent_index(answers.frame, scales, index_weights)
         by_answer = pd.Series(index.to_numpy(float), index=answers.frame["response_id"])
         by_answer = by_answer[~by_answer.index.duplicated()]
-        found.append(
-            bends.spline(frame["response_id"].map(by_answer), frame["loyal"], what="index", weights=weights)
-        )
+        found.append(bends.spline(frame["response_id"].map(by_answer), frame["loyal"], what="index", weights=weights))
     return tuple(each for each in found if each is not None)
 
 
@@ -131,6 +129,8 @@ def answered_again(answers: Answers) -> Again | None:
     spread = first.std() * second.std()
     return Again(
         table=pd.DataFrame(rows, columns=["group", "n", "first", "second", "change", "low", "high"]),
-        correlation=float(np.mean((first - first.mean()) * (second - second.mean())) / spread) if spread > 0 else np.nan,
+        correlation=float(np.mean((first - first.mean()) * (second - second.mean())) / spread)
+        if spread > 0
+        else np.nan,
         pairs=len(first),
     )

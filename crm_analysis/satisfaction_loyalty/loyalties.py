@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_MONTHS = 12
 MOST_TIMES = 3
-NARROWEST = 0.02  # a cut with fewer on one side shows nothing
 CUT_DRAWS = 199
 SURE = 0.05
 
@@ -38,9 +37,10 @@ class Loyalties:
     `cuts` has one row per definition: way (stated, behavioural, relationship), item (the survey's item, or empty), cut
     (from which answer or how many payment days; for the relationship 1 is neither dormant nor lost, 2 not overdue
     either), share (loyal of all), n, kink, low, high (top kink, Holm with the bottom one), bend (up, down, unclear,
-    none where fewer than three levels), shown (False where nearly all or nearly nobody is loyal by it). `main` marks
-    the definitions that the page uses. `turns` says whether one cut bends up and another bends down, each for sure (Holm over all of them);
-    `signs` whether estimates alone do. `relationship` is the link to the status, None where it is not known.
+    none where fewer than three levels), shown (False where fewer than thirty are loyal by it, or are not). `main` marks
+    the definitions that the page uses. `turns` says whether one cut bends up and another bends down, each for sure
+    (Holm over all of them); `signs` whether estimates alone do. `relationship` is the link to the status, None where it
+    is not known.
     """
 
     cuts: pd.DataFrame
@@ -85,10 +85,11 @@ def three_ways(
     rows: list[dict[str, object]] = []
 
     def add(way: str, item: str, cut: float, main: bool, frame: pd.DataFrame, loyal: pd.Series) -> shape.Shape | None:
+        loyal = loyal.astype(bool)
         share = float(np.average(loyal, weights=frame["weight"])) if len(loyal) else np.nan
         link = None
-        shown = bool(NARROWEST <= share <= 1 - NARROWEST)
-        if len(loyal) >= shape.FEWEST_ANSWERS and shown:
+        shown = bool(min(loyal.sum(), (~loyal).sum()) >= shape.FLAG_UNDER)
+        if shown:
             weights = frame["weight"] if answers.weighted else None
             levels = shape.tabulate(frame["satisfaction"], loyal, scale=answers.scale, weights=weights)
             link = shape.examine(levels, margin=margin, seed=seed, draws=CUT_DRAWS)

@@ -62,7 +62,10 @@ def classify(follow: FollowUp, answers: Answers, commitments: pd.DataFrame | Non
     """Both grids of types from a follow-up.
 
     `commitments` has customer_id, started_on, ended_on, expires_on (dates or missing), or is None where there is none.
+    Where only first orders count, nobody can have come often before, and there are no types.
     """
+    if rule.first_orders_only:
+        return Types(attachment=None, satisfaction=None, held=None, over=(0, 0))
     frame = follow.frame.reset_index(drop=True)
     frame = frame.assign(row=frame.index)
     frame["bound"], last_day = _bound(frame, commitments)

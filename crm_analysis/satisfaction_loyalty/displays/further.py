@@ -64,13 +64,16 @@ def cuts_note(study: Study) -> str:
         )
     elif ways.signs:
         finding = _(
-            "The estimated bend changes its sign with the cut, but not for sure in both directions: rest no decision on "
-            "the curvature."
+            "The estimated bend changes its sign with the cut, but not for sure in both directions: rest no decision "
+            "on the curvature."
         )
-    else:
+    elif ways.cuts["bend"].isin(["up", "down"]).any():
         finding = _("The bend points the same way by every cut that can be tested.")
+    else:
+        finding = _("By none of the cuts is a bend at the top established.")
     rest = _(
-        "Marked * are the definitions that this page uses elsewhere; kinks are Holm-adjusted within a row, not over rows."
+        "Marked * are the definitions that this page uses elsewhere; kinks are Holm-adjusted within a row, not over "
+        "rows."
     )
     return f"{finding} {rest}"
 
@@ -146,9 +149,9 @@ def adjusted_note(study: Study, profile: Profile) -> str:
             "alike."
         ).format(customers=customers)
     return _(
-        "**Among {customers} alike in {covariates}, the last step is {adjusted} points ({interval}) instead of {raw}.** "
-        "Still an association: what was not recorded can stand behind both. Logistic standardisation, {draws} bootstrap "
-        "draws of {customers}."
+        "**Among {customers} alike in {covariates}, the last step is {adjusted} points ({interval}) instead of "
+        "{raw}.** Still an association: what was not recorded can stand behind both. Logistic standardisation, "
+        "{draws} bootstrap draws of {customers}."
     ).format(
         customers=customers,
         covariates=_covariates(adjusted.used),
@@ -193,8 +196,8 @@ def branch_steps_note(study: Study) -> str:
     p = style.p_value(between.interaction.p)
     if study.link is not None and between.interaction.p < 1 - study.link.level:
         finding = _(
-            "**The branches do not share one curve** (level by branch, {p}): read each branch's own page before acting, "
-            "the curve of all is a mixture."
+            "**The branches do not share one curve** (level by branch, {p}): read each branch's own page before "
+            "acting, the curve of all is a mixture."
         ).format(p=p)
     else:
         finding = _(
@@ -258,6 +261,6 @@ def smooth_note(study: Study) -> str:
     if spline is None:
         return ""
     bent = study.link is not None and spline.p < 1 - study.link.level
-    return (
-        _("The curve bends ({p}, {n} answers)") if bent else _("No bend is established ({p}, {n} answers)")
-    ).format(p=style.p_value(spline.p), n=style.number(spline.n))
+    return (_("The curve bends ({p}, {n} answers)") if bent else _("No bend is established ({p}, {n} answers)")).format(
+        p=style.p_value(spline.p), n=style.number(spline.n)
+    )

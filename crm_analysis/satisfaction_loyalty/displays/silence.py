@@ -146,7 +146,10 @@ def pitfalls_table(study: Study, profile: Profile) -> pd.DataFrame:
         if min(low["n"], high["n"]) >= profile.privacy.min_cell:
             rows.append(
                 (
-                    _("Regression to the mean: whoever was extreme answers more moderately next time, whatever was done"),
+                    _(
+                        "Regression to the mean: whoever was extreme answers more moderately next time, whatever was "
+                        "done"
+                    ),
                     _(
                         "of {n} who answered twice, those at the bottom moved by {up} points of the scale, those at "
                         "the top by {down}"

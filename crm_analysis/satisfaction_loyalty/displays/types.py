@@ -36,7 +36,7 @@ def typings(study: Study) -> list[Typing]:
 
 
 def quadrants(study: Study, profile: Profile) -> dict[str, Any]:
-    """What `charts.quadrants` takes: one frame per grid (name, share, kept, value as texts, size), and its axes."""
+    """What `charts.quadrants` takes: one frame per grid (name, share, kept as texts, rate), and its axes."""
     grids = []
     for typing in typings(study):
         hidden = privacy.hide(typing.shares["n"], profile.privacy.min_cell)
@@ -45,7 +45,6 @@ def quadrants(study: Study, profile: Profile) -> dict[str, Any]:
                 "name": type_name(row.type),
                 "share": style.DASH if hide else style.percent(row.share, 0),
                 "kept": style.DASH if hide else _kept(row, profile),
-                "size": 0.0 if hide else float(row.share),
                 "rate": float("nan") if hide else float(row.kept),
             }
             for row, hide in zip(typing.shares.itertuples(), hidden, strict=True)
@@ -121,8 +120,8 @@ def types_note(study: Study, profile: Profile) -> str:
         text = _("Commitments hold them in part: they are bound {points} points more often than apostles ({interval}).")
     elif gap.high < 0:
         text = _(
-            "Commitments do not explain it: they are bound less often than apostles ({points} points, {interval}); look "
-            "for habit or lack of choice."
+            "Commitments do not explain it: they are bound less often than apostles ({points} points, {interval}); "
+            "look for habit or lack of choice."
         )
     else:
         text = _(
@@ -150,9 +149,7 @@ def type_cuts_table(study: Study, profile: Profile) -> pd.DataFrame:
                 style.number(attitude) + mark,
                 style.number(times),
                 *(
-                    style.DASH
-                    if hide
-                    else f"{style.percent(row.share)} ({style.interval(row.low, row.high, 'share')})"
+                    style.DASH if hide else f"{style.percent(row.share)} ({style.interval(row.low, row.high, 'share')})"
                     for row, hide in zip(part.itertuples(), hidden, strict=True)
                 ),
             ]
