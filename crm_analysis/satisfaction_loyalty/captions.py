@@ -46,8 +46,8 @@ def link_curve(study: Study, profile: Profile) -> dict[str, Any]:
         ),
         "how_to_read": _(
             "Dots: share of {customers} that came back within {days} days; bars: 95 % interval; line: the "
-            "rates made monotone; dashed: where a straight link would run; n: {customers} on each level, one answer each. Read heights, not areas. "
-            "Answers from {first} to {last}."
+            "rates made monotone; dashed: where a straight link would run; n: {customers} on each level, one answer "
+            "each. Read heights, not areas. Answers from {first} to {last}."
         ).format(
             customers=profile.vocabulary(language.active()).customers,
             days=follow.window_days,
@@ -402,8 +402,8 @@ def ways(study: Study, profile: Profile) -> dict[str, Any]:
         _("Coming back and staying"),
         further.ways_table(study, profile),
         _(
-            "Behaviour within the window, and the status at the first yearly look after it: two kinds of loyalty, never "
-            "added up. What people say they will do has a table of its own."
+            "Behaviour within the window, and the status at the first yearly look after it: two kinds of loyalty, "
+            "never added up. What people say they will do has a table of its own."
         ),
     )
 
@@ -434,9 +434,9 @@ def branch_split(study: Study, profile: Profile) -> dict[str, Any]:
         _("Why branches keep more or fewer"),
         further.branch_split_table(study, profile),
         _(
-            "By distribution: more or fewer {customers} on the levels that stay, on the curve of all. By curve: they stay "
-            "more or less often than others on the same level. The first asks for satisfaction, the second for something "
-            "else."
+            "By distribution: more or fewer {customers} on the levels that stay, on the curve of all. By curve: they "
+            "stay more or less often than others on the same level. The first asks for satisfaction, the second for "
+            "something else."
         ).format(customers=profile.vocabulary(language.active()).customers),
     )
 
@@ -456,8 +456,8 @@ def smooth(study: Study) -> dict[str, Any]:
             last=style.number(last["score"]),
         ),
         "how_to_read": _(
-            "Line: a smooth fit with its 95 % band; bars at the foot: where the answers lie. Do not read where there are "
-            "hardly any. {note}."
+            "Line: a smooth fit with its 95 % band; bars at the foot: where the answers lie. Do not read where there "
+            "are hardly any. {note}."
         ).format(note=further.smooth_note(study)),
     }
 
@@ -473,7 +473,9 @@ def type_map(study: Study, profile: Profile) -> dict[str, Any]:
         "how_to_read": _(
             "Types come from the day of the answer and the year before it; the darker the field, the more came back "
             "afterwards. {note}"
-        ).format(note=typed.types_note(study, profile)).strip(),
+        )
+        .format(note=typed.types_note(study, profile))
+        .strip(),
     }
 
 
@@ -482,7 +484,10 @@ def type_cuts(study: Study, profile: Profile) -> dict[str, Any]:
     return _noted(
         _("Types by other cuts"),
         typed.type_cuts_table(study, profile),
-        _("Shares with 95 % intervals; * marks the cuts of the profile. A type that vanishes with the next cut is none."),
+        _(
+            "Shares with 95 % intervals; * marks the cuts of the profile. A type that vanishes with the next cut is "
+            "none."
+        ),
     )
 
 

@@ -236,17 +236,18 @@ def service_gaps(table: pd.DataFrame, *, note: str = "") -> Figure | None:
 
 
 def type_map(grids: list[dict[str, Any]], *, often: str) -> Figure | None:
-    """Types of customers as four fields per grid: high attitude above, many payments at the right, darker who came back.
+    """Types of customers as four fields per grid: high attitude above, many payments at the right, darker who stayed.
 
-    Each grid has `attitude` (what counts as high) and `frame`: name, share, kept (texts), size (share), rate (share that
-    came back, missing where suppressed), rows in the order high and often, high and seldom, low and often, low and
-    seldom. None without grids.
+    Each grid has `attitude` (what counts as high) and `frame`: name, share, kept (texts), rate (share that came back,
+    missing where suppressed), rows in the order high and often, high and seldom, low and often, low and seldom. None
+    without grids.
     """
     if not grids:
         return None
     drawing, axes = style.figure(3.7 * max(len(grids), 2), 3.7, ncols=max(len(grids), 2))
     shades = LinearSegmentedColormap.from_list("kept", ["#f4f6f8", style.ACCENT])
-    for panel, grid in zip(np.atleast_1d(axes), grids, strict=False):
+    for panel, grid in zip(panels, grids, strict=False):
+    panels: list[Any] = np.ravel(np.asarray(axes, dtype=object)).tolist()
         for place, row in enumerate(grid["frame"].itertuples()):
             x, y = 1 - place % 2, 1 - place // 2
             known = row.rate == row.rate
@@ -265,7 +266,7 @@ def type_map(grids: list[dict[str, Any]], *, often: str) -> Figure | None:
         panel.set_title(grid["attitude"], fontsize=10)
         panel.set_xlabel(textwrap.fill(often, 42), fontsize=9)
         panel.grid(visible=False)
-    for panel in np.atleast_1d(axes)[len(grids) :]:
+    for panel in panels[len(grids) :]:
         panel.set_visible(False)
     return drawing
 
