@@ -39,8 +39,8 @@ def paths_table(study: Study, profile: Profile) -> pd.DataFrame:
         return pd.DataFrame()
     return pd.DataFrame(
         {
-            _("From"): [block_name(study, profile, block) for block in table["source"]],
-            _("To"): [block_name(study, profile, block) for block in table["target"]],
+            _("Leading block"): [block_name(study, profile, block) for block in table["source"]],
+            _("Block it leads to"): [block_name(study, profile, block) for block in table["target"]],
             _("Path"): [style.number(value, 2) for value in table["coefficient"]],
             _("95 % interval"): [
                 style.interval(low, high, "index", digits=2)
