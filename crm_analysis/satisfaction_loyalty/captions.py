@@ -98,9 +98,9 @@ def distribution(study: Study, profile: Profile) -> dict[str, Any]:
             summary=displays.distribution_summary(study),
         ),
         "how_to_read": _(
-            "Bars: share of the period's answers on each level, with 95 % intervals; diamonds: the period before. "
+            "Bars: share of the period's answers on each level, with 95 % intervals; diamonds: {before}. "
             "Two groups with the same index can hold different {customers}: look at the ends."
-        ).format(customers=profile.vocabulary(language.active()).customers),
+        ).format(customers=profile.vocabulary(language.active()).customers, before=displays.before_text(study)),
     }
 
 

@@ -56,11 +56,13 @@ def link_curve(curve: pd.DataFrame, *, ylabel: str, note: str = "") -> Figure | 
     return drawing
 
 
-def distribution(levels: pd.DataFrame, *, summary: str, earlier: pd.DataFrame | None = None) -> Figure | None:
+def distribution(
+    levels: pd.DataFrame, *, summary: str, earlier: pd.DataFrame | None = None, before: str = ""
+) -> Figure | None:
     """Share of answers on every level with 95 % intervals, the period before as hollow marks, the mean in the title.
 
-    `levels` has columns name, share, low, high (missing where suppressed); `earlier` the same rows for the period
-    before. None without answers.
+    `levels` has columns name, share, low, high (missing where suppressed); `earlier` the same rows for what
+    `before` names. None without answers.
     """
     if levels.empty or levels["share"].isna().all():
         return None
@@ -78,7 +80,7 @@ def distribution(levels: pd.DataFrame, *, summary: str, earlier: pd.DataFrame | 
             markersize=6,
             markerfacecolor="white",
             markeredgecolor=style.INK,
-            label=_("period before"),
+            label=before,
         )
         axes.legend(loc="upper left", fontsize=9)
         peaks = np.maximum(peaks, earlier["share"].fillna(0) + 0.01)
@@ -245,9 +247,9 @@ def type_map(grids: list[dict[str, Any]], *, often: str) -> Figure | None:
     if not grids:
         return None
     drawing, axes = style.figure(3.7 * max(len(grids), 2), 3.7, ncols=max(len(grids), 2))
+    panels: list[Any] = np.ravel(np.asarray(axes, dtype=object)).tolist()
     shades = LinearSegmentedColormap.from_list("kept", ["#f4f6f8", style.ACCENT])
     for panel, grid in zip(panels, grids, strict=False):
-    panels: list[Any] = np.ravel(np.asarray(axes, dtype=object)).tolist()
         for place, row in enumerate(grid["frame"].itertuples()):
             x, y = 1 - place % 2, 1 - place // 2
             known = row.rate == row.rate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -21,7 +22,7 @@ from crm_analysis.satisfaction_loyalty.displays import (
     kind_name,
     level_name,
 )
-from crm_analysis.satisfaction_loyalty.displays.measuring import before_text
+from crm_analysis.satisfaction_loyalty.displays.scores import before_text
 from crm_analysis.satisfaction_loyalty.drivers import first_to_fix
 from crm_analysis.satisfaction_loyalty.study import Study, very_dissatisfied_valuable
 from crm_analysis.satisfaction_loyalty.verdicts import Told, headline, largest_step, rate_text, verdict
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 CHAPTER = "satisfaction_loyalty"
 WORTH_SEEING = 0.10
+MOST_FINDINGS = 5
 
 
 def claims(study: Study, scope: Scope) -> Claims:
@@ -51,13 +53,15 @@ def claims(study: Study, scope: Scope) -> Claims:
         _worth_finding(told) if told else None,
         _driver_finding(study, profile),
         _silence_finding(study, words),
+        _promoters_finding(study),
     ]
+    said = [finding for finding in findings if finding is not None][:MOST_FINDINGS]
     return Claims(
         verdict=verdict(told, study, profile, words),
-        findings=tuple(finding for finding in findings if finding is not None),
+        findings=tuple(said),
         actions=_actions(told, study, scope),
         unknowns=tuple(_unknowns(study, words)),
-        measures=tuple(_measures(study)),
+        measures=tuple(each for each in _measures(study) if each.key not in {finding.key for finding in said}),
     )
 
 
@@ -185,7 +189,7 @@ def _top_box_finding(study: Study, profile: Profile) -> Finding | None:
         tone=tone,
         label=_("Share on the top level of satisfaction"),
         compare=True,
-        change=moved if shown else None,
+        change=_of_period(study, moved) if shown else None,
         definition=_("Answers on the highest level of the satisfaction scale over all usable answers of the period."),
     )
 
@@ -328,6 +332,41 @@ def _silence_finding(study: Study, words: Words) -> Finding | None:
     )
 
 
+def _promoters_finding(study: Study) -> Finding | None:
+    """The net promoter score; the page has it as a finding where fewer weighty ones leave room."""
+    wave, groups = study.wave, study.wave.promoters
+    if wave.nps is None or wave.nps.n < study.min_cell or groups.empty:
+        return None
+
+    def share(group: str) -> str:
+        rows, n = groups[groups["group"] == group], int(groups["n"].sum())
+        part = int(rows["n"].sum())
+        told = privacy.tells(part, n, study.min_cell)
+        return style.share(part, n, study.min_cell) if told else style.percent(rows["share"].sum(), 0)
+
+    return Finding(
+        key=f"{CHAPTER}.nps",
+        sentence=_(
+            "**The net promoter score is {score}**: {promoters} of those who were asked would recommend (9 or 10), "
+            "{detractors} would not (0 to 6)."
+        ).format(score=style.number(wave.nps.mean, 1), promoters=share("promoters"), detractors=share("detractors")),
+        value=wave.nps.mean,
+        low=wave.nps.low,
+        high=wave.nps.high,
+        unit="index",
+        basis=_("normal 95 %, linearised where weighted"),
+        n=_resting_on(study, wave.nps.n),
+        label=_("Net promoter score, -100 to 100"),
+        compare=True,
+        change=_of_period(study, _change(study, "nps")) if study.changed and study.changed.nps else None,
+    )
+
+
+def _of_period(study: Study, change: Change | None) -> Change | None:
+    """A change against the period before; pages do not put one against an earlier wave under that head."""
+    return None if study.changed is not None and study.changed.since else change
+
+
 def _measures(study: Study) -> list[Finding]:
     wave = study.wave
     found = []
@@ -344,25 +383,13 @@ def _measures(study: Study) -> list[Finding]:
                 n=_resting_on(study, wave.index.n),
                 label=_("Satisfaction index, 0 to 100"),
                 compare=True,
-                change=_change(study, "index"),
+                change=_of_period(study, _change(study, "index")),
                 definition=_("Mean of the index items placed on 0 to 100, weighted as the profile says."),
             )
         )
-    if wave.nps is not None and wave.nps.n >= study.min_cell:
-        found.append(
-            Finding(
-                key=f"{CHAPTER}.nps",
-                sentence="",
-                value=wave.nps.mean,
-                low=wave.nps.low,
-                high=wave.nps.high,
-                unit="index",
-                basis=_("normal 95 %, linearised where weighted"),
-                n=_resting_on(study, wave.nps.n),
-                label=_("Net promoter score, -100 to 100"),
-                compare=True,
-            )
-        )
+    promoters = _promoters_finding(study)
+    if promoters is not None:
+        found.append(replace(promoters, sentence=""))
     link = study.link
     if link is not None and link.top is not None:
         found.append(

@@ -121,6 +121,10 @@ def test_sfo_index_promoters_drivers_and_shape() -> None:
     assert study.wave.top_box.mean == pytest.approx(0.26502, abs=6e-6)
     assert "cannot be followed" in said.verdict and "acceleration at the top is not established" in said.verdict
     assert "in the wave 2013" in said.findings[0].sentence
+    assert said.findings[-1].sentence.startswith("**The net promoter score is 40.4**")
+    assert all(each.change is None for each in said.findings + said.measures), (
+        "an earlier wave is not the period before"
+    )
     assert displays.curve(study, profile)["ylabel"].startswith("highest answers to")  # type: ignore[arg-type]
     assert drawn(study, profile) == {
         "waves": True,
@@ -153,7 +157,7 @@ def test_a_service_survey_from_files_to_page(tmp_path: Path) -> None:
     [
         ({"satisfaction": 5, "fast_found": 4, "recommend": 9}, "", True),
         ({"satisfaction": [8, 9, 10, 7] * 110}, "do not fit the scale", False),
-        ({"weight": -1}, "No weight is positive", True),
+        ({"weight": -1}, "No weight in the survey is positive", True),
         ({"weight": [1, 0, -1, None] * 110}, "worth", True),
         ({"customer_id": "c1"}, "further ones of the same person", True),
         ({"customer_id": [f"nobody{k}" for k in range(440)]}, "", True),

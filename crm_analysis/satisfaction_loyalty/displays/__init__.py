@@ -41,6 +41,7 @@ from crm_analysis.satisfaction_loyalty.displays.paths import (
 )
 from crm_analysis.satisfaction_loyalty.displays.scores import (
     answers_text,
+    before_text,
     box_shown,
     box_text,
     distribution,
@@ -62,6 +63,7 @@ from crm_analysis.satisfaction_loyalty.displays.silence import (
 
 __all__ = [
     "answers_text",
+    "before_text",
     "blocks_table",
     "box_shown",
     "box_text",

@@ -10,7 +10,7 @@ from crm_analysis import language, privacy, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty.displays.names import intervals, item_name, who
-from crm_analysis.satisfaction_loyalty.displays.scores import answers_text
+from crm_analysis.satisfaction_loyalty.displays.scores import answers_text, before_text
 from crm_analysis.satisfaction_loyalty.study import Study
 
 
@@ -56,13 +56,6 @@ def change_text(study: Study) -> str:
     )
 
 
-def before_text(study: Study) -> str:
-    """What the answers of the period are compared with."""
-    if study.changed is not None and study.changed.since:
-        return _("the wave {wave}").format(wave=style.escape(study.changed.since))
-    return _("the period before")
-
-
 def scores_note(study: Study) -> str:
     """What the scores rest on: comparison, smallest change that would have been seen, design, repeated answers."""
     changed, wave, notes = study.changed, study.wave, []
@@ -89,8 +82,6 @@ def scores_note(study: Study) -> str:
                 n=privacy.count(wave.repeats, study.min_cell)
             )
         )
-    if "no_usable_weight" in study.answers.faults:
-        notes.append(_("No weight is positive, so the answers are used unweighted: put the weights right."))
     return " ".join(notes)
 
 

@@ -75,6 +75,13 @@ def box_shown(study: Study, box: Estimate) -> bool:
     return not privacy.tells(_in_box(study, box), study.wave.n, study.min_cell)
 
 
+def before_text(study: Study) -> str:
+    """What the answers of the period are compared with."""
+    if study.changed is not None and study.changed.since:
+        return _("the wave {wave}").format(wave=style.escape(study.changed.since))
+    return _("the period before")
+
+
 def earlier_distribution(study: Study, profile: Profile) -> pd.DataFrame | None:
     """The distribution of the period before, or None."""
     return None if study.changed is None else distribution_frame(study.changed.previous.distribution, profile)
@@ -86,6 +93,7 @@ def distribution(study: Study, profile: Profile) -> dict[str, Any]:
         "levels": distribution_frame(study.wave.distribution, profile),
         "summary": distribution_summary(study),
         "earlier": earlier_distribution(study, profile),
+        "before": before_text(study),
     }
 
 
