@@ -116,21 +116,16 @@ def mean_of(values: pd.Series, rows: pd.DataFrame, answers: Answers, *, correcti
     )
 
 
-def measure(
-    rows: pd.DataFrame, answers: Answers, survey: Survey, *, index_weights: Mapping[str, float] | None = None
-) -> Wave:
+def measure(rows: pd.DataFrame, answers: Answers, survey: Survey) -> Wave:
     """Satisfaction of `rows`, a part of `answers.whole`, with weights and strata where the survey has them.
 
-    Rows without an overall score count for the items alone, the promoters among them; `n` leaves them out.
-    `index_weights` (unstandardised, as estimated by a path model, say) replace the profile's.
+    Rows without an overall score count for the items alone, the promoters among them; `n` leaves them out. The index
+    has `survey.index_weights`, given or estimated, on unstandardised items.
     """
     low, high = answers.scale
     scored = rows[rows["satisfaction"].notna()]
     score = scored["satisfaction"]
     scales, weights = index_settings(answers, survey)
-    if index_weights is not None:
-        known = {"satisfaction": survey.satisfaction.scale} | {name: item.scale for name, item in answers.items.items()}
-        scales, weights = {name: known[name] for name in index_weights}, dict(index_weights)
     recommend = recommend_item(answers)
     return Wave(
         n=len(scored),

@@ -230,9 +230,11 @@ def test_given_equal_and_estimated_weights() -> None:
     survey = Survey.model_validate({"items": {"a": {}, "b": {}}, "index_weights": {"a": 3, "b": 1}})
     answers = prepare(frame([3, 3], a=[5, 5], b=[1, 1]), survey)
     assert measure(answers.frame, answers, survey).index.mean == pytest.approx(75)
-    estimated = measure(answers.frame, answers, survey, index_weights={"a": 0.2, "b": 0.6})
-    assert estimated.index.mean == pytest.approx(25) and estimated.index_items == ("a", "b")
-    assert measure(answers.frame, answers, survey, index_weights={"a": 1, "b": 1}).index.mean == pytest.approx(50)
+    estimated = survey.model_copy(update={"index_weights": {"a": 0.2, "b": 0.6}})
+    found = measure(answers.frame, answers, estimated)
+    assert found.index.mean == pytest.approx(25) and found.index_items == ("a", "b")
+    equal = survey.model_copy(update={"index_weights": {"a": 1, "b": 1}})
+    assert measure(answers.frame, answers, equal).index.mean == pytest.approx(50)
 
 
 def test_waves_in_order_and_the_one_before() -> None:
