@@ -42,7 +42,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Second minus first, with interval and two-sided p-value."""
+    """Second minus first, with interval and two-sided p-value; `se` where the interval was made from one."""
 
     value: float
     low: float
@@ -50,6 +50,7 @@ class Difference:
     p: float
     level: float
     basis: str
+    se: float = math.nan
 
 
 def normal_quantile(level: float) -> float:
@@ -128,16 +129,18 @@ def weighted_mean(
     *,
     weights: ArrayLike | None = None,
     strata: ArrayLike | None = None,
+    clusters: ArrayLike | None = None,
     level: float = 0.95,
     correction: bool = True,
 ) -> Estimate:
     """Mean of `values` with the linearised standard error of a survey mean.
 
     `weights` are sampling weights, not negative, of any scale; `strata` are labels, strata with one answer being
-    pooled into one. With `correction` each stratum's variance carries n / (n - 1), as survey packages do; without it
-    the plain form of a multinomial share. Assumes sampling with replacement within strata (no finite population
-    correction). Särndal, Swensson and Wretman 1992, section 5.5. Values and weights must be finite; drop missing ones
-    first. Raises ValueError on negative weights.
+    pooled into one; `clusters` say which answers came from one person, who then counts as one draw. With `correction`
+    each stratum's variance carries n / (n - 1), as survey packages do; without it the plain form of a multinomial
+    share. Assumes sampling with replacement within strata (no finite population correction). Särndal, Swensson and
+    Wretman 1992, section 5.5. Values and weights must be finite; drop missing ones first. Raises ValueError on negative
+    weights.
     """
     y = np.asarray(values, dtype=float)
     w = np.ones_like(y) if weights is None else np.asarray(weights, dtype=float)
@@ -161,7 +164,10 @@ def weighted_mean(
         )
     mean = float(w @ y) / total
     scores = w * (y - mean) / total
-    se = math.sqrt(_variance_of_total(scores, strata, correction)) if n > 1 else math.nan
+    drawn = w
+    if clusters is not None:
+        scores, strata, drawn = _summed_by_cluster(scores, strata, clusters, w)
+    se = math.sqrt(_variance_of_total(scores, strata, correction)) if scores.size > 1 else math.nan
     half = normal_quantile(level) * se
     return Estimate(
         mean=mean,
@@ -169,10 +175,22 @@ def weighted_mean(
         low=mean - half,
         high=mean + half,
         n=n,
-        n_effective=effective_n(w),
+        n_effective=effective_n(drawn),
         level=level,
         basis="linearised, weighted" if weights is not None else "normal",
     )
+
+
+def _summed_by_cluster(
+    scores: NDArray[np.float64], strata: ArrayLike | None, clusters: ArrayLike, weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.str_], NDArray[np.float64]]:
+    """Scores and weights added up per cluster and stratum, with the stratum of each sum."""
+    labels = np.zeros(scores.size, dtype=int).astype(str) if strata is None else np.asarray(strata).astype(str)
+    _, layer = np.unique(labels, return_inverse=True)
+    _, person = np.unique(np.asarray(clusters).astype(str), return_inverse=True)
+    _, first, at = np.unique(person * (layer.max() + 1) + layer, return_index=True, return_inverse=True)
+    summed = np.bincount(at, weights=scores).astype(float), np.bincount(at, weights=weights).astype(float)
+    return summed[0], labels[first].astype(np.str_), summed[1]
 
 
 def _variance_of_total(scores: NDArray[np.float64], strata: ArrayLike | None, correction: bool) -> float:
@@ -191,12 +209,29 @@ def _variance_of_total(scores: NDArray[np.float64], strata: ArrayLike | None, co
     return float(np.maximum(spread * factor, 0.0).sum())
 
 
-def two_means(first: Estimate, second: Estimate, *, level: float = 0.95) -> Difference:
-    """Second mean minus first, independent samples, normal interval from both standard errors."""
+def linear_scores(values: ArrayLike, weights: ArrayLike | None = None) -> NDArray[np.float64]:
+    """What each answer adds to the error of the weighted mean: w (y - mean) / sum w. They add up to zero."""
+    y = np.asarray(values, dtype=float)
+    w = np.ones_like(y) if weights is None else np.asarray(weights, dtype=float)
+    total = float(w.sum())
+    return w * (y - float(w @ y) / total) / total if total > 0 else np.full(y.shape, np.nan)
+
+
+def two_means(first: Estimate, second: Estimate, *, covariance: float = 0.0, level: float = 0.95) -> Difference:
+    """Second mean minus first, normal interval from both standard errors.
+
+    `covariance` of the two means is zero for independent samples; positive where the same people answered twice.
+    Kish 1965, section 12.4.
+    """
     value = second.mean - first.mean
-    se = math.hypot(first.se, second.se)
+    se = math.sqrt(max(first.se**2 + second.se**2 - 2 * covariance, 0.0))
     half = normal_quantile(level) * se
     p = 2 * float(stats.norm.sf(abs(value) / se)) if se > 0 else (1.0 if value == 0 else math.nan)
     return Difference(
-        value=value, low=value - half, high=value + half, p=p, level=level, basis="normal, both standard errors"
+        value=value, low=value - half, high=value + half, p=p, level=level, basis="normal, both standard errors", se=se
     )
+
+
+def detectable(se: float, *, level: float = 0.95, power: float = 0.80) -> float:
+    """The smallest true difference that a two-sided test at 1 - `level` finds with probability `power`."""
+    return (normal_quantile(level) + float(stats.norm.ppf(power))) * se

@@ -33,7 +33,9 @@ class Answers:
     `frame` has one row per usable answer: response_id, customer_id (missing where anonymous), branch, answered_on
     (timestamp at midnight), satisfaction (on `scale`, higher is better), respondent_kind, wave, weight (1 where none is
     given), stratum, and one column per item. `counts` foots: step (answers, left out, used), rule, rows. `faults` lists
-    rules that took away the use of a whole column (scale_mismatch, no_usable_weight).
+    rules that took away the use of a whole column (scale_mismatch, no_usable_weight). `item_counts` says what became of
+    the answers to each item: item, answers, blank, code, out_of_range, used, fault. `unscored` has the same columns as
+    `frame` for dated answers whose overall score cannot be used while their items can.
     """
 
     frame: pd.DataFrame
@@ -43,16 +45,24 @@ class Answers:
     weighted: bool
     stratified: bool
     faults: tuple[str, ...]
+    item_counts: pd.DataFrame
+    unscored: pd.DataFrame
 
     @property
     def n(self) -> int:
         """Usable answers."""
         return len(self.frame)
 
-    def between(self, start: date, end: date) -> pd.DataFrame:
-        """Rows answered from `start` to `end`, both days included."""
-        when = self.frame["answered_on"]
-        return self.frame[(when >= pd.Timestamp(start)) & (when <= pd.Timestamp(end))]
+    @property
+    def whole(self) -> pd.DataFrame:
+        """`frame` and `unscored` together: for items, whatever became of the overall score."""
+        return pd.concat([self.frame, self.unscored], ignore_index=True) if len(self.unscored) else self.frame
+
+    def between(self, start: date, end: date, *, unscored: bool = False) -> pd.DataFrame:
+        """Rows answered from `start` to `end`, both days included; on request those without an overall score too."""
+        rows = self.whole if unscored else self.frame
+        when = rows["answered_on"]
+        return rows[(when >= pd.Timestamp(start)) & (when <= pd.Timestamp(end))]
 
 
 def load(scope: object, *, kinds: tuple[str, ...] = CUSTOMER_KINDS) -> Answers:
@@ -114,10 +124,14 @@ def prepare(raw: pd.DataFrame, survey: Survey, *, kinds: tuple[str, ...] = CUSTO
         frame["weight"] = weight
     else:
         frame["weight"] = 1.0
-    frame = frame[keep].reset_index(drop=True)
-    items = {name: item for name, item in survey.items.items() if name in frame and frame[name].notna().any()}
-    for name, item in items.items():
-        frame[name], _reasons = _clean(frame[name], item)
+    unscored = frame["satisfaction"].isna() & frame["answered_on"].notna()
+    unscored &= np.isfinite(frame["weight"]) & (frame["weight"] > 0)
+    both = frame[keep | unscored].reset_index(drop=True)
+    items, item_counts = _read_items(both, survey)
+    scored = both["satisfaction"].notna()
+    frame, rest = both[scored].reset_index(drop=True), both[~scored].reset_index(drop=True)
+    answered = [name for name in survey.items if name in rest]
+    rest = rest[rest[answered].notna().any(axis=1)] if answered else rest.head(0)
     counted.append(("used", "", len(frame)))
     counts = pd.DataFrame(counted, columns=["step", "rule", "rows"])
     return Answers(
@@ -128,7 +142,29 @@ def prepare(raw: pd.DataFrame, survey: Survey, *, kinds: tuple[str, ...] = CUSTO
         weighted=weighted,
         stratified=bool(frame["stratum"].notna().any()),
         faults=tuple(faults),
+        item_counts=item_counts,
+        unscored=rest.reset_index(drop=True),
     )
+
+
+def _read_items(frame: pd.DataFrame, survey: Survey) -> tuple[dict[str, Item], pd.DataFrame]:
+    """Cleans the item columns of `frame` in place; the items that can be used, and what became of the answers."""
+    items: dict[str, Item] = {}
+    counted = []
+    for name, item in survey.items.items():
+        if name not in frame or not frame[name].notna().any():
+            continue
+        frame[name], why = _clean(frame[name], item)
+        lost = {rule: int(why[rule].sum()) for rule in ("blank", "code", "out_of_range")}
+        wrong = lost["out_of_range"] > MISMATCH_SHARE * max(len(frame) - lost["blank"], 1)
+        if wrong:
+            frame[name] = np.nan
+        else:
+            items[name] = item
+        used = int(frame[name].notna().sum())
+        counted.append((name, len(frame), *lost.values(), used, "scale_mismatch" if wrong else ""))
+    columns = ["item", "answers", "blank", "code", "out_of_range", "used", "fault"]
+    return items, pd.DataFrame(counted, columns=columns)
 
 
 def _clean(column: pd.Series, item: Item) -> tuple[pd.Series, pd.DataFrame]:

@@ -5,26 +5,31 @@ Associations within one survey: whoever likes one thing tends to tick high every
 
 from __future__ import annotations
 
-import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from numpy.typing import NDArray
 from scipy import stats
 
-from crm_analysis.estimators import multiplicity
-from crm_analysis.estimators.proportions import normal_quantile
+from crm_analysis.estimators import moments
+from crm_analysis.estimators.importance import johnson, lmg, rank_intervals
+from crm_analysis.estimators.proportions import effective_n, weighted_mean
 from crm_analysis.satisfaction_loyalty.answers import Answers
+from crm_analysis.satisfaction_loyalty.contrasts import COLUMNS as CONTRASTS
+from crm_analysis.satisfaction_loyalty.contrasts import penalty_reward, robust_regression
 
-MOST_FOR_ALL_SUBSETS = 10
+MOST_FOR_ALL_SUBSETS = 15
 MOST_ITEMS = 30
 ANSWERS_PER_ITEM = 10
 DRAWS = 499
-MOST_BLOCKS = 4000
 MOST_MISSING = 0.5
+LEVEL = 0.95
+TOLERANCE = 0.05
+ALIKE = 1e-8
+FEWEST_FOLLOWED = 30
 
 Array = NDArray[np.float64]
 
@@ -34,9 +39,16 @@ class Drivers:
     """Shares of the variance of overall satisfaction that each item explains.
 
     `table` has one row per item, largest share first: item, dimension, share (of the explained variance; they add up to
-    one), low, high, r2 (its part of R2), n, mean, scale_low, scale_high, target, gap (target less mean, missing
-    without a target), priority (share times room left to the target or the top of the scale), penalty, reward, kind
-    (delights, annoys, undetermined). `method` is LMG or Johnson.
+    one), low, high, rank_first, rank_last (the ranks it can have), r2 (its part of R2), n, mean, mean_low, mean_high,
+    scale_low, scale_high, target, gap (target less mean, missing without a target), priority (share times room left to
+    the target or the top of the scale), what `contrasts.penalty_reward` finds, and what goes with lifting the item to
+    its target, or to the top of its scale: gain (points of the index, 0 to 100), gain_low, gain_high, loyalty (share),
+    loyalty_low, loyalty_high, established (whether the interval of the gain lies above zero).
+
+    `method` is LMG or Johnson. `left_out` names items that were not used; of these `crowded` are the ones that go least
+    with satisfaction, where there were too many. `collinear` items were answered nearly as others together predict.
+    `slope` is the difference in loyalty (share) that goes with one point of satisfaction on 0 to 100. `reason` is
+    empty, or why there is no table: no_items, too_few, no_variation, unexplained.
     """
 
     table: pd.DataFrame
@@ -44,137 +56,162 @@ class Drivers:
     n: int
     method: str
     left_out: tuple[str, ...]
+    crowded: tuple[str, ...]
+    collinear: tuple[str, ...]
+    slope: float
     reason: str
     seed: int
 
 
-def lmg(correlation: Array) -> Array:
-    """LMG shares of R2 from a correlation matrix with the outcome last: averages over all orders of entry.
+def _candidates(rows: pd.DataFrame, answers: Answers) -> tuple[list[str], list[str], list[str]]:
+    """Items to use, those that say too little, and those beyond the first `MOST_ITEMS` by correlation."""
+    asked = [name for name, item in answers.items.items() if item.role in ("driver", "perception")]
+    thin = [n for n in asked if len(rows) == 0 or rows[n].isna().mean() > MOST_MISSING or rows[n].nunique() <= 1]
+    names = [n for n in asked if n not in thin]
+    if len(names) <= MOST_ITEMS or rows["satisfaction"].nunique() <= 1:
+        return names[:MOST_ITEMS], thin, names[MOST_ITEMS:]
+    strength = rows[names].corrwith(rows["satisfaction"]).abs().fillna(0.0)
+    kept = set(strength.sort_values(ascending=False, kind="stable").index[:MOST_ITEMS])
+    return [n for n in names if n in kept], thin, [n for n in names if n not in kept]
 
-    `correlation` is (..., p + 1, p + 1); the result (..., p) adds up to R2. Lindeman, Merenda and Gold 1980, p. 119;
-    Grömping 2006, eq. 6. Collinear items share what they explain.
+
+def tolerances(correlation: Array) -> Array:
+    """What the other items leave of each item's variance, from the correlations (p, p) of the items."""
+    p = len(correlation)
+    found = np.ones(p)
+    for j in range(p):
+        others = np.delete(np.arange(p), j)
+        if others.size:
+            crossed = correlation[others, j]
+            within = np.linalg.pinv(correlation[np.ix_(others, others)], rcond=1e-10, hermitian=True)
+            found[j] = 1 - crossed @ within @ crossed
+    return found
+
+
+def _slope(followed: pd.DataFrame | None, scale: tuple[float, float]) -> tuple[float, float]:
+    """Loyalty (share) per point of satisfaction on 0 to 100, and its robust standard error; nan where unknown."""
+    followed = None if followed is None else followed[followed["satisfaction"].notna()]
+    if followed is None or len(followed) < FEWEST_FOLLOWED or followed["satisfaction"].nunique() <= 1:
+        return math.nan, math.nan
+    placed = 100 * (followed["satisfaction"].to_numpy(float) - scale[0]) / (scale[1] - scale[0])
+    design = np.column_stack([np.ones(len(placed)), placed])
+    loyal, weight = followed["loyal"].to_numpy(float), followed["weight"].to_numpy(float)
+    coefficients, covariance = robust_regression(design, loyal, weight)
+    return float(coefficients[1]), math.sqrt(covariance[1, 1])
+
+
+def importance(
+    rows: pd.DataFrame,
+    answers: Answers,
+    *,
+    index: pd.Series | None = None,
+    followed: pd.DataFrame | None = None,
+    seed: int = 1,
+    draws: int = DRAWS,
+) -> Drivers:
+    """Driver table for complete answers in `rows`, with percentile bootstrap intervals over respondents.
+
+    `index` is each respondent's satisfaction index, 0 to 100, by default overall satisfaction placed there; `followed`
+    has satisfaction, weight and loyal of customers whose follow-up is known, for the gain in loyalty. Beyond
+    `moments.MOST_BLOCKS` respondents whole random blocks of them are drawn.
+
+    Items of role driver or perception are used; those that more than half left out or that never vary are left out,
+    and of more than `MOST_ITEMS` those whose correlation with satisfaction is weakest. Up to fifteen items are shared
+    out by LMG, more by Johnson's weights. With fewer than ten complete answers per item, or where the items together
+    explain no more than chance would (F test), nothing is claimed and `reason` says so.
+
+    The gain is the item's coefficient in the joint linear regression of the index on all items, times the room left;
+    the gain in loyalty passes it on by the slope of loyalty on satisfaction, whose error is drawn independently.
     """
-    p = correlation.shape[-1] - 1
-    explained: dict[frozenset[int], Array] = {frozenset(): np.zeros(correlation.shape[:-2])}
-    for size in range(1, p + 1):
-        subsets = [list(s) for s in itertools.combinations(range(p), size)]
-        index = np.array(subsets)
-        within = correlation[..., index[:, :, None], index[:, None, :]]
-        outcome = correlation[..., index, p]
-        solved = (np.linalg.pinv(within, rcond=1e-10, hermitian=True) @ outcome[..., None])[..., 0]
-        r2 = (outcome * solved).sum(axis=-1)
-        for k, subset in enumerate(subsets):
-            explained[frozenset(subset)] = r2[..., k]
-    shares = np.zeros((*correlation.shape[:-2], p))
-    for entered, before in explained.items():
-        size = len(entered)
-        for item in range(p):
-            if item not in entered:
-                weight = math.factorial(size) * math.factorial(p - size - 1) / math.factorial(p)
-                shares[..., item] += weight * (explained[entered | {item}] - before)
-    return shares
+    rows = rows.reset_index(drop=True)
+    names, thin, crowded = _candidates(rows, answers)
+    left_out = (*thin, *crowded)
+    exact = len(names) <= MOST_FOR_ALL_SUBSETS
+    share_out: Callable[[Array], Array] = lmg if exact else johnson
+    span = answers.scale[1] - answers.scale[0]
+    placed = 100 * (rows["satisfaction"] - answers.scale[0]) / span if index is None else index.to_numpy(float)
+    whole = rows[[*names, "satisfaction", "weight"]].assign(_index=placed).dropna()
+    n, p = len(whole), len(names)
+    slope, slope_error = _slope(followed, answers.scale)
 
+    def said(reason: str, table: pd.DataFrame, r2: float = math.nan, collinear: tuple[str, ...] = ()) -> Drivers:
+        return Drivers(
+            table=table, r2=r2, n=n, method="LMG" if exact else "Johnson", left_out=left_out, crowded=tuple(crowded),
+            collinear=collinear, slope=slope, reason=reason, seed=seed,
+        )  # fmt: skip
 
-def johnson(correlation: Array) -> Array:
-    """Johnson's relative weights of R2 from a correlation matrix with the outcome last. Johnson 2000, eq. 8.
-
-    `correlation` is (..., p + 1, p + 1); the result (..., p) adds up to R2 and is never negative.
-    """
-    within, outcome = correlation[..., :-1, :-1], correlation[..., :-1, -1]
-    values, vectors = np.linalg.eigh(within)
-    root = np.sqrt(np.clip(values, 0, None))
-    inverse = np.where(root > 1e-7, 1 / np.maximum(root, 1e-7), 0.0)
-    half = (vectors * root[..., None, :]) @ np.swapaxes(vectors, -1, -2)
-    beta = (vectors * inverse[..., None, :]) @ np.swapaxes(vectors, -1, -2) @ outcome[..., None]
-    return ((half**2) @ beta**2)[..., 0]
-
-
-def _moments(data: Array, weight: Array, rng: np.random.Generator) -> Array:
-    """Weighted cross-products of (1, data), summed within random blocks of answers: (blocks, q, q), q = columns + 1.
-
-    Up to `MOST_BLOCKS` answers each is a block of its own; beyond that, answers share blocks of equal size.
-    """
-    n = len(data)
-    size = -(-n // MOST_BLOCKS)
-    blocks = -(-n // size)
-    order = rng.permutation(n)
-    z = np.zeros((blocks * size, data.shape[1] + 1))
-    w = np.zeros(blocks * size)
-    z[:n, 0], z[:n, 1:], w[:n] = 1.0, (data - data.mean(axis=0))[order], weight[order]
-    z = z.reshape(blocks, size, -1)
-    return np.swapaxes(z * w.reshape(blocks, size, 1), 1, 2) @ z
-
-
-def _correlation(moments: Array) -> Array:
-    """Correlation matrices (..., q - 1, q - 1) from summed cross-products (..., q, q) of (1, data)."""
-    scaled = moments / moments[..., :1, :1]
-    mean = scaled[..., 0, 1:]
-    covariance = scaled[..., 1:, 1:] - mean[..., :, None] * mean[..., None, :]
-    spread = np.sqrt(np.maximum(np.diagonal(covariance, axis1=-2, axis2=-1), 1e-12))
-    return covariance / (spread[..., :, None] * spread[..., None, :])
-
-
-def importance(rows: pd.DataFrame, answers: Answers, *, seed: int = 1, draws: int = DRAWS) -> Drivers:
-    """Driver table for complete answers in `rows`, with percentile bootstrap intervals over answers.
-
-    Beyond `MOST_BLOCKS` answers whole random blocks of answers are drawn.
-
-    Items of role driver or perception are used; those that more than half left out, that never vary, or that come
-    after the first `MOST_ITEMS` are left out and named. Up to ten items are shared out by LMG, more by Johnson's
-    weights. With fewer than ten complete answers per item nothing is claimed and `reason` says so.
-    """
-    candidates = [name for name, item in answers.items.items() if item.role in ("driver", "perception")]
-    thin = [n for n in candidates if len(rows) == 0 or rows[n].isna().mean() > MOST_MISSING or rows[n].nunique() < 2]
-    names = [n for n in candidates if n not in thin]
-    left_out = (*thin, *names[MOST_ITEMS:])
-    names = names[:MOST_ITEMS]
-    method = "LMG" if len(names) <= MOST_FOR_ALL_SUBSETS else "Johnson"
-    whole = rows[[*names, "satisfaction", "weight"]].dropna()
-    n = len(whole)
-    reason = ""
-    if not candidates:
-        reason = "no_items"
-    elif len(names) < 2 or n < ANSWERS_PER_ITEM * len(names):
-        reason = "too_few"
-    elif whole["satisfaction"].nunique() < 2 or (whole[names].nunique() < 2).any():
-        reason = "no_variation"
-    if reason:
-        return Drivers(table=_empty(), r2=math.nan, n=n, method=method, left_out=left_out, reason=reason, seed=seed)
-    data = whole[[*names, "satisfaction"]].to_numpy(float)
-    weight = whole["weight"].to_numpy(float)
-    share_out = lmg if method == "LMG" else johnson
+    if not names and not left_out:
+        return said("no_items", _empty())
+    if p < 2 or n < ANSWERS_PER_ITEM * p:
+        return said("too_few", _empty())
+    if whole["satisfaction"].nunique() < 2 or (whole[names].nunique() < 2).any():
+        return said("no_variation", _empty())
     rng = np.random.default_rng(seed)
-    moments = _moments(data, weight, rng)
-    parts = share_out(_correlation(moments.sum(axis=0)))
-    blocks, q = moments.shape[:2]
-    counts = rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=draws).astype(float)
-    drawn = (counts @ moments.reshape(blocks, -1)).reshape(draws, q, q)
-    again = np.maximum(share_out(_correlation(drawn)), 0)
-    again /= np.maximum(again.sum(axis=1, keepdims=True), 1e-12)
-    parts = np.maximum(parts, 0)
+    data, weight = whole[[*names, "satisfaction", "_index"]].to_numpy(float), whole["weight"].to_numpy(float)
+    people = moments.clusters(rows.loc[whole.index, "customer_id"])
+    summed = moments.blocks(data, weight, rng, cluster=people)
+    total = summed.sum(axis=0)
+    correlation = moments.correlation(total)
+    tolerance = tolerances(correlation[:p, :p])
+    parts = share_out(correlation[: p + 1, : p + 1])
     r2 = float(parts.sum())
+    collinear = tuple(name for name, left in zip(names, tolerance, strict=True) if left < TOLERANCE)
+    spare = effective_n(weight) - p - 1
+    if stats.f.sf(r2 / p / max((1 - r2) / spare, 1e-300), p, spare) >= 1 - LEVEL:
+        return said("unexplained", _empty(), r2, collinear)
+    drawn = moments.resample(summed, rng, draws)
+    again = share_out(moments.correlation(drawn)[:, : p + 1, : p + 1])
+    again /= np.maximum(again.sum(axis=1, keepdims=True), 1e-12)
+    shares = parts / max(r2, 1e-12)
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(again, (tail, 1 - tail), axis=0)
+    first, last = rank_intervals(shares, again, level=LEVEL)
     table = pd.DataFrame(
         {
             "item": names,
             "dimension": [answers.items[name].dimension for name in names],
-            "share": parts / max(r2, 1e-12),
-            "low": np.quantile(again, 0.025, axis=0),
-            "high": np.quantile(again, 0.975, axis=0),
+            "share": shares,
+            "low": low,
+            "high": high,
+            "rank_first": first,
+            "rank_last": last,
             "r2": parts,
         }
     )
-    table = table.merge(_scores(rows, names, answers), on="item").merge(
-        penalty_reward(whole, names, answers), on="item"
-    )
+    table = table.merge(_scores(rows, names, answers), on="item")
+    table = table.merge(penalty_reward(whole, names, answers, level=LEVEL), on="item")
     aim = table["target"].fillna(table["scale_high"])
     table["priority"] = table["share"] * ((aim - table["mean"]) / (table["scale_high"] - table["scale_low"])).clip(0)
+    room = (aim - table["mean"]).clip(0).to_numpy()
+    moved = moments.means(drawn)[:, :p] - moments.means(total)[:p]  # the mean of a draw less the mean of all
+    slopes = slope + slope_error * rng.standard_normal(draws)
+    gains, gains_drawn = _gain(moments.covariance(total), moments.covariance(drawn), p, room, moved)
+    gains[tolerance < ALIKE], gains_drawn[:, tolerance < ALIKE] = math.nan, math.nan
+    table["gain"] = gains[:, 1]
+    table["gain_low"], table["gain_high"] = np.quantile(gains_drawn[..., 1], (tail, 1 - tail), axis=0)
+    table["loyalty"] = gains[:, 0] * 100 / span * slope
+    passed_on = gains_drawn[..., 0] * 100 / span * slopes[:, None]
+    table["loyalty_low"], table["loyalty_high"] = np.quantile(passed_on, (tail, 1 - tail), axis=0)
+    table["established"] = table["gain_low"] > 0
     table = table.sort_values("share", ascending=False, kind="stable", ignore_index=True)
-    return Drivers(table=table, r2=r2, n=n, method=method, left_out=left_out, reason="", seed=seed)
+    return said("", table, r2, collinear)
+
+
+def _gain(covariance: Array, drawn: Array, p: int, room: Array, moved: Array) -> tuple[Array, Array]:
+    """Coefficient times room of every item for satisfaction and for the index: (p, 2), and drawn (draws, p, 2)."""
+
+    def coefficients(matrix: Array) -> Array:
+        found: Array = np.linalg.pinv(matrix[..., :p, :p], rcond=1e-10, hermitian=True) @ matrix[..., :p, p:]
+        return found
+
+    left = np.where(room > 0, np.maximum(room - moved, 0.0), 0.0)
+    return coefficients(covariance) * room[:, None], coefficients(drawn) * left[..., None]
 
 
 def _empty() -> pd.DataFrame:
-    names = ["item", "dimension", "share", "low", "high", "r2", "n", "mean", "scale_low", "scale_high", "target"]
-    return pd.DataFrame(columns=[*names, "gap", "penalty", "reward", "kind", "priority"])
+    names = ["item", "dimension", "share", "low", "high", "rank_first", "rank_last", "r2", "n", "mean", "mean_low"]
+    names += ["mean_high", "scale_low", "scale_high", "target", "gap", *CONTRASTS[1:], "priority", "gain", "gain_low"]
+    return pd.DataFrame(columns=[*names, "gain_high", "loyalty", "loyalty_low", "loyalty_high", "established"])
 
 
 def _scores(rows: pd.DataFrame, names: list[str], answers: Answers) -> pd.DataFrame:
@@ -182,56 +219,44 @@ def _scores(rows: pd.DataFrame, names: list[str], answers: Answers) -> pd.DataFr
     for name in names:
         given = rows[rows[name].notna()]
         item = answers.items[name]
-        mean = float(np.average(given[name], weights=given["weight"]))
+        mean = weighted_mean(given[name], weights=given["weight"] if answers.weighted else None)
         target = math.nan if item.target is None else item.target
-        found.append((name, len(given), mean, *item.scale, target, target - mean))
-    return pd.DataFrame(found, columns=["item", "n", "mean", "scale_low", "scale_high", "target", "gap"])
-
-
-def penalty_reward(whole: pd.DataFrame, names: list[str], answers: Answers, *, level: float = 0.95) -> pd.DataFrame:
-    """Penalty and reward of every item, and whether they differ: item, penalty, reward, kind.
-
-    One regression of satisfaction on two dummies per item, low (the lowest two fifths of its scale) and high (the
-    highest fifth), unstandardised, HC3 errors (Brandt 1987; Mikulić and Prebežac 2008). An item delights where reward
-    outweighs penalty, annoys where penalty outweighs reward, and is undetermined where the Holm-adjusted interval of
-    their sum covers zero or one of the groups holds fewer than ten answers.
-    """
-    columns, dummies = [], []
-    for name in names:
-        low, high = answers.items[name].scale
-        place = (whole[name] - low) / (high - low)
-        for side, hit in (("low", place <= 0.4), ("high", place > 0.8)):
-            if 10 <= hit.sum() <= len(whole) - 10:
-                columns.append((name, side))
-                dummies.append(hit.to_numpy(float))
-    blank = pd.DataFrame({"item": names, "penalty": math.nan, "reward": math.nan, "kind": "undetermined"})
-    if not dummies:
-        return blank
-    design = np.column_stack([np.ones(len(whole)), *dummies])
-    if np.linalg.matrix_rank(design) < design.shape[1] or len(whole) <= 2 * design.shape[1]:
-        return blank
-    fit = sm.WLS(whole["satisfaction"].to_numpy(float), design, weights=whole["weight"].to_numpy(float)).fit(
-        cov_type="HC3"
-    )
-    at = {key: k + 1 for k, key in enumerate(columns)}
-    penalty = np.array([fit.params[at[name, "low"]] if (name, "low") in at else math.nan for name in names])
-    reward = np.array([fit.params[at[name, "high"]] if (name, "high") in at else math.nan for name in names])
-    sums, errors = penalty + reward, np.full(len(names), np.nan)
-    covariance = np.asarray(fit.cov_params())
-    for k, name in enumerate(names):
-        if (name, "low") in at and (name, "high") in at:
-            i, j = at[name, "low"], at[name, "high"]
-            errors[k] = math.sqrt(max(covariance[i, i] + covariance[j, j] + 2 * covariance[i, j], 0.0))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * stats.norm.sf(abs(sums) / errors)
-    reach = np.array([normal_quantile(q) if q == q else math.nan for q in multiplicity.holm_levels(p, level=level)])
-    kind = np.where(
-        sums - reach * errors > 0, "delights", np.where(sums + reach * errors < 0, "annoys", "undetermined")
-    )
-    return pd.DataFrame({"item": names, "penalty": penalty, "reward": reward, "kind": kind})
+        found.append((name, len(given), mean.mean, mean.low, mean.high, *item.scale, target, target - mean.mean))
+    columns = ["item", "n", "mean", "mean_low", "mean_high", "scale_low", "scale_high", "target", "gap"]
+    return pd.DataFrame(found, columns=columns)
 
 
 def first_to_fix(drivers: Drivers, *, most: int = 3) -> pd.DataFrame:
-    """Items that explain much and score below their target, or the top of the scale: highest priority first."""
+    """Items that explain much and score below their target, or the top of the scale: highest priority first.
+
+    Items whose gain is not established come after those whose gain is.
+    """
     table = drivers.table
-    return table[table["priority"] > 0].sort_values("priority", ascending=False, kind="stable").head(most)
+    below = table[table["priority"] > 0]
+    return below.sort_values(["established", "priority"], ascending=False, kind="stable").head(most)
+
+
+def quadrants(drivers: Drivers) -> pd.DataFrame:
+    """Importance against performance, the stated targets as one axis and an equal share as the other.
+
+    One row per item with a target: item, share, low, high, even (one over the number of items), distance (score less
+    target, in points of 100 of the item's scale), distance_low, distance_high, place: fix (important, below target),
+    keep (important, target met), later (less important, below target), enough (less important, target met), or open
+    where an interval covers one of the axes.
+    """
+    table = drivers.table[drivers.table["target"].notna()]
+    width = (table["scale_high"] - table["scale_low"]) / 100
+    found = table[["item", "share", "low", "high"]].assign(
+        even=1 / max(len(drivers.table), 1),
+        distance=(table["mean"] - table["target"]) / width,
+        distance_low=(table["mean_low"] - table["target"]) / width,
+        distance_high=(table["mean_high"] - table["target"]) / width,
+    )
+    covered = (found["low"] <= found["even"]) & (found["even"] <= found["high"])
+    covered |= (found["distance_low"] <= 0) & (found["distance_high"] >= 0)
+    places = np.where(
+        found["share"] > found["even"],
+        np.where(found["distance"] < 0, "fix", "keep"),
+        np.where(found["distance"] < 0, "later", "enough"),
+    )
+    return found.assign(place=np.where(covered, "open", places)).reset_index(drop=True)

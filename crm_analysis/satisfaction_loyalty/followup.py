@@ -22,6 +22,21 @@ from crm_analysis.satisfaction_loyalty.answers import Answers
 from crm_analysis.units import add_months
 
 ACTIVE_BEFORE_DAYS = 365
+COLUMNS = (
+    "customer_id",
+    "branch",
+    "answered_on",
+    "satisfaction",
+    "weight",
+    "loyal",
+    "margin",
+    "response_id",
+    "times",
+    "first_on",
+    "times_before",
+    "prior",
+    "channel",
+)
 RULES = (
     "anonymous",
     "running",
@@ -53,8 +68,11 @@ class FollowUp:
     """Answers with what their customers did next.
 
     `frame` has one row per customer: customer_id, branch, answered_on, satisfaction, weight, loyal (bool), margin
-    (within the window, before refunds, in the profile's currency). `counts` foots: step (answers, left out, used), rule
-    (one of `RULES`), rows. `first` and `last` are the dates of the answers used.
+    (within the window, before refunds, in the profile's currency), response_id, times (days with a payment within the
+    window), and of the time before the answer first_on, times_before and prior (days with a payment, and margin, in the
+    `ACTIVE_BEFORE_DAYS` up to the answer) and channel (that of the last payment; missing where unknown). `counts`
+    foots: step (answers, left out, used), rule (one of `RULES`), rows. `first` and `last` are the dates of the answers
+    used.
     """
 
     frame: pd.DataFrame
@@ -81,7 +99,8 @@ def _payments(transactions: ibis.Table, margin_rate: float = 1.0) -> ibis.Table:
     known = [t.margin] if "margin" in t.columns else []
     known += [t.amount - t.cost] if "cost" in t.columns else []
     margin = ibis.coalesce(*known, t.amount * margin_rate)
-    return t.select("customer_id", "branch", margin=margin, paid_on=t.occurred_at.cast("date"))
+    channel = t.channel.cast("string") if "channel" in t.columns else ibis.literal(None, "string")
+    return t.select("customer_id", "branch", margin=margin, paid_on=t.occurred_at.cast("date"), channel=channel)
 
 
 def reach(coverage: pd.DataFrame, as_of: date) -> dict[str, date]:
@@ -134,13 +153,12 @@ def follow(
     leave(pool.duplicated("customer_id", keep="first"), "later_answer")
     counted.append(("used", "", len(pool)))
     pool = pool.assign(loyal=pool["paid"].fillna(0).gt(0), margin=pool["margin"].fillna(0.0).astype(float))
+    pool = pool.assign(**{name: pool[name].fillna(0).astype(float) for name in ("times", "times_before", "prior")})
     counts = pd.DataFrame(counted, columns=["step", "rule", "rows"])
     first = pool["answered_on"].min().date() if len(pool) else None
     last = pool["answered_on"].max().date() if len(pool) else None
     return FollowUp(
-        frame=pool[["customer_id", "branch", "answered_on", "satisfaction", "weight", "loyal", "margin"]].reset_index(
-            drop=True
-        ),
+        frame=pool[list(COLUMNS)].reset_index(drop=True),
         counts=counts[(counts["rows"] > 0) | (counts["step"] != "left out")].reset_index(drop=True),
         first=first,
         last=last,
@@ -150,32 +168,45 @@ def follow(
 
 
 def _after(pool: pd.DataFrame, transactions: ibis.Table, rule: Loyalty, margin_rate: float) -> pd.DataFrame:
-    """Per answer: first_on, days_before (days with a payment up to the answer), paid and margin within the window."""
+    """Per answer: first_on, days_before (days with a payment up to the answer), paid and margin within the window.
+
+    Further times (days with a payment within the window) and what went before: times_before, prior, channel.
+    """
     if pool.empty:
-        empty = pd.DataFrame(columns=["asked", "first_on", "days_before", "paid", "margin"], dtype=float)
-        return empty.astype({"first_on": "datetime64[us]", "asked": "int64"})
+        numbers = ["days_before", "paid", "margin", "times", "times_before", "prior"]
+        empty = pd.DataFrame(columns=["asked", "first_on", *numbers], dtype=float).assign(channel=None)
+        return empty.astype({"first_on": "datetime64[us]", "asked": "int64", "channel": "object"})
     asked = pd.DataFrame(
         {
             "asked": pool["asked"].to_numpy(),
             "customer_id": pool["customer_id"].astype(str).to_numpy(),
             "said_on": pool["answered_on"].dt.date.to_numpy(),
+            "year_before": (pool["answered_on"] - pd.Timedelta(days=ACTIVE_BEFORE_DAYS)).dt.date.to_numpy(),
             "opens_on": (pool["answered_on"] + pd.Timedelta(days=rule.gap_days)).dt.date.to_numpy(),
             "closes_on": (pool["answered_on"] + pd.Timedelta(days=rule.window_days)).dt.date.to_numpy(),
         }
     )
     both = ibis.memtable(asked).join(_payments(transactions, margin_rate), "customer_id")
     within = (both.paid_on >= both.opens_on.cast("date")) & (both.paid_on <= both.closes_on.cast("date"))
+    before = both.paid_on <= both.said_on.cast("date")
+    recent = before & (both.paid_on > both.year_before.cast("date"))
     found = (
         both.group_by("asked")
         .aggregate(
             first_on=both.paid_on.min(),
-            days_before=both.paid_on.nunique(where=both.paid_on <= both.said_on.cast("date")),
+            days_before=both.paid_on.nunique(where=before),
             paid=within.sum(),
             margin=both.margin.sum(where=within),
+            times=both.paid_on.nunique(where=within),
+            times_before=both.paid_on.nunique(where=recent),
+            prior=both.margin.sum(where=recent),
+            # the day leads, so that the greatest is the last one; of two on one day the last in the alphabet
+            channel=(both.paid_on.cast("string") + both.channel).max(where=before),
         )
         .to_pandas()
     )
     found["first_on"] = pd.to_datetime(found["first_on"])
+    found["channel"] = found["channel"].astype("object").str.slice(len("2026-01-01"))
     return found
 
 

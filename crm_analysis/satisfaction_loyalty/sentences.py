@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -21,6 +22,7 @@ from crm_analysis.satisfaction_loyalty.displays import (
     kind_name,
     level_name,
 )
+from crm_analysis.satisfaction_loyalty.displays.scores import before_text
 from crm_analysis.satisfaction_loyalty.drivers import first_to_fix
 from crm_analysis.satisfaction_loyalty.study import Study, very_dissatisfied_valuable
 from crm_analysis.satisfaction_loyalty.verdicts import Told, headline, largest_step, rate_text, verdict
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 CHAPTER = "satisfaction_loyalty"
 WORTH_SEEING = 0.10
+MOST_FINDINGS = 5
 
 
 def claims(study: Study, scope: Scope) -> Claims:
@@ -50,13 +53,15 @@ def claims(study: Study, scope: Scope) -> Claims:
         _worth_finding(told) if told else None,
         _driver_finding(study, profile),
         _silence_finding(study, words),
+        _promoters_finding(study),
     ]
+    said = [finding for finding in findings if finding is not None][:MOST_FINDINGS]
     return Claims(
-        verdict=verdict(told, study, words.customers),
-        findings=tuple(finding for finding in findings if finding is not None),
+        verdict=verdict(told, study, profile, words),
+        findings=tuple(said),
         actions=_actions(told, study, scope),
         unknowns=tuple(_unknowns(study, words)),
-        measures=tuple(_measures(study)),
+        measures=tuple(each for each in _measures(study) if each.key not in {finding.key for finding in said}),
     )
 
 
@@ -149,23 +154,24 @@ def _top_box_finding(study: Study, profile: Profile) -> Finding | None:
         )
     elif noise:
         sentence = _(
-            "**{share} are “{top}”**, unchanged within noise from {before} the period before; the index stands at "
+            "**{share} are “{top}”**, unchanged within noise from {before} in {when}; the index stands at "
             "{index} of 100, and {lowest} are on the lowest level."
         )
     elif rising:
         sentence = _(
-            "**{share} are “{top}”**, up from {before} the period before; the index stands at {index} of 100, and "
+            "**{share} are “{top}”**, up from {before} in {when}; the index stands at {index} of 100, and "
             "{lowest} are on the lowest level."
         )
     else:
         sentence = _(
-            "**{share} are “{top}”**, down from {before} the period before; the index stands at {index} of 100, and "
+            "**{share} are “{top}”**, down from {before} in {when}; the index stands at {index} of 100, and "
             "{lowest} are on the lowest level."
         )
     sentence = sentence.format(
         share=box_text(study, wave.top_box),
         top=top,
         before=style.percent(moved.previous if moved else None),
+        when=before_text(study),
         index=style.number(wave.index.mean, 1),
         lowest=box_text(study, wave.bottom_box),
     )
@@ -183,7 +189,7 @@ def _top_box_finding(study: Study, profile: Profile) -> Finding | None:
         tone=tone,
         label=_("Share on the top level of satisfaction"),
         compare=True,
-        change=moved if shown else None,
+        change=_of_period(study, moved) if shown else None,
         definition=_("Answers on the highest level of the satisfaction scale over all usable answers of the period."),
     )
 
@@ -241,15 +247,25 @@ def _driver_finding(study: Study, profile: Profile) -> Finding | None:
         return None
     row = best.iloc[0]
     name = style.escape(item_name(profile, row["item"]))
-    if pd.notna(row["target"]):
+    if not row["established"] and pd.isna(row["gain"]):
+        sentence = _(
+            "**What to fix first is not established.** {item} comes closest ({share} of satisfaction, {mean} now), but "
+            "it was answered so much like other items that its own part cannot be told."
+        )
+    elif not row["established"]:
+        sentence = _(
+            "**What to fix first is not established.** {item} comes closest ({share} of satisfaction, {mean} now), but "
+            "what goes with lifting it may be nothing: {gain_low} to {gain_high} points of the index."
+        )
+    elif pd.notna(row["target"]):
         sentence = _(
             "Fix first: **{item}**. It explains {share} of satisfaction ({kind}) and stands at {mean} against a "
-            "target of {target}."
+            "target of {target}; with reaching it go {gain} points of the index ({gain_low} to {gain_high})."
         )
     else:
         sentence = _(
             "Fix first: **{item}**. It explains {share} of satisfaction ({kind}) and stands at {mean} on a scale up "
-            "to {scale}."
+            "to {scale}; with reaching it go {gain} points of the index ({gain_low} to {gain_high})."
         )
     return Finding(
         key=f"{CHAPTER}.fix_first",
@@ -260,6 +276,9 @@ def _driver_finding(study: Study, profile: Profile) -> Finding | None:
             mean=style.number(row["mean"], 1),
             target=style.number(row["target"], 1),
             scale=style.number(row["scale_high"]),
+            gain=style.number(row["gain"], 1),
+            gain_low=style.number(row["gain_low"], 1),
+            gain_high=style.number(row["gain_high"], 1),
         ),
         value=float(row["share"]),
         low=float(row["low"]),
@@ -313,6 +332,41 @@ def _silence_finding(study: Study, words: Words) -> Finding | None:
     )
 
 
+def _promoters_finding(study: Study) -> Finding | None:
+    """The net promoter score; the page has it as a finding where fewer weighty ones leave room."""
+    wave, groups = study.wave, study.wave.promoters
+    if wave.nps is None or wave.nps.n < study.min_cell or groups.empty:
+        return None
+
+    def share(group: str) -> str:
+        rows, n = groups[groups["group"] == group], int(groups["n"].sum())
+        part = int(rows["n"].sum())
+        told = privacy.tells(part, n, study.min_cell)
+        return style.share(part, n, study.min_cell) if told else style.percent(rows["share"].sum(), 0)
+
+    return Finding(
+        key=f"{CHAPTER}.nps",
+        sentence=_(
+            "**The net promoter score is {score}**: {promoters} of those who were asked would recommend (9 or 10), "
+            "{detractors} would not (0 to 6)."
+        ).format(score=style.number(wave.nps.mean, 1), promoters=share("promoters"), detractors=share("detractors")),
+        value=wave.nps.mean,
+        low=wave.nps.low,
+        high=wave.nps.high,
+        unit="index",
+        basis=_("normal 95 %, linearised where weighted"),
+        n=_resting_on(study, wave.nps.n),
+        label=_("Net promoter score, -100 to 100"),
+        compare=True,
+        change=_of_period(study, _change(study, "nps")) if study.changed and study.changed.nps else None,
+    )
+
+
+def _of_period(study: Study, change: Change | None) -> Change | None:
+    """A change against the period before; pages do not put one against an earlier wave under that head."""
+    return None if study.changed is not None and study.changed.since else change
+
+
 def _measures(study: Study) -> list[Finding]:
     wave = study.wave
     found = []
@@ -329,25 +383,13 @@ def _measures(study: Study) -> list[Finding]:
                 n=_resting_on(study, wave.index.n),
                 label=_("Satisfaction index, 0 to 100"),
                 compare=True,
-                change=_change(study, "index"),
+                change=_of_period(study, _change(study, "index")),
                 definition=_("Mean of the index items placed on 0 to 100, weighted as the profile says."),
             )
         )
-    if wave.nps is not None and wave.nps.n >= study.min_cell:
-        found.append(
-            Finding(
-                key=f"{CHAPTER}.nps",
-                sentence="",
-                value=wave.nps.mean,
-                low=wave.nps.low,
-                high=wave.nps.high,
-                unit="index",
-                basis=_("normal 95 %, linearised where weighted"),
-                n=_resting_on(study, wave.nps.n),
-                label=_("Net promoter score, -100 to 100"),
-                compare=True,
-            )
-        )
+    promoters = _promoters_finding(study)
+    if promoters is not None:
+        found.append(replace(promoters, sentence=""))
     link = study.link
     if link is not None and link.top is not None:
         found.append(
@@ -463,6 +505,7 @@ def _direction(told: Told, study: Study) -> str | None:
 def _item_for(told: Told, study: Study, kind: str) -> str:
     """The attribute to start with: the first of the fitting kind (delights, annoys), else the first of all."""
     ranked = first_to_fix(study.drivers, most=len(study.drivers.table))
+    ranked = ranked[ranked["established"].astype(bool)]
     if ranked.empty:
         return ""
     fitting = ranked[ranked["kind"] == kind]
@@ -474,6 +517,7 @@ def _item_for(told: Told, study: Study, kind: str) -> str:
 def _annoying_first(told: Told, study: Study) -> str:
     """The attribute to fix first of all, where it annoys when bad and others delight when good; else empty."""
     ranked = first_to_fix(study.drivers, most=len(study.drivers.table))
+    ranked = ranked[ranked["established"].astype(bool)]
     if ranked.empty or ranked.iloc[0]["kind"] != "annoys" or not (ranked["kind"] == "delights").any():
         return ""
     return f"“{style.escape(item_name(told.profile, ranked.iloc[0]['item']))}”"
@@ -521,4 +565,6 @@ def _unknowns(study: Study, words: Words) -> list[str]:
         found.append(_("The lowest levels rest on few answers and were merged; see the table of tests."))
     if study.drivers.reason == "no_items":
         found.append(_("What to fix first: the survey maps no items beside overall satisfaction."))
+    elif study.drivers.reason == "unexplained":
+        found.append(_("What to fix first: the items together explain no more of satisfaction than chance would."))
     return found

@@ -457,6 +457,18 @@ def _kind(
     return next((kind for holds, kind in rules if holds), "not_established")
 
 
+def of_interest(link: Shape | None, stated: dict[str, Shape]) -> tuple[Shape | None, str]:
+    """The link that a page is about, and the survey item where it is one of what people say, else an empty name.
+
+    What respondents did; where none of them could be followed at all, what they say they will do. Never both in one.
+    """
+    if link is None or link.n == 0:
+        for item, said in stated.items():
+            if said.kind not in ("too_few", "one_level"):
+                return said, item
+    return link, ""
+
+
 def straight_line(shape: Shape) -> pd.DataFrame:
     """Where a straight link would run: the weighted line through the levels, as columns score and rate."""
     x = shape.levels["rate"].to_numpy(float) * shape.levels["n_effective"].to_numpy(float)

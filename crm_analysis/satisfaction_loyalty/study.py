@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crm_analysis.profile.settings import Survey
 from crm_analysis.satisfaction_loyalty import answers as reading
 from crm_analysis.satisfaction_loyalty import drivers as driving
-from crm_analysis.satisfaction_loyalty import followup, measure, shape
+from crm_analysis.satisfaction_loyalty import followup, further, gaps, measure, pls, servqual, shape, types, waves
 from crm_analysis.units import Period, add_months
 
 if TYPE_CHECKING:
@@ -25,10 +26,13 @@ VALUABLE_QUANTILE = 0.75
 class Study:
     """One branch and period.
 
-    `period_rows` are the answers of the period; `wave` and `changed` what they say and how that differs from the
-    period before (None where nothing was asked then). `follow` and `link` hold
-    behaviour after the answers, `stated` the link to what respondents say they will do, `staff` the satisfaction of
-    staff and dealers in the period. `missing` names absent tables.
+    `period_rows` are the answers of the period; `wave` and `changed` what they say and how that differs from the period
+    before, or from the last survey wave before it (None where nothing was asked then); `item_gaps` the same for every
+    item, and against its target, `item_spread` their distributions; `trend` every wave so far; `expectations` the gap
+    between what was expected and what was found; `kinds` customers beside staff and dealers by branch. `follow` and
+    `link` hold behaviour after the answers, `stated` the link to what respondents say they will do, `staff` the
+    satisfaction of staff and dealers in the period. `further` holds what stands behind the link, `types` the types of
+    customers (None without payments). `missing` names absent tables.
     """
 
     period: Period
@@ -37,11 +41,19 @@ class Study:
     period_rows: pd.DataFrame
     wave: measure.Wave
     changed: measure.WaveChange | None
+    item_gaps: pd.DataFrame
+    item_spread: pd.DataFrame
+    trend: pd.DataFrame
+    expectations: servqual.Gaps
+    kinds: pd.DataFrame
     follow: followup.FollowUp | None
     link: shape.Shape | None
     steps: tuple[followup.StepWorth, ...]
     stated: dict[str, shape.Shape]
+    further: further.Further
+    types: types.Types | None
     drivers: driving.Drivers
+    paths: pls.PathModel
     staff: measure.Wave | None
     branches: pd.DataFrame
     unscored: pd.DataFrame
@@ -55,8 +67,13 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
     profile = scope.profile
     survey, rule = profile.survey, profile.loyalty
     answers = reading.load(scope)
+    recent = answers.between(add_months(scope.as_of, -DRIVER_MONTHS), scope.as_of)
+    paths = pls.model(recent, answers, survey.model, seed=seed)
+    if not survey.index_weights:
+        survey = survey.model_copy(update={"index_weights": pls.index_weights(paths)})
     rows = answers.between(scope.period.start, min(scope.period.end, scope.as_of))
-    wave = measure.measure(rows, answers, survey)
+    whole = answers.between(scope.period.start, min(scope.period.end, scope.as_of), unscored=True)
+    wave = measure.measure(whole, answers, survey)
     follow = link = None
     steps: list[followup.StepWorth] = []
     unscored = pd.DataFrame(columns=["group", "n", "missing", "share", "low", "high"])
@@ -82,20 +99,40 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
         unscored = followup.missing_by_outcome(
             _scored_or_not(scope), payments, scope.coverage, as_of=scope.as_of, rule=rule
         )
-    recent = answers.between(add_months(scope.as_of, -DRIVER_MONTHS), scope.as_of)
+    since, earlier = _earlier(answers, rows, scope)
+    others = _others(scope)
+    stated = _stated(answers, recent, rule.indifference_margin, seed)
     return Study(
         period=scope.period,
         as_of=scope.as_of,
         answers=answers,
         period_rows=rows,
         wave=wave,
-        changed=_change(answers, rows, wave, scope.previous(), survey),
+        changed=_change(answers, whole, wave, earlier, survey, since),
+        item_gaps=gaps.item_gaps(whole, earlier, answers),
+        item_spread=gaps.item_spread(whole, answers),
+        trend=waves.over_time(
+            answers, survey, until=min(scope.period.end, scope.as_of), fewest=profile.privacy.min_cell
+        ),
+        expectations=servqual.examine(whole, answers, fewest=gaps.FEWEST),
+        kinds=_kinds(scope, answers, others),
         follow=follow,
         link=link,
         steps=tuple(steps),
-        stated=_stated(answers, recent, rule.indifference_margin, seed),
-        drivers=driving.importance(recent, answers, seed=seed),
-        staff=_staff(scope),
+        stated=stated,
+        further=further.look_further(
+            scope, answers, recent, follow, link, shown=shape.of_interest(link, stated)[0], seed=seed
+        ),
+        types=types.classify(follow, answers, types.commitments_of(scope), rule) if follow is not None else None,
+        drivers=driving.importance(
+            recent,
+            answers,
+            index=measure.respondent_index(recent, *measure.index_settings(answers, survey)),
+            followed=None if follow is None else follow.frame,
+            seed=seed,
+        ),
+        paths=paths,
+        staff=_staff(scope, others),
         branches=measure.by_branch(answers, survey, rows, fewest=BRANCH_FEWEST)
         if scope.branch == "all"
         else measure.by_branch(answers, survey, rows.head(0), fewest=BRANCH_FEWEST),
@@ -106,16 +143,55 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
     )
 
 
+def _earlier(answers: reading.Answers, rows: pd.DataFrame, scope: Scope) -> tuple[str, pd.DataFrame | None]:
+    """The answers to compare with: the period before, else the last survey wave before the period, with its name."""
+    before = scope.previous()
+    if len(rows) < shape.FEWEST_ANSWERS:
+        return "", None
+    if before is not None:
+        earlier = answers.between(before.period.start, min(before.period.end, before.as_of), unscored=True)
+        if earlier["satisfaction"].notna().sum() >= shape.FEWEST_ANSWERS:
+            return "", earlier
+    name, earlier = waves.before(answers, scope.period.start)
+    return (name, earlier) if earlier["satisfaction"].notna().sum() >= shape.FEWEST_ANSWERS else ("", None)
+
+
 def _change(
-    answers: reading.Answers, rows: pd.DataFrame, wave: measure.Wave, before: Scope | None, survey: object
+    answers: reading.Answers,
+    rows: pd.DataFrame,
+    wave: measure.Wave,
+    earlier: pd.DataFrame | None,
+    survey: Survey,
+    since: str,
 ) -> measure.WaveChange | None:
-    if before is None or rows.empty:
+    if earlier is None:
         return None
-    earlier = answers.between(before.period.start, min(before.period.end, before.as_of))
-    if len(earlier) < shape.FEWEST_ANSWERS or len(rows) < shape.FEWEST_ANSWERS:
+    past = measure.measure(earlier, answers, survey)
+    return measure.change(
+        wave, past, later_rows=rows, earlier_rows=earlier, answers=answers, survey=survey, since=since
+    )
+
+
+def _others(scope: Scope) -> reading.Answers | None:
+    """The answers of staff and dealers; None where the survey does not say who answered, or none of them did."""
+    if not scope.has("survey_responses") or "respondent_kind" not in scope.columns("survey_responses"):
         return None
-    past = measure.measure(earlier, answers, survey)  # type: ignore[arg-type]
-    return measure.change(wave, past, later_rows=rows, earlier_rows=earlier)
+    others = reading.load(scope, kinds=reading.STAFF_KINDS)
+    return others if others.n else None
+
+
+def _kinds(scope: Scope, answers: reading.Answers, others: reading.Answers | None) -> pd.DataFrame:
+    """Staff and dealers of the last twelve months beside the customers of the same days, by branch."""
+    if others is None:
+        return pd.DataFrame(columns=list(waves.KIND_COLUMNS))
+    return waves.kinds_by_branch(
+        answers,
+        others,
+        scope.profile.survey,
+        first=add_months(scope.as_of, -DRIVER_MONTHS),
+        last=scope.as_of,
+        fewest=scope.profile.privacy.min_cell,
+    )
 
 
 def _stated(answers: reading.Answers, rows: pd.DataFrame, margin: float, seed: int) -> dict[str, shape.Shape]:
@@ -135,12 +211,11 @@ def _stated(answers: reading.Answers, rows: pd.DataFrame, margin: float, seed: i
     return found
 
 
-def _staff(scope: Scope) -> measure.Wave | None:
-    if not scope.has("survey_responses") or "respondent_kind" not in scope.columns("survey_responses"):
+def _staff(scope: Scope, others: reading.Answers | None) -> measure.Wave | None:
+    if others is None:
         return None
-    answers = reading.load(scope, kinds=reading.STAFF_KINDS)
-    rows = answers.between(add_months(scope.as_of, -DRIVER_MONTHS), scope.as_of)
-    return measure.measure(rows, answers, scope.profile.survey) if len(rows) >= scope.profile.privacy.min_cell else None
+    rows = others.between(add_months(scope.as_of, -DRIVER_MONTHS), scope.as_of)
+    return measure.measure(rows, others, scope.profile.survey) if len(rows) >= scope.profile.privacy.min_cell else None
 
 
 def _scored_or_not(scope: Scope) -> pd.DataFrame:

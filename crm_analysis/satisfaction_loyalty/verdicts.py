@@ -9,7 +9,8 @@ from crm_analysis import privacy, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile, Words
 from crm_analysis.satisfaction_loyalty import shape
-from crm_analysis.satisfaction_loyalty.displays import level_name
+from crm_analysis.satisfaction_loyalty.displays import item_name, level_name
+from crm_analysis.satisfaction_loyalty.displays.link import shown_link
 from crm_analysis.satisfaction_loyalty.study import Study
 
 
@@ -55,10 +56,10 @@ class Told:
         }
 
 
-def verdict(told: Told | None, study: Study, customers: str) -> str:
+def verdict(told: Told | None, study: Study, profile: Profile, words: Words) -> str:
     """The leading sentence of the page: what the shape of the link means, or why it cannot be told.
 
-    `customers` is the organisation's word for them.
+    Where nobody could be followed, the link to what respondents say they will do, named as such.
     """
     if "scale_mismatch" in study.answers.faults:
         low, high = study.answers.scale
@@ -66,14 +67,51 @@ def verdict(told: Told | None, study: Study, customers: str) -> str:
             "The answers do not fit the scale that the profile states ({low} to {high}): more than a fifth lie "
             "outside. **Nothing is computed from them until survey.satisfaction.scale is put right.**"
         ).format(low=style.number(low), high=style.number(high))
+    stated, item = shown_link(study)
+    if item and stated is not None:
+        return _stated(Told(study, profile, stated, words), item)
     if told is None or told.link.kind == "too_few":
         n = told.link.n if told else 0
         window = study.follow.window_days if study.follow else 0
         return _(
             "**Too few answers to say where satisfaction turns into loyalty**: {n} {customers} have a score and a "
             "covered follow-up of {window} days; {fewest} are the fewest that are tested."
-        ).format(n=privacy.count(n, study.min_cell), customers=customers, window=window, fewest=shape.FEWEST_ANSWERS)
+        ).format(
+            n=privacy.count(n, study.min_cell), customers=words.customers, window=window, fewest=shape.FEWEST_ANSWERS
+        )
     return _SHAPES[told.link.kind](told)
+
+
+def _stated(told: Told, item: str) -> str:
+    return _(
+        "What {customers} do after their answer cannot be followed here; what they say can: **{shape}**. Of “{top}” "
+        "{customers} {at_top} give a highest answer to “{item}”, of “{below}” ones {at_below}, of “{bottom}” ones "
+        "{at_bottom}."
+    ).format(
+        customers=told.words.customers,
+        shape=_stated_headline(told.link),
+        item=style.escape(item_name(told.profile, item)),
+        top=told.name(-1),
+        below=told.name(-2),
+        bottom=told.name(0),
+        at_top=rate_text(told.rate(-1)),
+        at_below=rate_text(told.rate(-2)),
+        at_bottom=rate_text(told.rate(0)),
+    )
+
+
+def _stated_headline(link: shape.Shape) -> str:
+    return {
+        "accelerating": _("intent accelerates at the top"),
+        "takes_off": _("intent takes off above the lowest levels; acceleration at the top is not established"),
+        "saturating": _("intent saturates"),
+        "straight": _("intent rises in a straight line"),
+        "uneven": _("intent rises in unequal steps"),
+        "flat": _("intent hardly depends on satisfaction"),
+        "no_link": _("no link between satisfaction and intent is established"),
+        "falling": _("the more satisfied say so less often"),
+        "not_established": _("intent rises with satisfaction, in what shape is not established"),
+    }[link.kind]
 
 
 def step_text(step: float) -> str:

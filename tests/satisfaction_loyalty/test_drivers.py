@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import itertools
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 
+from crm_analysis.estimators.importance import johnson, lmg, rank_intervals
 from crm_analysis.profile.settings import Survey
 from crm_analysis.satisfaction_loyalty.answers import Answers, prepare
-from crm_analysis.satisfaction_loyalty.drivers import first_to_fix, importance, johnson, lmg
+from crm_analysis.satisfaction_loyalty.contrasts import penalty_reward, robust_regression
+from crm_analysis.satisfaction_loyalty.drivers import first_to_fix, importance, quadrants
 
 DATA = Path(os.environ.get("CRM_ANALYSIS_DATA") or Path(__file__).parents[3] / "shared" / "data")
 needs_data = pytest.mark.skipif(not (DATA / "swiss.csv").exists(), reason="real data are not here")
@@ -113,3 +117,135 @@ def test_items_that_never_vary_are_left_out() -> None:
     assert found.left_out == ("i2",) and set(found.table["item"]) == {"i0", "i1"}
     answers.frame["satisfaction"] = 4.0
     assert importance(answers.frame, answers).reason == "no_variation"
+
+
+def test_shares_of_fifteen_items_agree_with_all_subsets() -> None:
+    """Swept R2 against the sum over subsets by plain regressions, on a size where both can run."""
+    correlation = _correlation(7, 3)
+    outcome = correlation[:7, 7]
+    whole = float(outcome @ np.linalg.solve(correlation[:7, :7], outcome))
+    shares = lmg(np.stack([correlation, correlation]))
+    assert shares.sum(axis=1) == pytest.approx(whole) and (shares >= 0).all()
+    order = [6, 0, 1, 2, 3, 4, 5, 7]
+    assert lmg(correlation[np.ix_(order, order)])[1:] == pytest.approx(shares[0][:6])
+    big = lmg(_correlation(15, 4))
+    assert big.shape == (15,) and (big >= 0).all()
+
+
+def test_ranks_are_open_where_items_are_alike_and_closed_where_they_are_not() -> None:
+    answers = _answers(2000, items=4)
+    table = importance(answers.frame, answers, draws=199).table.set_index("item")
+    assert table.loc["i2", ["rank_first", "rank_last"]].tolist() == [3, 4]
+    assert table.loc["i3", ["rank_first", "rank_last"]].tolist() == [3, 4]
+    assert (table["rank_first"] <= table["rank_last"]).all()
+    rng = np.random.default_rng(6)
+    values = np.array([5.0, 3.0, 1.0])
+    first, last = rank_intervals(values, values + 0.1 * rng.normal(size=(500, 3)))
+    assert first.tolist() == last.tolist() == [1, 2, 3]
+    assert [edge.tolist() for edge in rank_intervals(np.array([1.0]), np.ones((10, 1)))] == [[1], [1]]
+
+
+def test_rank_intervals_cover_where_items_tie() -> None:
+    """Three equal values, each of which may stand anywhere: at least 95 % of the sets hold all three ranks."""
+    rng = np.random.default_rng(9)
+    whole = 0
+    for _k in range(400):
+        values = rng.normal(size=3)
+        first, last = rank_intervals(values, values + rng.normal(size=(299, 3)))
+        whole += int(first[0] == 1 and last[0] == 3)
+    assert whole / 400 >= 0.92
+
+
+def test_robust_regression_is_that_of_statsmodels() -> None:
+    rng = np.random.default_rng(7)
+    x = np.column_stack([np.ones(90), rng.normal(size=(90, 3))])
+    y, w = x @ [1.0, 2.0, 0.0, -1.0] + rng.normal(size=90) * (1 + abs(x[:, 1])), rng.uniform(0.2, 3, 90)
+    theirs = sm.WLS(y, x, weights=w).fit(cov_type="HC3")
+    coefficients, covariance = robust_regression(x, y, w)
+    assert coefficients == pytest.approx(theirs.params) and covariance == pytest.approx(theirs.cov_params())
+    tied, _covariance = robust_regression(np.column_stack([x, x[:, 1]]), y, w)
+    assert np.isnan(tied[[1, 4]]).all() and tied[2] == pytest.approx(coefficients[2])
+
+
+def test_the_gain_is_the_coefficient_times_the_room() -> None:
+    answers = _answers(1500)
+    levels = pd.Series([1.0, 2, 3, 4, 5] * 400)
+    followed = pd.DataFrame({"satisfaction": levels, "weight": 1.0, "loyal": np.tile([0, 0, 1, 1, 1], 400)})
+    found = importance(answers.frame, answers, followed=followed, draws=199)
+    x = np.column_stack([np.ones(1500), answers.frame[["i0", "i1", "i2"]]])
+    b = np.linalg.lstsq(x, 25 * (answers.frame["satisfaction"].to_numpy() - 1), rcond=None)[0][1:]
+    table = found.table.set_index("item").loc[["i0", "i1", "i2"]]
+    assert table["gain"].to_numpy() == pytest.approx(b * (4.5 - table["mean"].to_numpy()))
+    assert found.slope == pytest.approx(0.3 / 25)  # of a straight line through 0 0 1 1 1
+    assert table["loyalty"].to_numpy() == pytest.approx(table["gain"].to_numpy() * 0.3 / 25)
+    assert table["established"].tolist() == [True, True, False]
+    assert (table["gain_low"] <= table["gain"]).all() and (table["gain"] <= table["gain_high"]).all()
+    alone = importance(answers.frame, answers, draws=50)
+    assert alone.table["loyalty"].isna().all() and np.isnan(alone.slope)
+
+
+def test_items_that_explain_nothing_are_not_ranked() -> None:
+    answers = _answers(400)
+    answers.frame["satisfaction"] = np.random.default_rng(4).integers(1, 6, 400).astype(float)
+    found = importance(answers.frame, answers, draws=50)
+    assert found.reason == "unexplained" and found.table.empty and first_to_fix(found).empty
+
+
+def test_an_item_asked_twice_is_named_and_has_no_gain_of_its_own() -> None:
+    answers = _answers(800)
+    answers.frame["i2"] = answers.frame["i0"]
+    found = importance(answers.frame, answers, draws=50)
+    assert set(found.collinear) == {"i0", "i2"}
+    table = found.table.set_index("item")
+    assert table.loc["i0", "share"] == pytest.approx(table.loc["i2", "share"])
+    assert table.loc[["i0", "i2"], ["gain", "penalty"]].isna().all().all() and table.loc["i1", "gain"] > 0
+    assert (table.loc[["i0", "i2"], "kind"] == "undetermined").all()
+
+
+def test_the_strongest_items_are_kept_where_there_are_too_many() -> None:
+    many = _answers(600, items=200)
+    found = importance(many.frame, many, draws=20)
+    assert len(found.crowded) == 170 and {"i0", "i1"} <= set(found.table["item"])
+
+
+def test_the_map_has_the_stated_targets_as_its_axis() -> None:
+    answers = _answers(1500, items=4)
+    found = importance(answers.frame, answers, draws=99)
+    places = quadrants(found).set_index("item")["place"]
+    assert places["i2"] == places["i3"] == "later" and "fix" in set(places)
+    items = {
+        name: item.model_copy(update={"target": None if name == "i3" else 1.5}) for name, item in answers.items.items()
+    }
+    lower = replace(answers, items=items)
+    places = quadrants(importance(lower.frame, lower, draws=99)).set_index("item")["place"]
+    assert "i3" not in places and set(places) <= {"keep", "enough", "open"} and places["i2"] == "enough"
+
+
+def test_whoever_answers_often_is_drawn_as_one() -> None:
+    """Every answer given five times by the same person: intervals as wide as those of single answers."""
+    answers = _answers(400)
+    again = pd.concat([answers.frame] * 5, ignore_index=True)
+    once = importance(answers.frame, answers, draws=299).table.set_index("item")
+    often = importance(again, answers, draws=299).table.set_index("item")
+    apart = importance(again.assign(customer_id=None), answers, draws=299).table.set_index("item")
+    width, same, narrow = ((t["high"] - t["low"])["i0"] for t in (once, often, apart))
+    assert same == pytest.approx(width, rel=0.25) and narrow < 0.6 * width
+
+
+@pytest.mark.slow
+def test_asymmetry_is_claimed_of_straight_items_once_in_twenty_at_most() -> None:
+    """Items that work in a straight line neither delight nor annoy, however their scores lie."""
+    rng = np.random.default_rng(11)
+    survey = Survey.model_validate({"items": {name: {} for name in ("a", "b", "c")}})
+    wrong = 0
+    for _k in range(300):
+        scores = rng.choice(5, (300, 3), p=[0.1, 0.15, 0.25, 0.3, 0.2]) + 1.0
+        raw = pd.DataFrame(scores, columns=["a", "b", "c"]).assign(
+            response_id=np.arange(300).astype(str), answered_on=pd.Timestamp("2026-01-01"), branch="x",
+            satisfaction=3.0,
+        )  # fmt: skip
+        answers = prepare(raw, survey)
+        answers.frame["satisfaction"] = 3 + (scores - 3) @ [0.5, 0.3, 0.1] + rng.normal(size=300)
+        kinds = penalty_reward(answers.frame, ["a", "b", "c"], answers)["kind"]
+        wrong += int((kinds != "undetermined").any())
+    assert wrong / 300 <= 0.075

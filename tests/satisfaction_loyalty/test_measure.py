@@ -134,7 +134,12 @@ def test_change_uses_both_errors() -> None:
     answers = prepare(frame([5, 5, 4, 3, 1, 2] * 20), SURVEY)
     first, second = answers.frame.iloc[:60], answers.frame.iloc[60:]
     moved = change(
-        measure(second, answers, SURVEY), measure(first, answers, SURVEY), later_rows=second, earlier_rows=first
+        measure(second, answers, SURVEY),
+        measure(first, answers, SURVEY),
+        later_rows=second,
+        earlier_rows=first,
+        answers=answers,
+        survey=SURVEY,
     )
     assert moved.index.value == pytest.approx(0)
     half = 1.959964 * math.sqrt(2) * measure(first, answers, SURVEY).index.se

@@ -20,6 +20,7 @@ from crm_analysis import language, report
 from crm_analysis.findings import Claims
 from crm_analysis.profile import Profile, load
 from crm_analysis.satisfaction_loyalty import captions, charts, displays
+from crm_analysis.satisfaction_loyalty.displays import further, types
 from crm_analysis.satisfaction_loyalty.sentences import claims
 from crm_analysis.satisfaction_loyalty.stores import two_stores
 from crm_analysis.satisfaction_loyalty.study import Study, analyse, very_dissatisfied_valuable
@@ -33,7 +34,7 @@ SATURATING = (0.18, 0.36, 0.54, 0.74, 0.74)
 FLAT = (0.50, 0.50, 0.50, 0.50, 0.50)
 
 
-@dataclass
+@dataclass(eq=False)
 class FakeScope:
     """A scope over frames, for what the chapter asks of one."""
 
@@ -156,6 +157,10 @@ def everything(study: Study, profile: Profile) -> None:
     charts.link_curve(**displays.curve(study, profile))
     charts.distribution(**displays.distribution(study, profile))
     charts.drivers(displays.drivers_frame(study, profile))
+    charts.type_map(**types.quadrants(study, profile))
+    charts.smooth_link(**further.smooth_curve(study, profile))
+    assert bool(captions.smooth(study)["alt"]) == bool(study.further.splines)
+    assert "nan" not in str(captions.type_map(study, profile)).lower()
     figures = [words(study, profile) for words in (captions.link_curve, captions.distribution, captions.drivers)]
     for words in figures:
         assert set(words) - {"table"} == {"title", "alt", "how_to_read"}
@@ -164,7 +169,8 @@ def everything(study: Study, profile: Profile) -> None:
     assert bool(figures[2]["alt"]) == (not study.missing and len(study.drivers.table) > 0)
     of_both = (
         captions.fix_first, captions.scores, captions.steps, captions.silence, captions.unscored, captions.stated,
-        captions.items, captions.groups, captions.pitfalls,
+        captions.items, captions.groups, captions.pitfalls, captions.ways, captions.cuts, captions.adjusted,
+        captions.branch_steps, captions.branch_split, captions.type_cuts,
     )  # fmt: skip
     tables = [table(study, profile) for table in of_both]
     tables += [captions.tests(study, profile), captions.answers(study), captions.stores(study)]
@@ -194,8 +200,12 @@ def test_a_page_without_survey_names_the_table(profile: Profile) -> None:
         (lambda s: s.assign(customer_id="nobody"), "**Too few answers to say"),
         (lambda s: s.assign(customer_id="HNL-1"), "**Too few answers to say"),
         (lambda s: s.assign(satisfaction=9.0), "**Too few answers to say"),
+        (lambda s: s.assign(answered_on=s["answered_on"] - pd.Timedelta(days=60)), "**Too few answers to say"),
+        (lambda s: pd.concat([s.head(3)] * 10), "**Too few answers to say"),
+        (lambda s: s.assign(weight=np.where(np.arange(len(s)) % 2, 1.0, -1.0)), "Satisfied"),
     ],
-    ids=["20", "none", "one level", "wrong scale", "anonymous", "unknown", "one respondent", "only codes"],
+    ids=["20", "none", "one level", "wrong scale", "anonymous", "unknown", "one respondent", "only codes",
+         "before the first transaction", "ten answers each", "every other weight negative"],
 )
 def test_bad_input_gets_a_plain_message_and_the_page_lives(profile: Profile, change: Any, opening: str) -> None:
     frames = world(STRAIGHT, n=1500)
@@ -203,6 +213,33 @@ def test_bad_input_gets_a_plain_message_and_the_page_lives(profile: Profile, cha
     study, said, _scope = told(profile, frames)
     assert said.verdict.startswith(opening), said.verdict
     everything(study, profile)
+
+
+def test_what_was_said_before_the_first_transaction_is_counted(profile: Profile) -> None:
+    frames = world(STRAIGHT, n=1500)
+    frames["survey_responses"] = frames["survey_responses"].assign(
+        answered_on=frames["survey_responses"]["answered_on"] - pd.Timedelta(days=60)
+    )
+    study, _said, _scope = told(profile, frames)
+    assert "answered before the first transaction" in displays.footing_line(study)
+    assert study.types is not None and study.types.satisfaction is None and study.further.adjusted is None
+
+
+def test_what_stands_behind_the_link_turns_with_the_truth(profile: Profile) -> None:
+    frames = world(CONVEX, n=9000)
+    convex, _said, _scope = told(profile, frames)
+    straight, _said, _scope = told(profile, world(STRAIGHT, n=9000))
+    flat, _said, _scope = told(profile, world(FLAT, n=24_000))
+    assert convex.further.hinge is not None and straight.further.hinge is not None
+    assert (convex.further.hinge.label, convex.further.hinge.p < 0.01) == ("4", True)
+    assert straight.further.hinge.p > 0.01
+    assert flat.further.zone is not None and (flat.further.zone.first, flat.further.zone.last) == ("1", "5")
+    assert straight.further.zone is not None and straight.further.zone.first == ""
+    cuts = convex.further.loyalties.cuts
+    assert list(cuts.loc[cuts["way"] == "relationship", "cut"]) == [1, 2]
+    assert cuts.loc[cuts["way"] == "behavioural", "bend"].iloc[0] == "up"
+    assert not cuts.loc[(cuts["way"] == "behavioural") & (cuts["cut"] == 3), "shown"].item(), "nobody came three times"
+    everything(convex, profile)
 
 
 @pytest.mark.parametrize("weight", [0.0, -1.0, np.nan])
@@ -241,7 +278,7 @@ def test_callbacks_are_the_dissatisfied_who_pay_most(profile: Profile) -> None:
 def _marked() -> set[str]:
     """Every string that this chapter marks for translation."""
     package = ROOT / "crm_analysis" / "satisfaction_loyalty"
-    sources = [path.read_text(encoding="utf-8") for path in sorted(package.glob("*.py"))]
+    sources = [path.read_text(encoding="utf-8") for path in sorted(package.rglob("*.py"))]
     notebook = json.loads((ROOT / "analyses" / "satisfaction_loyalty.ipynb").read_text(encoding="utf-8"))
     sources += ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     sources.append(f'_("{"".join(notebook["cells"][0]["source"]).removeprefix("# ")}")')

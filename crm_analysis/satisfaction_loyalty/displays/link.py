@@ -1,0 +1,217 @@
+"""The link as finished frames: the curve, its tests, its steps, stated loyalty and the two stores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from crm_analysis import language, privacy, style
+from crm_analysis.language import _
+from crm_analysis.profile.settings import Profile
+from crm_analysis.satisfaction_loyalty import bends, shape
+from crm_analysis.satisfaction_loyalty.displays.names import intervals, item_name, level_name, who
+from crm_analysis.satisfaction_loyalty.stores import Pair
+from crm_analysis.satisfaction_loyalty.study import Study
+
+
+def shown_link(study: Study) -> tuple[shape.Shape | None, str]:
+    """The link that the page draws, and the survey item it is about, empty for what respondents did."""
+    return shape.of_interest(study.link, study.stated)
+
+
+def curve_frame(study: Study, profile: Profile) -> pd.DataFrame:
+    """What `charts.link_curve` draws: name, rate, low, high, n, line, isotonic."""
+    columns = ["name", "rate", "low", "high", "n", "line", "isotonic"]
+    link, _item = shown_link(study)
+    if link is None or link.kind in ("too_few", "one_level"):
+        return pd.DataFrame(columns=columns)
+    levels = link.levels.assign(
+        name=[level_name(profile, label) for label in link.levels["label"]],
+        line=shape.straight_line(link)["rate"].clip(0, 1),
+        isotonic=bends.isotonic(link.levels, falling=link.kind == "falling"),
+    )
+    return levels[columns]
+
+
+def curve_note(study: Study) -> str:
+    """What the curve shows at its top, as the figure's title."""
+    if study.link is None or len(study.steps) < 2:
+        return ""
+    last, before = (study.steps[k].difference.value for k in (-1, -2))
+    return _("last step {last} points, the step before {before}").format(
+        last=style.points(last, 0 if abs(last) >= 0.015 else 1), before=style.points(before, 0)
+    )
+
+
+def curve(study: Study, profile: Profile) -> dict[str, Any]:
+    """What `charts.link_curve` takes."""
+    return {
+        "curve": curve_frame(study, profile),
+        "ylabel": loyalty_name(study, profile),
+        "note": curve_note(study),
+    }
+
+
+def loyalty_name(study: Study, profile: Profile) -> str:
+    """What the heights of the curve are: having come back within the window, or an answer."""
+    _link, item = shown_link(study)
+    if item:
+        return _("highest answers to “{item}”").format(item=style.plain(item_name(profile, item)))
+    return _("came back within {days} days").format(days=profile.loyalty.window_days)
+
+
+def curve_table(study: Study, profile: Profile) -> pd.DataFrame:
+    """The levels of the curve as text, thin ones marked."""
+    frame = curve_frame(study, profile)
+    thin = frame["n"] < shape.FLAG_UNDER
+    return pd.DataFrame(
+        {
+            _("Level"): frame["name"],
+            who(profile): [style.number(n) + (" *" if few else "") for n, few in zip(frame["n"], thin, strict=True)],
+            _("Would") if shown_link(study)[1] else _("Came back"): [style.percent(rate) for rate in frame["rate"]],
+            _("95 % interval"): intervals(frame["low"], frame["high"], "share"),
+        }
+    )
+
+
+def tests_table(study: Study, profile: Profile) -> pd.DataFrame:
+    """The tests of the link as text: test, result."""
+    link, _item = shown_link(study)
+    if link is None or link.any_link is None:
+        return pd.DataFrame()
+    yes, no = _("yes"), _("no")
+
+    def answer(test: shape.Test | None, rejected: str, kept: str) -> str:
+        if test is None:
+            return _("needs three levels")
+        return f"{rejected if test.p < 1 - link.level else kept}, {style.p_value(test.p)}"
+
+    rows = [
+        (_("Any link?"), answer(link.any_link, yes, _("none seen"))),
+        (_("Straight in probability?"), answer(link.straight_probability, no, _("not contradicted"))),
+        (_("Straight in log-odds?"), answer(link.straight_logit, no, _("not contradicted"))),
+    ]
+    below = None if link.bottom is link.top else link.bottom
+    for kink, name in ((link.top, _("Kink at the top, points")), (below, _("Kink at the bottom, points"))):
+        if kink is not None:
+            rows.append((name, f"{style.points(kink.value)} ({style.interval(kink.low, kink.high, 'points')})"))
+    if link.top is not None:
+        rows.append(
+            (_("Smallest kink at the top we could have seen, points"), style.points(link.top.detectable, sign=False))
+        )
+    rows += _where_it_bends(study, profile)
+    return pd.DataFrame(rows, columns=[_("Test"), _("Result")])
+
+
+def _where_it_bends(study: Study, profile: Profile) -> list[tuple[str, str]]:
+    """The best hinge and the zone of indifference, as rows of the table of tests."""
+    rows = []
+    hinge, zone = study.further.hinge, study.further.zone
+    if hinge is not None:
+        text = _("“{level}”: the slope changes by {change} points, {p}").format(
+            level=style.escape(level_name(profile, hinge.label)),
+            change=style.points(hinge.change),
+            p=style.p_value(hinge.p),
+        )
+        rows.append((_("Best single hinge, over all inner levels"), text))
+    if zone is not None:
+        margin = style.points(zone.margin, sign=False)
+        if zone.first:
+            text = _("“{first}” to “{last}” are alike within {margin} points").format(
+                first=style.escape(level_name(profile, zone.first)),
+                last=style.escape(level_name(profile, zone.last)),
+                margin=margin,
+            )
+        else:
+            text = _("none: no step is shown to be smaller than {margin} points").format(margin=margin)
+        rows.append((_("Zone of indifference"), text))
+    return rows
+
+
+def tests_note(study: Study, profile: Profile) -> str:
+    """What the table of tests rests on: adjustment, merging, thin levels, follow-up."""
+    link, item = shown_link(study)
+    if link is None or link.any_link is None:
+        return ""
+    notes = (
+        [
+            _("About the answers to “{item}”, not about what {customers} did.").format(
+                item=style.escape(item_name(profile, item)), customers=profile.vocabulary(language.active()).customers
+            )
+        ]
+        if item
+        else []
+    )
+    notes += [_("Kinks are one step less the step below it, Holm-adjusted.")]
+    if "bootstrap" in link.any_link.basis or (link.straight_logit and "bootstrap" in link.straight_logit.basis):
+        notes.append(_("Where a level is thin, p-values come from a parametric bootstrap."))
+    if link.merged:
+        notes.append(
+            _("Levels with fewer than {fewest} answers were merged with their neighbour: {levels}.").format(
+                fewest=shape.MERGE_UNDER, levels=", ".join(style.escape(label) for label in link.merged)
+            )
+        )
+    thin = link.levels[link.levels["n"] < shape.FLAG_UNDER]
+    if len(thin):
+        notes.append(
+            _("Levels marked * rest on fewer than {fewest} {customers}.").format(
+                fewest=shape.FLAG_UNDER, customers=profile.vocabulary(language.active()).customers
+            )
+        )
+    return " ".join(notes)
+
+
+def steps_table(study: Study, profile: Profile) -> pd.DataFrame:
+    """Every step between levels: points of loyalty and money per hundred customers within the window."""
+    if study.link is None or study.link.kind in ("too_few", "one_level"):
+        return pd.DataFrame()
+    currency = profile.currency
+    return pd.DataFrame(
+        [
+            (
+                f"{level_name(profile, step.lower)} → {level_name(profile, step.upper)}",
+                style.points(step.difference.value),
+                style.interval(step.difference.low, step.difference.high, "points"),
+                style.money(step.money_per_hundred, currency),
+                style.interval(step.money_low, step.money_high, "money", currency),
+            )
+            for step in study.steps
+        ],
+        columns=[
+            _("Step"),
+            _("Points of loyalty"),
+            _("95 % interval"),
+            _("Margin per 100 {customers}").format(customers=profile.vocabulary(language.active()).customers),
+            _("95 % interval of the margin"),
+        ],
+    )
+
+
+def stated_table(study: Study, profile: Profile) -> pd.DataFrame:
+    """Stated loyalty by level, apart from behaviour: item, level, answers, share, interval."""
+    rows = [
+        (
+            item_name(profile, item),
+            level_name(profile, row.label),
+            style.number(row.n),
+            style.percent(row.rate),
+            style.interval(row.low, row.high, "share"),
+        )
+        for item, link in study.stated.items()
+        for row in link.levels[~privacy.hide(link.levels["n"], profile.privacy.min_cell)].itertuples()
+    ]
+    columns = [_("Item"), _("Level"), _("Answers"), _("Would"), _("95 % interval")]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def stores_table(pair: Pair) -> pd.DataFrame:
+    """The constructed pair of stores as text: level, share of each store's customers, share kept at the level."""
+    rows = [
+        (style.number(row.level), style.percent(row.first), style.percent(row.second), style.percent(row.curve, 0))
+        for row in pair.table.itertuples()
+    ]
+    rows.append((_("Index, 0 to 100"), style.number(pair.index_first, 1), style.number(pair.index_second, 1), ""))
+    same = pair.kept_first - pair.by_distribution
+    rows.append((_("Kept, both on this curve"), style.percent(pair.kept_first), style.percent(same), ""))
+    return pd.DataFrame(rows, columns=[_("Level"), _("First store"), _("Second store"), _("Kept at this level")])

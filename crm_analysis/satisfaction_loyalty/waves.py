@@ -1,0 +1,95 @@
+"""Satisfaction over survey waves, and staff and dealers beside customers."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pandas as pd
+
+from crm_analysis.profile.settings import Survey
+from crm_analysis.satisfaction_loyalty.answers import Answers
+from crm_analysis.satisfaction_loyalty.measure import measure
+
+MOST_WAVES = 8
+WAVE_COLUMNS = (
+    "wave",
+    "first",
+    "last",
+    "n",
+    "index",
+    "index_low",
+    "index_high",
+    "top_box",
+    "top_low",
+    "top_high",
+    "top_n",
+    "nps",
+    "nps_low",
+    "nps_high",
+)
+KIND_COLUMNS = ("branch", "kind", "n", "index", "index_low", "index_high", "top_box", "low", "high", "top_n")
+
+
+def named(rows: pd.DataFrame) -> pd.Series:
+    """The wave of every answer as the survey names it, else the half year of the answer."""
+    when = rows["answered_on"]
+    half = when.dt.year.astype(str) + "H" + ((when.dt.month > 6).astype(int) + 1).astype(str)
+    return rows["wave"].astype("string").mask(lambda wave: wave == "").fillna(half.astype("string"))
+
+
+def over_time(answers: Answers, survey: Survey, *, until: date, fewest: int) -> pd.DataFrame:
+    """One row per wave up to `until`, earliest first, with `WAVE_COLUMNS`; the last `MOST_WAVES`.
+
+    Waves with fewer than `fewest` answers are left out. Intervals are those of `measure`.
+    """
+    rows = answers.whole[answers.whole["answered_on"] <= pd.Timestamp(until)]
+    found = []
+    for name, part in rows.groupby(named(rows), sort=True):
+        wave = measure(part, answers, survey)
+        if wave.n < fewest:
+            continue
+        score = wave.nps
+        found.append(
+            (
+                name,
+                part["answered_on"].min().date(),
+                part["answered_on"].max().date(),
+                wave.n,
+                *(wave.index.mean, wave.index.low, wave.index.high),
+                *(wave.top_box.mean, wave.top_box.low, wave.top_box.high, int(wave.distribution["n"].iloc[-1])),
+                *((score.mean, score.low, score.high) if score is not None else (float("nan"),) * 3),
+            )
+        )
+    table = pd.DataFrame(found, columns=list(WAVE_COLUMNS))
+    return table.sort_values(["first", "wave"], kind="stable").tail(MOST_WAVES).reset_index(drop=True)
+
+
+def before(answers: Answers, start: date) -> tuple[str, pd.DataFrame]:
+    """Name and answers of the last named wave that ended before `start`; an empty name where there is none."""
+    every = answers.whole
+    rows = every[every["wave"].astype("string").fillna("") != ""]
+    ends = rows.groupby("wave")["answered_on"].max()
+    ended = ends[ends < pd.Timestamp(start)].sort_values()
+    if ended.empty:
+        return "", every.head(0)
+    return str(ended.index[-1]), rows[rows["wave"] == ended.index[-1]]
+
+
+def kinds_by_branch(
+    answers: Answers, others: Answers, survey: Survey, *, first: date, last: date, fewest: int
+) -> pd.DataFrame:
+    """Customers, staff and dealers of every branch in the same days, by the same functions; `KIND_COLUMNS`.
+
+    Only branches in which somebody other than a customer answered; cells with fewer than `fewest` answers are left out.
+    """
+    there = others.between(first, last)
+    rows = pd.concat([answers.between(first, last), there], ignore_index=True)
+    rows = rows[rows["branch"].isin(there["branch"])]
+    found = []
+    for (branch, kind), part in rows.groupby(["branch", "respondent_kind"], sort=True):
+        if len(part) >= fewest:
+            wave = measure(part, answers if kind == "customer" else others, survey)
+            box, index = wave.top_box, wave.index
+            top = int(wave.distribution["n"].iloc[-1])
+            found.append((branch, kind, wave.n, index.mean, index.low, index.high, box.mean, box.low, box.high, top))
+    return pd.DataFrame(found, columns=list(KIND_COLUMNS))
