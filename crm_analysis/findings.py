@@ -98,7 +98,9 @@ class Claims:
 
 
 def to_json(value: Any) -> Any:
-    """A finding, action or claims as plain JSON: undefined numbers are null."""
+    """A finding, action or claims as plain JSON: undefined numbers are null, others have twelve digits, since sums of
+    amounts differ in their last ones with the order in which rows were added up.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, (list, tuple)):
@@ -107,6 +109,6 @@ def to_json(value: Any) -> Any:
         return {str(key): to_json(item) for key, item in value.items()}
     if hasattr(value, "item"):
         value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
+    if isinstance(value, float):
+        return float(f"{value:.12g}") if math.isfinite(value) else None
     return value

@@ -243,7 +243,7 @@ class Page:
             "claims": to_json(claims),
             "targets": self._targets(claims),
             "footing": footing_rows(self._footing()),
-            "control": footing.against_control(self.scope) if self._tells_amount() else None,
+            "control": to_json(footing.against_control(self.scope)) if self._tells_amount() else None,
             "lists": stored,
         }
         return Closing(_closing(claims, footing_line(bundle, self.profile.currency)), bundle)

@@ -124,6 +124,7 @@ def test_a_page_holds_at_most_five_findings_and_no_key_twice():
 
 def test_undefined_numbers_become_null():
     assert to_json(finding(value=float("nan")))["value"] is None
+    assert to_json(finding(value=29676.07000000001)) == to_json(finding(value=29676.070000000032)), "order of adding up"
 
 
 def test_amounts_in_korean_are_in_man_and_eok():
