@@ -76,7 +76,6 @@ def load_tiers(path: str | Path, profile: Profile) -> Profile:
 
 def _mapping(path: Path, *, what: str = "profile") -> dict[str, Any]:
     """What stands in a YAML file. Raises ProfileError where it cannot be read or holds no settings."""
-    advice = "writes a profile to fill in"
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Once)
     except FileNotFoundError:
@@ -86,7 +85,7 @@ def _mapping(path: Path, *, what: str = "profile") -> dict[str, Any]:
                 f"There is no file of rules {path}. Without a file, --preview shows the profile's own."
             ) from None
         known = f" Profiles in that folder: {listed(there)}." if there else ""
-        raise ProfileError(f"There is no profile {path}.{known} `crm-analysis init FOLDER` {advice}.") from None
+        raise ProfileError(f"There is no profile {path}.{known} `crm-analysis init FOLDER` writes one to fill in.") from None
     except UnicodeDecodeError as error:
         raise ProfileError(f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from None
     except yaml.YAMLError as error:
@@ -98,7 +97,7 @@ def _mapping(path: Path, *, what: str = "profile") -> dict[str, Any]:
             raise ProfileError(
                 f"{path} holds no rules. Write `preset: deciles`, or `rules:` as under `tiers:` in a profile."
             )
-        raise ProfileError(f"{path} holds no settings. `crm-analysis init FOLDER` {advice}.")
+        raise ProfileError(f"{path} holds no settings. `crm-analysis init FOLDER` writes a profile to fill in.")
     return raw
 
 
