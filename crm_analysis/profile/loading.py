@@ -85,7 +85,9 @@ def _mapping(path: Path, *, what: str = "profile") -> dict[str, Any]:
                 f"There is no file of rules {path}. Without a file, --preview shows the profile's own."
             ) from None
         known = f" Profiles in that folder: {listed(there)}." if there else ""
-        raise ProfileError(f"There is no profile {path}.{known} `crm-analysis init FOLDER` writes one to fill in.") from None
+        raise ProfileError(
+            f"There is no profile {path}.{known} `crm-analysis init FOLDER` writes one to fill in."
+        ) from None
     except UnicodeDecodeError as error:
         raise ProfileError(f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from None
     except yaml.YAMLError as error:
