@@ -130,7 +130,7 @@ def _kept_together(cell_text: str) -> str:
 
 def _numeric(cell_text: str) -> bool:
     return (
-        cell_text in ("", style.DASH, _("none"))
+        cell_text in ("", style.DASH, _("none"), _("withheld"))
         or bool(_NUMBER.match(cell_text))
         or cell_text.startswith(("p =", "p &lt;"))
     )

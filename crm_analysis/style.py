@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, MUTE, LINE, GREY = "#1f2933", "#5f6c7b", "#e4e7eb", "#7b8794"
+_INK_LIGHT = 0.0212  # relative luminance of INK
 ACCENT, GOOD, BAD, WAIT = "#1f6feb", "#0f766e", "#b42318", "#8a6d00"
 SEQUENCE = (ACCENT, "#0f766e", "#b45309", "#7c3aed", "#be185d", "#4d7c0f", "#7b8794")
 DASH = "–"
@@ -275,6 +276,23 @@ def _cycle() -> Any:
     from cycler import cycler  # noqa: PLC0415
 
     return cycler(color=SEQUENCE)
+
+
+def ink_on(shade: tuple[float, ...]) -> str:
+    """The colour of text, ink or white, that contrasts more with a shade of red, green and blue from 0 to 1 (WCAG)."""
+    red, green, blue = (x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in map(float, shade[:3]))
+    light = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return "white" if 1.05 / (light + 0.05) > (light + 0.05) / (_INK_LIGHT + 0.05) else INK
+
+
+def write_on_cells(axes: Axes) -> None:
+    """The texts of a heat map in whichever of ink and white reads better on their cells."""
+    cells: Any = axes.collections[0]
+    cells.update_scalarmappable()
+    shades, columns = cells.get_facecolors(), cells.get_array().shape[1]
+    for text in axes.texts:
+        x, y = text.get_position()
+        text.set_color(ink_on(shades[int(y) * columns + int(x)]))
 
 
 def figure(width: float = 7.2, height: float = 3.6, **subplots: Any) -> tuple[Figure, Axes]:

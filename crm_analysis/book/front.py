@@ -266,7 +266,7 @@ def _branches(
         )
         how = _(
             "Dots: the branch's value; bars: 95 % interval; grey: no different from the others beyond noise. "
-            "The order of neighbours means nothing."
+            "In brackets: the number the value rests on. The order of neighbours means nothing."
         )
         parts.append(writer.figure(svg(drawing, alt), alt, how))
     keys = [key for key in contents.front_columns if any(outcome.finding(key) for outcome in outcomes)]

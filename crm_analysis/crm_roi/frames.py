@@ -273,6 +273,9 @@ def uncontrolled_table(evaluation: Evaluation) -> pd.DataFrame:
         found = result.uncontrolled
         if found is None:
             continue
+        share, held = found.holdout_share, found.n_holdout
+        if not share and found.detectable_active is not None:  # what the action asks for: judged by who goes on paying
+            share, held = 0.5, result.n_treated // 2
         own = style.interval(found.own_lift_low, found.own_lift_high, "share", digits=0) if found.n_own else style.DASH
         rows.append(
             {
@@ -283,10 +286,8 @@ def uncontrolled_table(evaluation: Evaluation) -> pd.DataFrame:
                 _("Margin per member, in the window"): money(found.margin_in_window),
                 _("Lift that would break even"): style.percent(found.break_even_lift, 0),
                 _("Lifts of own controlled programmes"): own,
-                _("Hold out next time"): _("{share} ({n})").format(
-                    share=style.percent(found.holdout_share, 0), n=style.number(found.n_holdout)
-                )
-                if found.holdout_share
+                _("Hold out next time"): _("{share} ({n})").format(share=style.percent(share, 0), n=style.number(held))
+                if share
                 else style.DASH,
                 _("Smallest ROI a test would see"): style.percent(found.detectable_roi, 0),
             }

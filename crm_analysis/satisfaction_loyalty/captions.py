@@ -389,7 +389,7 @@ def service_gaps(study: Study, profile: Profile) -> dict[str, Any]:
 def kinds(study: Study, profile: Profile) -> dict[str, Any]:
     """Staff and dealers beside customers by branch."""
     return _noted(
-        _("Customers, staff and dealers by branch"),
+        _("{customers}, staff and dealers by branch").format(customers=displays.who(profile)),
         measuring.kinds_table(study, profile),
         _("The last twelve months for all, by the same rules; branches without answers of staff or dealers are out."),
         otherwise=_("No answers of staff or dealers in the last twelve months."),

@@ -253,14 +253,10 @@ def type_map(grids: list[dict[str, Any]], *, often: str) -> Figure | None:
         for place, row in enumerate(grid["frame"].itertuples()):
             x, y = 1 - place % 2, 1 - place // 2
             known = row.rate == row.rate
-            dark = known and row.rate > 0.7
-            panel.add_patch(
-                Rectangle((x, y), 1, 1, facecolor=shades(row.rate * 0.9) if known else "white", edgecolor="white", lw=3)
-            )
+            shade = shades(row.rate * 0.9) if known else (1.0, 1.0, 1.0)
+            panel.add_patch(Rectangle((x, y), 1, 1, facecolor=shade, edgecolor="white", lw=3))
             text = _("{name}\n{share} of all\n{kept} came back").format(name=row.name, share=row.share, kept=row.kept)
-            panel.text(
-                x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=9, color="white" if dark else style.INK
-            )
+            panel.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=9, color=style.ink_on(shade))
         panel.set_xlim(0, 2)
         panel.set_ylim(0, 2)
         panel.set_xticks([0.5, 1.5], [_("less often"), _("often")])
@@ -314,7 +310,7 @@ def penalty_reward(table: pd.DataFrame) -> Figure | None:
     axes.axvline(0, color=style.INK, linewidth=0.8)
     axes.set_yticks(at, [style.plain(name, 34) for name in rows["name"]])
     axes.set_ylim(-0.6, len(rows) - 0.4)
-    axes.set_xlabel(_("points of overall satisfaction: upper bar when poor, lower bar when excellent"), loc="left")
+    axes.set_xlabel(_("points of overall satisfaction: upper bar when poor, lower bar when excellent"), loc="right")
     return drawing
 
 

@@ -39,6 +39,7 @@ def cohort_map(cells: pd.DataFrame, *, unit: str, currency: str = "") -> Figure 
         linecolor="white",
         annot_kws={"fontsize": 8.5 if wide < 11 else 7},  # noqa: PLR2004 - room in a cell
     )
+    style.write_on_cells(axes)
     axes.set_xlabel(_("{unit} of tenure").format(unit=unit))
     axes.set_ylabel("")
     axes.xaxis.set_label_position("top")

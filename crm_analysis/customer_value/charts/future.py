@@ -90,6 +90,7 @@ def value_map(means: pd.DataFrame, *, currency: str) -> Figure | None:
         annot_kws={"fontsize": 8.5},
         vmin=0,
     )
+    style.write_on_cells(axes)
     axes.set_xlabel(_("months since the last purchase"))
     axes.set_ylabel(_("number of repeats"))
     axes.tick_params(length=0)

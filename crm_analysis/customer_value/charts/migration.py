@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HIDDEN = "#d5dae1"
-DARK = 0.55  # share from which a cell's number is written in white
 
 
 def migration(shares: pd.DataFrame) -> Figure | None:
@@ -45,8 +44,8 @@ def migration(shares: pd.DataFrame) -> Figure | None:
             if share != share or share == 0:
                 continue
             text = "<1" if share < 0.005 else f"{share * 100:.0f}"  # noqa: PLR2004 - rounds to nothing
-            colour = "white" if share >= DARK else style.INK
-            axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=9, color=colour)
+            axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=9)
+    style.write_on_cells(axes)
     axes.set_xlabel(_("group now; % of the row"))
     axes.set_ylabel(_("group before"))
     axes.xaxis.tick_top()

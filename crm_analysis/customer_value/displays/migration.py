@@ -163,7 +163,8 @@ def _reading(found: Migration) -> str:
     return _(
         "Each row adds up to 100 %: where those of a group in {period} are now, or where the new ones are. On the "
         "diagonal nobody moved; to the left of it they rose, to the right they fell. Thresholds are the same at both "
-        "times. Grey: too few to show. Whoever is new leaves that group by time alone."
+        "times. Grey: too few to show, or withheld so that those cannot be worked out. Whoever is new leaves "
+        "that group by time alone."
     ).format(period=style.period(found.before))
 
 
