@@ -265,11 +265,11 @@ class Page:
         return said if not moved else f"{said} {moved}"
 
     def _moved_holidays(self, previous: tables.Scope) -> str:
-        """Holidays that lie in this period or the one before, but not in both: a comparison that they touch."""
+        """Holidays that touch a comparison: on covered days of this period or of the one before, but not of both."""
         moved = [
             name
             for name, days in self.profile.calendar.holidays.items()
-            if len({any(p.start <= day <= p.end for day in days) for p in (self.scope.period, previous.period)}) == 2
+            if len({any(s.period.start <= day <= s.as_of for day in days) for s in (self.scope, previous)}) == 2
         ]
         if not moved:
             return ""

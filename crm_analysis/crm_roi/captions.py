@@ -70,13 +70,13 @@ def waterfall(evaluation: Evaluation) -> dict[str, Any]:
     elif portfolio_ is None:
         alt = _("There is no measured programme whose money could be followed from gain to net.")
     else:
-        alt = _("From {revenue} paid more because of the programmes, through their costs, to {net} net.").format(
+        alt = _("From a difference of {revenue} in what was paid, through the programmes' costs, to {net} net.").format(
             revenue=style.money(portfolio_.incremental_revenue, evaluation.currency),
             net=style.money(portfolio_.net, evaluation.currency),
         )
     return {
         "table": frames.waterfall_table(evaluation),
-        "title": _("From more paid to what was left"),
+        "title": _("From what was paid to what was left"),
         "alt": alt,
         "how_to_read": _(
             "Controlled programmes only. Each bar starts where the one above ended. Shared systems and data are "
@@ -123,11 +123,9 @@ def regression(falls: pd.DataFrame, evaluation: Evaluation) -> dict[str, Any]:
         "title": _("What would have happened to such a list anyway"),
         "alt": alt,
         "how_to_read": _(
-            "Not an effect. The best of one year are partly the lucky ones of that year and fall back in "
-            "the next, "
-            "programme or not: the dashed line shows how far. A fall is no failure and a smaller fall no success; "
-            "only a "
-            "held-out share can tell."
+            "Not an effect. The best of one year are partly the lucky ones of that year and tend to fall "
+            "back in the next, programme or not: the dashed line shows what such a list did without one. A fall is no "
+            "failure and a smaller fall no success; only a held-out share can tell."
         ),
     }
 

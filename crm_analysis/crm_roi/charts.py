@@ -92,7 +92,7 @@ def plan_bars(costs: pd.DataFrame, *, currency: str) -> Figure | None:
     fig, ax = style.figure(7.2, 1.0 + 0.62 * len(costs))
     rows = np.arange(len(costs))[::-1].astype(float)
     planned_part = costs["actual"] - costs["unplanned"]
-    ax.barh(rows, planned_part, height=0.42, color=style.ACCENT, label=_("spent as planned for"))
+    ax.barh(rows, planned_part, height=0.42, color=style.ACCENT, label=_("spent on planned lines"))
     ax.barh(rows, costs["unplanned"], left=planned_part, height=0.42, color=style.BAD, label=_("nobody planned"))
     ax.vlines(costs["planned"], rows - 0.33, rows + 0.33, color=style.INK, lw=2, label=_("plan"))
     for row, item in zip(rows, costs.itertuples(index=False), strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +83,8 @@ class CampaignResult:
     """One campaign in one scope.
 
     `state`: measured, no_outcomes (nobody bought in either arm), no_cost (effect known, cost in no table), not_causal,
-    no_treated, small_control, blocked, not_measurable, no_members, too_early.
+    no_treated, small_control, blocked, not_measurable, no_members, too_early. `assigned` counts the members of each
+    arm by branch, those whose window is still open included.
     """
 
     campaign_id: str
@@ -106,6 +107,7 @@ class CampaignResult:
     uncontrolled: Uncontrolled | None = None
     cost_per_extra_order: float | None = None
     n_to_settle: int | None = None
+    assigned: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -127,6 +129,7 @@ class Portfolio:
     """Sum over the measured campaigns of the period, money in the profile's currency.
 
     The interval clusters by customer: a member of two campaigns counts in both, and `n_overlapping` says how many do.
+    `margin_low` and `margin_high` are the interval of the incremental margin, before any cost.
     `shared` are programme-wide costs that fall in the period and are charged to no single campaign.
     """
 
@@ -135,6 +138,8 @@ class Portfolio:
     n_overlapping: int
     incremental_revenue: float
     incremental_margin: float
+    margin_low: float
+    margin_high: float
     cost: float
     net: float
     low: float
@@ -292,8 +297,16 @@ def _evaluate_campaign(
         n_control=len(control),
         delivered_share=delivered,
         cost=cost,
+        assigned=_by_arm_and_branch(members),
         **details,
     )
+
+
+def _by_arm_and_branch(members: pd.DataFrame) -> dict[str, tuple[int, ...]]:
+    if members.empty:
+        return {}
+    counts = members.groupby(["arm", "branch"], dropna=False).size()
+    return {str(arm): tuple(int(n) for n in of_arm) for arm, of_arm in counts.groupby(level="arm")}
 
 
 def _measure(
@@ -451,7 +464,7 @@ def _portfolio(closed: list[CampaignResult], ledger: Ledger, branch: str) -> Por
     measured = [result for result in closed if result.roi is not None]
     if not measured:
         return None
-    parts = []
+    parts, margin_parts = [], []
     revenue = margin = cost = net = 0.0
     for result in measured:
         assert result.roi is not None and result.cost is not None
@@ -462,6 +475,9 @@ def _portfolio(closed: list[CampaignResult], ledger: Ledger, branch: str) -> Por
             (treated, control), net_influence(treated["margin"], control["margin"], own), strict=True
         ):
             parts.append(pd.Series(influence, index=frame["customer_id"].to_numpy()))
+        gross = net_influence(treated["margin"], control["margin"], np.zeros(len(treated)))
+        for frame, influence in zip((treated, control), gross, strict=True):
+            margin_parts.append(pd.Series(influence, index=frame["customer_id"].to_numpy()))
         gained = result.effect("revenue")
         revenue += gained.plain.difference * len(treated) if gained else 0.0
         margin += result.roi.incremental_margin
@@ -469,19 +485,26 @@ def _portfolio(closed: list[CampaignResult], ledger: Ledger, branch: str) -> Por
         net += result.roi.net
     stacked = pd.concat(parts)
     per_customer = stacked.groupby(level=0).sum()
-    reach = float(stats.norm.ppf(0.975)) * math.sqrt(float((per_customer**2).sum()))
+    reach = _reach(per_customer)
+    margin_reach = _reach(pd.concat(margin_parts).groupby(level=0).sum())
     return Portfolio(
         n_campaigns=len(measured),
         n_members=len(per_customer),
         n_overlapping=int((stacked.groupby(level=0).size() > 1).sum()),
         incremental_revenue=revenue,
         incremental_margin=margin,
+        margin_low=margin - margin_reach,
+        margin_high=margin + margin_reach,
         cost=cost,
         net=net,
         low=net - reach,
         high=net + reach,
         shared=ledger.shared_total if branch == "all" else 0.0,
     )
+
+
+def _reach(influence: pd.Series) -> float:
+    return float(stats.norm.ppf(0.975)) * math.sqrt(float((influence**2).sum()))
 
 
 def _keys(ids: pd.Series) -> list[str]:

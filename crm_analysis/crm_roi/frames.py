@@ -78,7 +78,7 @@ def _results_table(evaluation: Evaluation, results: tuple[CampaignResult, ...]) 
                 _("Treated"): _count(result, "treated", evaluation),
                 _("Held out"): _count(result, "control", evaluation),
                 _("Margin gained"): money(roi.incremental_margin if roi else None),
-                _("Cost"): money(roi.cost if roi else _charged(result)),
+                _("Cost"): money(roi.cost if roi else _charged(result, evaluation)),
                 _("Net"): _with_interval(money(roi.net), roi.net_low, roi.net_high, "money", evaluation)
                 if roi
                 else style.DASH,
@@ -98,9 +98,7 @@ def waterfall(evaluation: Evaluation) -> pd.DataFrame:
     columns = ["label", "value", "kind"]
     if portfolio is None or ledger is None:
         return pd.DataFrame(columns=columns)
-    rows: list[tuple[str, float, str]] = [
-        (_("more paid because of the programmes"), portfolio.incremental_revenue, "step")
-    ]
+    rows: list[tuple[str, float, str]] = [(_("difference in what was paid"), portfolio.incremental_revenue, "step")]
     handling = portfolio.incremental_margin - portfolio.incremental_revenue
     if abs(handling) > 1e-9 * max(abs(portfolio.incremental_revenue), 1.0):
         rows.append((_("goods and handling"), handling, "step"))
@@ -285,11 +283,13 @@ def uncontrolled_table(evaluation: Evaluation) -> pd.DataFrame:
                 _("Margin per member, as long before"): money(found.margin_before),
                 _("Margin per member, in the window"): money(found.margin_in_window),
                 _("Lift that would break even"): style.percent(found.break_even_lift, 0),
-                _("Lifts of own controlled programmes"): own,
+                _("Lifts of controlled programmes here"): own,
                 _("Hold out next time"): _("{share} ({n})").format(share=style.percent(share, 0), n=style.number(held))
                 if share
                 else style.DASH,
-                _("Smallest ROI a test would see"): style.percent(found.detectable_roi, 0),
+                _("Smallest ROI a test would see"): words.return_seen(
+                    found.detectable_roi, planned=found.holdout_share is not None
+                ),
             }
         )
     return pd.DataFrame(rows)
@@ -363,10 +363,18 @@ def _ledger_row(name: str, category: str, planned: str, actual: str, over: str) 
     }
 
 
-def _charged(result: CampaignResult) -> float | None:
+def _charged(result: CampaignResult, evaluation: Evaluation) -> float | None:
+    """The cost of those compared; of everybody treated in the scope where nobody can be compared yet."""
     if result.cost is None:
         return None
-    return result.cost.charged if result.n_treated else result.cost.actual
+    if result.n_treated:
+        return result.cost.charged
+    return None if _assigned_tell(result, evaluation) else result.cost.in_scope
+
+
+def _assigned_tell(result: CampaignResult, evaluation: Evaluation) -> bool:
+    """Whether an arm is so small in a branch that those assigned, beside their sum on the page, would tell it."""
+    return any(privacy.small(n, evaluation.min_cell) for counts in result.assigned.values() for n in counts)
 
 
 def _cost_by_category(result: CampaignResult) -> dict[str, float]:
@@ -393,9 +401,10 @@ def _with_interval(text: str, low: float | None, high: float | None, unit: str, 
 def _estimate(found: MeanDifference | None, unit: str, evaluation: Evaluation) -> str:
     if found is None:
         return style.DASH
-    return _with_interval(
-        style.value(found.difference, unit, evaluation.currency), found.low, found.high, unit, evaluation
-    )
+    text = style.value(found.difference, unit, evaluation.currency)
+    if unit == "points" and text != style.DASH:
+        text = _("{difference} points").format(difference=text)
+    return _with_interval(text, found.low, found.high, unit, evaluation)
 
 
 def _break_even(cost: float | None, evaluation: Evaluation) -> str:
@@ -412,7 +421,8 @@ def _chance(probability: float) -> str:
 def _count(result: CampaignResult, arm: str, evaluation: Evaluation) -> str:
     n = result.n_treated if arm == "treated" else result.n_control
     if n == 0 and result.gate.n_assigned > 0:
-        return style.DASH
+        running = result.state == "too_early" and not _assigned_tell(result, evaluation)
+        return style.number(sum(result.assigned.get(arm, ()))) if running else style.DASH
     return privacy.count(n, evaluation.min_cell, parts=result.by_branch(arm))
 
 
@@ -446,10 +456,11 @@ def _found(item: Check, result: CampaignResult, evaluation: Evaluation) -> str:
                 p=style.p_value(numbers["p"]),
             )
         case "strata":
+            low, high = (style.percent(numbers[end], 0) for end in ("low", "high"))
+            if low == high:
+                return _("treated: {share} of every stratum, {p}").format(share=low, p=style.p_value(numbers["p"]))
             return _("treated from {low} to {high} of a stratum, {p}").format(
-                low=style.percent(numbers["low"], 0),
-                high=style.percent(numbers["high"], 0),
-                p=style.p_value(numbers["p"]),
+                low=low, high=high, p=style.p_value(numbers["p"])
             )
         case "follow_up":
             return _("left out as not measurable: {treated} treated, {control} held out").format(

@@ -60,13 +60,15 @@ class CampaignCost:
     """Cost of one campaign, money in the profile's currency.
 
     `actual` is the whole cost that the scope can see; `charged` the part of it that the members compared have to earn,
-    by category in `charged_categories`, and `charged_by_orders` what of it grows with what they buy. `per_contact` is
-    the part of contacts in `actual`. `planned` is None when no line has a plan. `unplanned` is the sum of lines that
-    nobody planned, `unplanned_category` the largest of their categories. `estimated` marks a cost taken from the
-    campaign's contact cost because the ledger has no line for it.
+    by category in `charged_categories`, and `charged_by_orders` what of it grows with what they buy. `in_scope` is the
+    part of everybody treated in the scope, compared or not yet. `per_contact` is the part of contacts in `actual`.
+    `planned` is None when no line has a plan. `unplanned` is the sum of lines that nobody planned,
+    `unplanned_category` the largest of their categories. `estimated` marks a cost taken from the campaign's contact
+    cost because the ledger has no line for it.
     """
 
     actual: float
+    in_scope: float
     charged: float
     charged_by_orders: float
     charged_categories: Mapping[str, float]
@@ -135,16 +137,19 @@ def campaign_cost(
         if contact_cost is None or n_scope == 0:
             return None
         total, charged = contact_cost * n_scope, contact_cost * n_treated
-        return CampaignCost(total, charged, 0.0, {"campaign": charged}, None, total, 0.0, "", 0, True)
+        return CampaignCost(total, total, charged, 0.0, {"campaign": charged}, None, total, 0.0, "", 0, True)
     own, common = (n_treated / n if n else 0.0 for n in (n_scope, n_everywhere))
-    weight = np.where(lines["shared"].fillna(False).astype(bool), common, own)
+    shared = lines["shared"].fillna(False).astype(bool)
+    weight = np.where(shared, common, own)
     charged_lines = lines["amount"] * weight
+    of_all = n_scope / n_everywhere if n_everywhere else 0.0
     planned = lines["planned_amount"].astype(float)
     forgotten = lines[(planned.isna() | (planned == 0)) & (lines["amount"] > 0)] if ledger.has_plan else lines.head(0)
     by_category = forgotten.groupby("category")["amount"].sum()
     driver = lines["driver"].fillna("")
     return CampaignCost(
         actual=float(lines["amount"].sum()),
+        in_scope=float((lines["amount"] * np.where(shared, of_all, 1.0)).sum()),
         charged=float(charged_lines.sum()),
         charged_by_orders=float(charged_lines[driver == "order"].sum()),
         charged_categories={str(k): float(v) for k, v in charged_lines.groupby(lines["category"]).sum().items()},

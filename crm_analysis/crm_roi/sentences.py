@@ -116,11 +116,12 @@ def _contrast(evaluation: Evaluation) -> list[str]:
     elif groups["lost"]:
         parts.append(_("{names} lost {net}.").format(names=words_of["lost"], net=money["lost"]))
     if groups["unknown"] and evaluation.branch != "all":
-        parts.append(
-            _("With {n} people here no result can be told from break-even: {names}.").format(
-                n=style.number(_people(groups["unknown"])), names=words_of["unknown"]
-            )
+        template = (
+            _("Of the others none can be told from break-even with {n} people here: {names}.")
+            if groups["earned"] or groups["lost"]
+            else _("With {n} people here no result can be told from break-even: {names}.")
         )
+        parts.append(template.format(n=style.number(_people(groups["unknown"])), names=words_of["unknown"]))
     elif groups["unknown"]:
         parts.append(_("Not to be told from break-even: {names}.").format(names=words_of["unknown"]))
     return parts
@@ -174,7 +175,14 @@ def _net_finding(evaluation: Evaluation) -> Finding:
         ),
     }[portfolio.verdict]
     if portfolio.verdict == "lost" and portfolio.incremental_margin < 0:
-        template = _("**All controlled programmes together cost {cost}, and margin fell by {fall}**: {net} net.")
+        template = (
+            _("**All controlled programmes together cost {cost}, and margin fell by {fall}**: {net} net.")
+            if portfolio.margin_high < 0
+            else _(
+                "**All controlled programmes together cost {cost}**: {net} net. That margin was {fall} lower is within "
+                "chance; only the net loss is settled."
+            )
+        )
     sentence = template.format(
         fall=_money(abs(portfolio.incremental_margin), evaluation),
         margin=_money(portfolio.incremental_margin, evaluation),
@@ -250,7 +258,14 @@ def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
         ),
     }[roi.verdict]
     if roi.verdict == "lost" and roi.incremental_margin < 0:
-        template = _("**{name} lost {net}** ({interval}): it cost {cost}, and margin fell by {fall} instead of rising.")
+        template = (
+            _("**{name} lost {net}** ({interval}): it cost {cost}, and margin fell by {fall} instead of rising.")
+            if roi.incremental_high < 0
+            else _(
+                "**{name} lost {net}** ({interval}): it cost {cost}. That margin was {fall} lower is within chance; "
+                "only the net loss is settled."
+            )
+        )
     sentence = template.format(
         name=_name(result),
         fall=_money(abs(roi.incremental_margin), evaluation),
@@ -309,12 +324,12 @@ def _uncontrolled_finding(result: CampaignResult, evaluation: Evaluation) -> Fin
     elif found.n_own > 1:
         sentence = _(
             "**{name} cost {total} and nobody was held out.** To break even it must have raised its members' margin by "
-            "{lift}; the organisation's own controlled programmes moved it by {own}."
+            "{lift}; controlled programmes here moved it by {own}."
         )
     elif found.n_own == 1:
         sentence = _(
             "**{name} cost {total} and nobody was held out.** To break even it must have raised its members' margin by "
-            "{lift}; the one controlled programme of the organisation moved it by {own}."
+            "{lift}; the one controlled programme here moved it by {own}."
         )
     else:
         sentence = _(
@@ -545,7 +560,7 @@ def _why_unknown(result: CampaignResult, evaluation: Evaluation, profile: Profil
                     name=name,
                     n=style.number(result.n_treated // 2),
                     customers=customers,
-                    roi=style.percent(math.ceil(found.detectable_roi * 10) / 10, 0),
+                    roi=words.return_seen(found.detectable_roi, planned=False),
                     points=style.points(found.detectable_active, 0, sign=False),
                 )
             if found is None or found.holdout_share is None or found.detectable_roi is None:
@@ -561,7 +576,7 @@ def _why_unknown(result: CampaignResult, evaluation: Evaluation, profile: Profil
                 share=style.percent(found.holdout_share, 0),
                 n=style.number(found.n_holdout),
                 customers=customers,
-                roi=style.percent(math.ceil(found.detectable_roi * 20) / 20, 0),
+                roi=words.return_seen(found.detectable_roi, planned=True),
             )
         case "blocked":
             return _blocked(result, evaluation)

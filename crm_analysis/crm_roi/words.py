@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from crm_analysis import style
 from crm_analysis.language import _
 
-__all__ = ["category", "check", "check_status", "metric", "money_unit", "programme", "state", "verdict"]
+__all__ = ["category", "check", "check_status", "metric", "money_unit", "programme", "return_seen", "state", "verdict"]
 
 
 def category(code: str) -> str:
@@ -56,6 +58,12 @@ def state(code: str) -> str:
 def verdict(code: str) -> str:
     """earned, lost or unknown, for a table cell."""
     return {"earned": _("earned"), "lost": _("lost"), "unknown": _("not settled")}[code]
+
+
+def return_seen(roi: float | None, *, planned: bool) -> str:
+    """The smallest return that a test would see, rounded up: to 5 % where a hold-out is planned, else to 10 %."""
+    steps = 20 if planned else 10
+    return style.percent(None if roi is None else math.ceil(roi * steps) / steps, 0)
 
 
 def metric(code: str) -> str:

@@ -95,19 +95,38 @@ def lines(assessment: Assessment) -> dict[str, Any]:
 
 def rules(assessment: Assessment) -> dict[str, Any]:
     """Every rule that fails, as keyword arguments of `report.table`."""
-    return _noted(
-        _("Rules that fail"),
-        listing.failing(assessment),
-        _("A row can fail several rules. Critical breaches are set aside, the others are only reported."),
-    )
+    note = _("A row can fail several rules. Critical breaches are set aside, the others are only reported.")
+    if _earlier_than_rules(assessment):
+        note += " " + _("Ages are counted here to the end of all data, elsewhere on this page to {day}.").format(
+            day=style.day(assessment.scope.as_of)
+        )
+    return _noted(_("Rules that fail"), listing.failing(assessment), note)
+
+
+def _earlier_than_rules(assessment: Assessment) -> bool:
+    """Whether a rule on the age of contact data is shown beside ages counted to an earlier day."""
+    ids = assessment.failing["id"]
+    return assessment.scope.as_of < assessment.scope.tables.data_ends_on and "customers_contact_stale" in set(ids)
 
 
 def totals(assessment: Assessment) -> dict[str, Any]:
     """The finance office's totals beside ours, as keyword arguments of `report.table`."""
+    differ = assessment.state.footing.totals["off"].any()
+    note = (
+        _(
+            "Totals that differ by more than the limit of {limit}, then the last that agree, as an example of size. "
+            "Refunds are negative."
+        )
+        if differ
+        else _(
+            "Every total agrees within the limit of {limit}; the last are shown as an example of size. Refunds are "
+            "negative."
+        )
+    )
     return _noted(
         _("Against the finance office"),
         listing.totals(assessment) if assessment.scope.has("control_totals") else None,
-        _("Totals that differ, then three that agree, as an example of size. Refunds are negative."),
+        note.format(limit=style.percent(assessment.scope.profile.quality.control_total_tolerance)),
     )
 
 

@@ -14,6 +14,7 @@ from crm_analysis.data_quality.wording import (
     money,
     month_name,
     rounded,
+    small_percent,
     variable_name,
     vocabulary,
 )
@@ -47,7 +48,7 @@ def _silent_verdict(assessment: Assessment) -> str:
     if assessment.scope.branch != ALL:
         return _(
             "**Not usable after {day}: nothing has been delivered since**, {missing} of the {days} days of {period}. "
-            "Up to that day the data can be used; no change is shown, and nobody counts as lost."
+            "Up to that day the data can be used: changes are of the days covered, and nobody counts as lost since."
         ).format(
             day=style.day(first.last_covered_day),
             missing=first.days_missing,
@@ -120,7 +121,7 @@ def _set_aside_verdict(assessment: Assessment) -> str:
         "figure of this book."
     ).format(
         rows=style.number(foot.rows_set_aside),
-        share=style.percent(foot.set_aside_share),
+        share=small_percent(foot.set_aside_share),
         amount=money(assessment, foot.amount_set_aside),
     )
 
