@@ -297,11 +297,11 @@ def pitfalls(study: Study, profile: Profile) -> dict[str, Any]:
 
 
 def stores(study: Study) -> dict[str, Any]:
-    """The constructed pair of stores; none where nobody was surveyed."""
+    """The constructed pair of stores, beside all branches only; none where nobody was surveyed."""
     return _noted(
-        _("Two stores with the same index"),
-        None if study.missing else displays.stores_table(two_stores()),
-        _("A constructed pair: same index, same curve, other visitors; see the method page."),
+        _("Two branches with the same index"),
+        None if study.missing or not study.of_all else displays.stores_table(two_stores()),
+        _("A constructed pair: same index, same curve, answers spread otherwise; see the method page."),
     )
 
 
@@ -354,7 +354,7 @@ def item_spread(study: Study, profile: Profile) -> dict[str, Any]:
         "how_to_read": " ".join(
             part
             for part in (
-                _("One bar is all answers to an item, lowest level at the left; a gap is too few to show."),
+                _("One bar is all answers to an item, lowest level at the left; a mean reads on the scale beside it."),
                 measuring.gaps_note(study),
             )
             if part
@@ -364,12 +364,10 @@ def item_spread(study: Study, profile: Profile) -> dict[str, Any]:
 
 def service_gaps(study: Study, profile: Profile) -> dict[str, Any]:
     """Words and table of expectations beside perceptions."""
+    if study.expectations.reason == "no_pairs":
+        return _NOTHING
     if study.expectations.reason:
-        why = (
-            _("The survey asks for no expectations beside perceptions, so there are no service gaps to show.")
-            if study.expectations.reason == "no_pairs"
-            else _("Too few answers with both expectation and perception for service gaps.")
-        )
+        why = _("Too few answers with both expectation and perception for service gaps.")
         return {"title": "", "alt": why, "how_to_read": ""}
     table = study.expectations.dimensions
     worst = table.loc[table["gap"].idxmin()]
@@ -388,8 +386,10 @@ def service_gaps(study: Study, profile: Profile) -> dict[str, Any]:
 
 def kinds(study: Study, profile: Profile) -> dict[str, Any]:
     """Staff and dealers beside customers by branch."""
+    dealers = "dealer" in set(study.kinds["kind"])
+    title = _("{customers}, staff and dealers by branch") if dealers else _("{customers} and staff by branch")
     return _noted(
-        _("{customers}, staff and dealers by branch").format(customers=displays.who(profile)),
+        title.format(customers=displays.who(profile)),
         measuring.kinds_table(study, profile),
         _("The last twelve months for all, by the same rules; branches without answers of staff or dealers are out."),
         otherwise=_("No answers of staff or dealers in the last twelve months."),
@@ -424,7 +424,9 @@ def adjusted(study: Study, profile: Profile) -> dict[str, Any]:
 def branch_steps(study: Study, profile: Profile) -> dict[str, Any]:
     """The last step in every branch."""
     return _noted(
-        _("One curve for all branches?"), further.branch_steps_table(study, profile), further.branch_steps_note(study)
+        _("One curve for all branches?"),
+        further.branch_steps_table(study, profile) if study.of_all else None,
+        further.branch_steps_note(study),
     )
 
 
@@ -432,7 +434,7 @@ def branch_split(study: Study, profile: Profile) -> dict[str, Any]:
     """Distribution against curve, branch by branch."""
     return _noted(
         _("Why branches keep more or fewer"),
-        further.branch_split_table(study, profile),
+        further.branch_split_table(study, profile) if study.of_all else None,
         _(
             "By distribution: more or fewer {customers} on the levels that stay, on the curve of all. By curve: they "
             "stay more or less often than others on the same level. The first asks for satisfaction, the second for "

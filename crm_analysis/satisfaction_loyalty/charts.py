@@ -9,12 +9,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
+from matplotlib.transforms import Bbox
 
 from crm_analysis import style
 from crm_analysis.language import _
 
+# offsets in points at which a name may stand beside its point, the first that is free taken
+_AROUND = tuple((side * 7, up) for up in (5, -12, 16, -23, 28, -35) for side in (1, -1))
 _PERCENT = FuncFormatter(lambda value, _position: f"{value * 100:.3g}{style.percent_sign()}")
 
 
@@ -180,18 +184,24 @@ def promoters(table: pd.DataFrame, *, note: str = "") -> Figure | None:
 def item_spread(table: pd.DataFrame) -> Figure | None:
     """The whole distribution of every item as one bar of 100 %, lowest level left, its mean at the right.
 
-    `table` has columns name, place (0 is the lowest level), levels, share (missing where suppressed), mean (text). None
-    without items.
+    `table` has columns name, place (0 is the lowest level), levels, share (missing where suppressed), mean (text, with
+    its scale). What is suppressed of an item is one hatched gap at the lowest of its places. None without items.
     """
     if table.empty:
         return None
     names = list(dict.fromkeys(table["name"]))
-    drawing, axes = style.figure(7.2, 1.2 + 0.36 * len(names))
+    drawing, axes = style.figure(7.2, 1.5 + 0.36 * len(names))
     shades = _diverging()
+    blank: dict[str, Any] = {"facecolor": "white", "edgecolor": style.GREY, "hatch": "////", "linewidth": 0.0}
     for row, name in enumerate(reversed(names)):
         bars, left = table[table["name"] == name], 0.0
+        hidden = max(1 - float(bars["share"].sum()), 0.0) if bars["share"].isna().any() else 0.0
         for place, levels, share in zip(bars["place"], bars["levels"], bars["share"], strict=True):
-            width = share if share == share else 0.0
+            if share != share:
+                axes.barh(row, hidden, left=left, height=0.66, **blank)
+                left, hidden = left + hidden, 0.0
+                continue
+            width = share
             axes.barh(row, width, left=left, height=0.66, color=shades(place / max(levels - 1, 1)), edgecolor="white")
             if width >= 0.07:
                 dark = place in (0, levels - 1)
@@ -199,9 +209,17 @@ def item_spread(table: pd.DataFrame) -> Figure | None:
                           color="white" if dark else style.INK)  # fmt: skip
             left += width
         axes.text(1.02, row, str(bars["mean"].iloc[0]), va="center", fontsize=9)
-    axes.text(1.02, len(names) - 0.4, _("mean"), fontsize=9, color=style.MUTE)
+    axes.text(1.02, len(names) - 0.4, _("mean (scale)"), fontsize=9, color=style.MUTE)
+    keys = [
+        Patch(facecolor=shades(0.0), label=_("lowest level")),
+        Patch(facecolor=shades(0.5), label=_("middle")),
+        Patch(facecolor=shades(1.0), label=_("highest level")),
+    ]
+    if table["share"].isna().any():
+        keys.append(Patch(**blank, label=_("too few to show")))
+    axes.legend(handles=keys, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, fontsize=9, frameon=False)
     axes.set_yticks(range(len(names)), [style.plain(name, 34) for name in reversed(names)])
-    axes.set_xlim(0, 1.1)
+    axes.set_xlim(0, 1.24)
     axes.set_ylim(-0.6, len(names) - 0.1)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1.0])
     axes.xaxis.set_major_formatter(_PERCENT)
@@ -310,7 +328,8 @@ def penalty_reward(table: pd.DataFrame) -> Figure | None:
     axes.axvline(0, color=style.INK, linewidth=0.8)
     axes.set_yticks(at, [style.plain(name, 34) for name in rows["name"]])
     axes.set_ylim(-0.6, len(rows) - 0.4)
-    axes.set_xlabel(_("points of overall satisfaction: upper bar when poor, lower bar when excellent"), loc="right")
+    label = _("points of overall satisfaction: upper bar when poor, lower bar when excellent")
+    axes.set_xlabel(label.replace(": ", ":\n", 1), loc="center")
     return drawing
 
 
@@ -323,14 +342,14 @@ def quadrants(table: pd.DataFrame) -> Figure | None:
     if table.empty:
         return None
     drawing, axes = style.figure(7.2, 4.4)
+    corners: list[Any] = []
     axes.axvline(0, color=style.MUTE, linewidth=1.0)
     axes.axhline(table["even"].iloc[0], color=style.MUTE, linewidth=1.0)
     axes.hlines(table["share"], table["distance_low"], table["distance_high"], color=style.GREY, linewidth=1.0)
     axes.vlines(table["distance"], table["low"], table["high"], color=style.GREY, linewidth=1.0)
-    for x, y, name, known in zip(table["distance"], table["share"], table["name"], table["known"], strict=True):
+    for x, y, known in zip(table["distance"], table["share"], table["known"], strict=True):
         color = style.BAD if known and x < 0 and y > table["even"].iloc[0] else style.ACCENT
         axes.plot(x, y, marker="o", markersize=7, markeredgecolor=color, markerfacecolor=color if known else "white")
-        axes.annotate(style.plain(name, 28), (x, y), xytext=(6, 5), textcoords="offset points", fontsize=9)
     reach = max(float(table[["distance_low", "distance_high"]].abs().to_numpy().max()) * 1.25, 1.0)
     axes.set_xlim(-reach, reach)
     axes.set_ylim(0, float(table["high"].max()) * 1.12)
@@ -341,10 +360,52 @@ def quadrants(table: pd.DataFrame) -> Figure | None:
         (0.01, "left", _("important, below target")),
         (0.99, "right", _("important, target met")),
     ):
-        axes.text(place, 0.98, text, transform=axes.transAxes, ha=side, va="top", fontsize=9, color=style.MUTE)
+        corners.append(
+            axes.text(place, 0.98, text, transform=axes.transAxes, ha=side, va="top", fontsize=9, color=style.MUTE)
+        )
     for place, side, text in (
         (0.01, "left", _("less important, below target")),
         (0.99, "right", _("less important, target met")),
     ):
-        axes.text(place, 0.02, text, transform=axes.transAxes, ha=side, va="bottom", fontsize=9, color=style.MUTE)
+        corners.append(
+            axes.text(place, 0.02, text, transform=axes.transAxes, ha=side, va="bottom", fontsize=9, color=style.MUTE)
+        )
+    _label_apart(drawing, axes, table.sort_values("share", ascending=False, kind="stable"), corners)
     return drawing
+
+
+def _label_apart(drawing: Figure, axes: Any, table: pd.DataFrame, taken: list[Any]) -> None:
+    """Names beside their points, each at the first place around it that covers no other name and no point."""
+    drawing.draw_without_rendering()
+    points = axes.transData.transform(table[["distance", "share"]].to_numpy(float))
+    boxes = [text.get_window_extent() for text in taken]
+    boxes += [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in points]
+    for x, y, name in zip(table["distance"], table["share"], table["name"], strict=True):
+        label = axes.annotate(
+            style.plain(name, 28),
+            (x, y),
+            xytext=(7, 5),
+            textcoords="offset points",
+            fontsize=9,
+            path_effects=[withStroke(linewidth=3, foreground="white")],
+        )
+        costs = []
+        for place in _AROUND:
+            costs.append((_overlap(_put(label, place), axes.get_window_extent(), boxes), place))
+            if costs[-1][0] == 0:
+                break
+        boxes.append(_put(label, min(costs, key=lambda cost: cost[0])[1]))
+
+
+def _put(label: Any, place: tuple[int, int]) -> Bbox:
+    label.xyann = place
+    label.set_ha("left" if place[0] > 0 else "right")
+    return label.get_window_extent()
+
+
+def _overlap(box: Bbox, inside: Bbox, others: list[Bbox]) -> float:
+    """Area of `box` that lies outside `inside` or on any of the others."""
+    met = [Bbox.intersection(box, other) for other in others]
+    within = Bbox.intersection(box, inside)
+    outside = box.width * box.height - (within.width * within.height if within else 0.0)
+    return round(outside + sum(each.width * each.height for each in met if each is not None), 3)

@@ -249,23 +249,23 @@ def _driver_finding(study: Study, profile: Profile) -> Finding | None:
     name = style.escape(item_name(profile, row["item"]))
     if not row["established"] and pd.isna(row["gain"]):
         sentence = _(
-            "**What to fix first is not established.** {item} comes closest ({share} of satisfaction, {mean} now), but "
-            "it was answered so much like other items that its own part cannot be told."
+            "**What to fix first is not established.** {item} comes closest ({share} of what the items explain, {mean} "
+            "now), but it was answered so much like other items that its own part cannot be told."
         )
     elif not row["established"]:
         sentence = _(
-            "**What to fix first is not established.** {item} comes closest ({share} of satisfaction, {mean} now), but "
-            "what goes with lifting it may be nothing: {gain_low} to {gain_high} points of the index."
+            "**What to fix first is not established.** {item} comes closest ({share} of what the items explain, {mean} "
+            "now), but what goes with lifting it may be nothing: {gain_low} to {gain_high} points of the index."
         )
     elif pd.notna(row["target"]):
         sentence = _(
-            "Fix first: **{item}**. It explains {share} of satisfaction ({kind}) and stands at {mean} against a "
-            "target of {target}; with reaching it go {gain} points of the index ({gain_low} to {gain_high})."
+            "Fix first: **{item}**. It makes up {share} of what the items explain ({kind}) and stands at {mean} "
+            "against a target of {target}; with reaching it go {gain} points of the index ({gain_low} to {gain_high})."
         )
     else:
         sentence = _(
-            "Fix first: **{item}**. It explains {share} of satisfaction ({kind}) and stands at {mean} on a scale up "
-            "to {scale}; with reaching it go {gain} points of the index ({gain_low} to {gain_high})."
+            "Fix first: **{item}**. It makes up {share} of what the items explain ({kind}) and stands at {mean} on "
+            "a scale up to {scale}; with reaching it go {gain} points of the index ({gain_low} to {gain_high})."
         )
     return Finding(
         key=f"{CHAPTER}.fix_first",
@@ -356,7 +356,7 @@ def _promoters_finding(study: Study) -> Finding | None:
         unit="index",
         basis=_("normal 95 %, linearised where weighted"),
         n=_resting_on(study, wave.nps.n),
-        label=_("Net promoter score, -100 to 100"),
+        label=_("Net promoter score, −100 to 100"),
         compare=True,
         change=_of_period(study, _change(study, "nps")) if study.changed and study.changed.nps else None,
     )

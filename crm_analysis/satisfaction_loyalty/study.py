@@ -24,7 +24,7 @@ VALUABLE_QUANTILE = 0.75
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """One branch and period.
+    """One branch, or all of them (`of_all`), and period.
 
     `period_rows` are the answers of the period; `wave` and `changed` what they say and how that differs from the period
     before, or from the last survey wave before it (None where nothing was asked then); `item_gaps` the same for every
@@ -35,6 +35,7 @@ class Study:
     customers (None without payments). `missing` names absent tables.
     """
 
+    of_all: bool
     period: Period
     as_of: date
     answers: reading.Answers
@@ -103,6 +104,7 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
     others = _others(scope)
     stated = _stated(answers, recent, rule.indifference_margin, seed)
     return Study(
+        of_all=scope.branch == further.ALL,
         period=scope.period,
         as_of=scope.as_of,
         answers=answers,

@@ -71,7 +71,7 @@ def fix_table(study: Study, profile: Profile) -> pd.DataFrame:
     return pd.DataFrame(
         {
             _("Attribute"): [item_name(profile, item) for item in table["item"]],
-            _("Share of satisfaction explained"): [
+            _("Share of what the items explain"): [
                 f"{style.percent(share, 0)} ({style.interval(low, high, 'share', digits=0)})"
                 for share, low, high in zip(table["share"], table["low"], table["high"], strict=True)
             ],
@@ -105,7 +105,7 @@ def drivers_table(study: Study, profile: Profile) -> pd.DataFrame:
     return pd.DataFrame(
         {
             _("Attribute"): [item_name(profile, item) for item in table["item"]],
-            _("Share of satisfaction explained"): [style.percent(share) for share in table["share"]],
+            _("Share of what the items explain"): [style.percent(share) for share in table["share"]],
             _("95 % interval"): intervals(table["low"], table["high"], "share"),
             _("Ranks it can have"): _ranks(table["rank_first"], table["rank_last"]),
             _("Score now"): [style.number(mean, 2) for mean in table["mean"]],
@@ -274,7 +274,7 @@ def quadrants_table(study: Study, profile: Profile) -> pd.DataFrame:
     return pd.DataFrame(
         {
             _("Attribute"): [item_name(profile, item) for item in table["item"]],
-            _("Share of satisfaction explained"): [style.percent(share) for share in table["share"]],
+            _("Share of what the items explain"): [style.percent(share) for share in table["share"]],
             _("95 % interval"): intervals(table["low"], table["high"], "share"),
             _("Score less target, points of 100"): [
                 f"{style.number(value, 1)} ({style.interval(low, high, 'index')})"

@@ -134,7 +134,10 @@ def _covariates(names: tuple[str, ...]) -> str:
         "channel": _("channel"),
         "branch": _("branch"),
     }
-    return ", ".join(words[name] for name in names)
+    told = [words[name] for name in names]
+    if len(told) < 2:
+        return "".join(told)
+    return _("{first} and {last}").format(first=", ".join(told[:-1]), last=told[-1])
 
 
 def adjusted_note(study: Study, profile: Profile) -> str:
@@ -148,11 +151,21 @@ def adjusted_note(study: Study, profile: Profile) -> str:
             "No adjustment: the rarer outcome has fewer than ten {customers} per level and class of what would be held "
             "alike."
         ).format(customers=customers)
-    return _(
-        "**Among {customers} alike in {covariates}, the last step is {adjusted} points ({interval}) instead of "
-        "{raw}.** Still an association: what was not recorded can stand behind both. Logistic standardisation, "
-        "{draws} bootstrap draws of {customers}."
-    ).format(
+    same = style.points(adjusted.last_adjusted) == style.points(adjusted.last_raw)
+    template = (
+        _(
+            "**Among {customers} alike in {covariates}, the last step is {adjusted} points ({interval}), unchanged.** "
+            "Still an association: what was not recorded can stand behind both. Logistic standardisation, {draws} "
+            "bootstrap draws of {customers}."
+        )
+        if same
+        else _(
+            "**Among {customers} alike in {covariates}, the last step is {adjusted} points ({interval}) instead of "
+            "{raw}.** Still an association: what was not recorded can stand behind both. Logistic standardisation, "
+            "{draws} bootstrap draws of {customers}."
+        )
+    )
+    return template.format(
         customers=customers,
         covariates=_covariates(adjusted.used),
         adjusted=style.points(adjusted.last_adjusted),

@@ -195,14 +195,20 @@ def stated_table(study: Study, profile: Profile) -> pd.DataFrame:
             item_name(profile, item),
             level_name(profile, row.label),
             style.number(row.n),
-            style.percent(row.rate),
-            style.interval(row.low, row.high, "share"),
+            *_stated_share(round(row.rate * row.n), row, profile.privacy.min_cell),
         )
         for item, link in study.stated.items()
         for row in link.levels[~privacy.hide(link.levels["n"], profile.privacy.min_cell)].itertuples()
     ]
     columns = [_("Item"), _("Level"), _("Answers"), _("Would"), _("95 % interval")]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _stated_share(part: int, row: Any, min_cell: int) -> tuple[str, str]:
+    """Share and interval of a level; where it would tell too small a count, on which side it lies."""
+    if privacy.tells(part, row.n, min_cell):
+        return style.share(part, row.n, min_cell), style.DASH
+    return style.percent(row.rate), style.interval(row.low, row.high, "share")
 
 
 def stores_table(pair: Pair) -> pd.DataFrame:
@@ -214,4 +220,4 @@ def stores_table(pair: Pair) -> pd.DataFrame:
     rows.append((_("Index, 0 to 100"), style.number(pair.index_first, 1), style.number(pair.index_second, 1), ""))
     same = pair.kept_first - pair.by_distribution
     rows.append((_("Kept, both on this curve"), style.percent(pair.kept_first), style.percent(same), ""))
-    return pd.DataFrame(rows, columns=[_("Level"), _("First store"), _("Second store"), _("Kept at this level")])
+    return pd.DataFrame(rows, columns=[_("Level"), _("First branch"), _("Second branch"), _("Kept at this level")])

@@ -165,11 +165,16 @@ def spread_frame(study: Study, profile: Profile) -> pd.DataFrame:
                 levels.assign(
                     name=item_name(profile, str(item)),
                     share=levels["share"].mask(hidden),
-                    mean=style.number(levels["mean"].iloc[0], 2),
+                    mean=_mean_on_scale(study, str(item), levels["mean"].iloc[0]),
                 )
             )
     columns = ["name", "place", "levels", "share", "mean"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def _mean_on_scale(study: Study, item: str, mean: float) -> str:
+    low, high = study.answers.items[item].scale
+    return _("{mean} ({low}–{high})").format(mean=style.number(mean, 2), low=style.number(low), high=style.number(high))
 
 
 def gaps_table(study: Study, profile: Profile) -> pd.DataFrame:
@@ -183,7 +188,9 @@ def gaps_table(study: Study, profile: Profile) -> pd.DataFrame:
             _("Answers"): [
                 style.number(n) if _whole_known(study) else style.DASH for n in table["n"]
             ],
-            _("Mean"): [style.number(mean, 2) for mean in table["mean"]],
+            _("Mean (scale)"): [
+                _mean_on_scale(study, item, mean) for item, mean in zip(table["item"], table["mean"], strict=True)
+            ],
             _("Change"): _difference(table, "change"),
             _("Could have been seen"): [style.number(value, 2) for value in table["detectable"]],
             _("Target"): [style.number(target, 1) for target in table["target"]],
@@ -219,7 +226,8 @@ def gaps_note(study: Study) -> str:
     if study.changed is not None:
         notes.append(
             _(
-                "Change is against {before}, with both standard errors; p-values are Holm-adjusted over the items."
+                "In the numbers behind the figure, change is against {before}, with both standard errors; p-values are "
+                "Holm-adjusted over the items."
             ).format(before=before_text(study))
         )
         if study.changed.panel:

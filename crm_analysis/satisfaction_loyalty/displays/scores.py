@@ -120,7 +120,7 @@ def scores_table(study: Study, profile: Profile) -> pd.DataFrame:
     if wave.nps is not None:
         rows.append(
             (
-                _("Net promoter score, -100 to 100"),
+                _("Net promoter score, −100 to 100"),
                 style.number(wave.nps.mean, 1),
                 style.interval(wave.nps.low, wave.nps.high, "index"),
                 f"{style.points(changed.nps.value / 100)} ({style.p_value(changed.nps.p)})"
@@ -167,7 +167,9 @@ def groups_table(study: Study, profile: Profile) -> pd.DataFrame:
         )
         for row in study.branches.to_dict("records")
     ]
-    for name, wave in ((who(profile), study.wave), (_("Staff and dealers, last twelve months"), study.staff)):
+    dealers = "dealer" in set(study.kinds["kind"])
+    others = _("Staff and dealers, last twelve months") if dealers else _("Staff, last twelve months")
+    for name, wave in ((who(profile), study.wave), (others, study.staff)):
         if wave is not None and wave.n >= profile.privacy.min_cell:
             index, box = wave.index, wave.top_box
             rows.append(
