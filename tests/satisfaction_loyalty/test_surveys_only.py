@@ -181,3 +181,14 @@ def test_bad_input_is_said_and_the_rest_lives(
     )
     assert said in unescape(text), text
     assert figures["distribution"] is alive and figures["items"]
+
+
+def test_withheld_levels_keep_their_place_in_the_bar() -> None:
+    """Bars of an item fill 0 to 1; what is withheld of the lowest levels lies at the left, not at the right."""
+    shares = [np.nan, np.nan, 0.2, 0.4, 0.37]
+    table = pd.DataFrame({"name": "speed", "place": range(5), "levels": 5, "share": shares, "mean": "4.1 (1–5)"})
+    drawing = charts.item_spread(table)
+    assert drawing is not None
+    bars = [bar for bar in drawing.axes[0].patches if bar.get_width() > 0]  # type: ignore[attr-defined]
+    assert [round(bar.get_x(), 2) for bar in bars] == [0.0, 0.03, 0.23, 0.63]  # type: ignore[attr-defined]
+    assert [bool(bar.get_hatch()) for bar in bars] == [True, False, False, False]
