@@ -11,6 +11,7 @@ from scipy import stats
 from crm_analysis.crm_roi import associations, captions, charts, frames
 from crm_analysis.crm_roi.evaluation import evaluate, member_lists
 from crm_analysis.crm_roi.gate import overlaps
+from crm_analysis.crm_roi.ledger import campaign_cost
 from crm_analysis.crm_roi.sentences import claims
 from tests.crm_roi.conftest import FrameScope, association, make_profile
 
@@ -105,6 +106,26 @@ def test_a_campaign_belongs_to_the_period_in_which_its_window_closed(evaluated):
     assert [r.campaign_id for r in evaluation.running] == ["LATE26"]
     text = " ".join(said(evaluation).unknowns)
     assert "Autumn letter is too early to judge until 31 October 2026; 100 customers are being followed." in text
+
+
+def test_a_running_programme_costs_a_branch_its_share(evaluated):
+    ledger = evaluated.ledger
+    shared = dataclasses.replace(ledger, lines=ledger.lines.assign(shared=True))
+    cost = campaign_cost(shared, "CALL26", n_treated=0, n_scope=75, n_everywhere=300, contact_cost=None)
+    assert (cost.actual, cost.in_scope, cost.charged) == (3_000_000, pytest.approx(750_000), 0)
+    row = frames.portfolio_table(evaluated).set_index("Programme").loc["Autumn letter"]
+    assert (row["Treated"], row["Held out"], row["Cost"]) == ("100", "0", "100,000\xa0won")
+
+
+@pytest.mark.parametrize(
+    ("high", "words"), [(-1.0, "margin fell by"), (1.0, "lower is within chance; only the net loss is settled")]
+)
+def test_a_fall_in_margin_is_a_fact_only_outside_chance(evaluated, high, words):
+    result = call(evaluated)
+    loss = {"incremental_margin": -10.0, "incremental_high": high, "net": -90.0, "net_low": -99.0, "net_high": -9.0}
+    roi = dataclasses.replace(result.roi, **loss)
+    turned = tuple(dataclasses.replace(r, roi=roi) if r is result else r for r in evaluated.closed)
+    assert any(words in finding.sentence for finding in said(dataclasses.replace(evaluated, closed=turned)).findings)
 
 
 def test_branches_share_costs_and_members(scope, evaluated):
