@@ -122,7 +122,7 @@ def outlook(state: CustomerValue) -> dict[str, Any]:
         listing.outlook_table(state),
         _(
             "The expected margin is money as it comes; discounted, it is worth today what the last column says. Nobody "
-            "who is not known today is in it."
+            "who is not known today is in it. Counted are only those of whom anything is expected."
         ),
     )
 

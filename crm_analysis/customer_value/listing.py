@@ -336,12 +336,14 @@ def money_table(state: CustomerValue) -> pd.DataFrame:
     """From money paid to profit, over the last twelve months."""
     frame = state.profits.customers
     branch = branch_of(state, frame["customer_id"])
+    goods = (frame["regular"] + frame["one_off"] - frame["refunds"] - frame["margin"]).round(6)
     paid = sums(
         state,
         {
             _("Paid under commitments"): frame["regular"],
             _("Paid otherwise"): frame["one_off"],
             _("Refunds"): -frame["refunds"],
+            _("Cost of goods and handling"): -goods,
         },
         branch,
     )
@@ -362,6 +364,7 @@ def money_table(state: CustomerValue) -> pd.DataFrame:
     unknown = set() if state.scope.has("commitments") or frame["regular"].any() else {_("Paid under commitments")}
     if "restricted" not in state.scope.columns("transactions"):
         unknown |= set(restricted)
+    unknown |= set() if goods.any() else {_("Cost of goods and handling")}
     rows = [row for row in rows if row[0] not in unknown]
     return pd.DataFrame(rows, columns=[_("Item"), _("Last twelve months")])
 

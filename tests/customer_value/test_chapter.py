@@ -164,6 +164,7 @@ def test_a_season_does_not_pass_for_a_year(scope_of):
     assert bool(carried_on) is (state.outlook.holdout.months < state.outlook.months)
     money = listing.money_table(state).set_index("Item")["Last twelve months"]
     assert money["Margin after refunds"].endswith("6,000")
+    assert "Cost of goods and handling" not in money.index  # the margin is all that is paid
     assert set(money[["Cost of contacts", "Cost to serve", "Profit"]]) == {style.DASH}  # no cost is recorded
 
 

@@ -147,6 +147,15 @@ def test_small_cells_are_not_shown(state):
     assert "of the expected margin lies with" in displays.figure(state)["how_to_read"]
 
 
+def test_the_sums_of_the_active_and_of_the_gone_do_not_tell_a_hidden_cell(state):
+    gone = pd.Series([False, False, False, True, True])
+    for sizes in ([100, 50, 3, 40, 30], [100, 50, 60, 40, 3], [100, 4, 3, 2, 30]):
+        hidden = displays._hidden(state, pd.DataFrame({"": sizes}), gone)
+        assert hidden[[n < 5 for n in sizes]].all()
+        for group in (gone, ~gone):
+            assert hidden[group].sum() != 1, sizes
+
+
 def test_where_nobody_comes_back_there_is_no_matrix(scope_of):
     frame = steady(20.0, n=1)
     once = [(f"p{i}", START + timedelta(days=i % 1000), 20.0) for i in range(1500)]

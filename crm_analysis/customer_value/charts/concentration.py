@@ -38,6 +38,7 @@ def lorenz(curve: pd.DataFrame, *, who: str) -> Figure | None:
     axes.set_ylim(0, 1)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _position: f"{value * 100:.0f} %")
+    axes.set_yticks([tick for tick in axes.get_yticks() if 0 < tick <= 1])  # the corner is labelled once
     axes.set_xlabel(_("share of {customers}, the smallest margin first").format(customers=who))
     axes.set_ylabel(_("share of margin, cumulated"))
     axes.grid(axis="y")

@@ -91,7 +91,7 @@ def value_map(means: pd.DataFrame, *, currency: str) -> Figure | None:
         vmin=0,
     )
     style.write_on_cells(axes)
-    axes.set_xlabel(_("months since the last purchase"))
+    axes.set_xlabel(_("months of silence"))
     axes.set_ylabel(_("number of repeats"))
     axes.tick_params(length=0)
     axes.set_yticklabels(axes.get_yticklabels(), rotation=0)

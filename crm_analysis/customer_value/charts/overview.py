@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MIN_POINTS = 3
 PEAK = 1.001  # of all profit: below that the curve ends at its top
+SAME = 1e-9  # of all profit: those who neither bring nor take any belong to the best, as in the words beside the curve
 
 
 def profit_curve(curve: pd.DataFrame, *, who: str) -> Figure | None:
@@ -33,7 +34,7 @@ def profit_curve(curve: pd.DataFrame, *, who: str) -> Figure | None:
     sns.lineplot(
         curve, x="share_of_customers", y="share_of_profit", ax=axes, color=style.ACCENT, linewidth=2, estimator=None
     )
-    top = curve.loc[curve["share_of_profit"].idxmax()]
+    top = curve[curve["share_of_profit"] >= curve["share_of_profit"].max() - SAME].iloc[-1]
     if top["share_of_profit"] < PEAK:
         top = curve.loc[(curve["share_of_customers"] - 0.1).abs().idxmin()]
     axes.plot([top["share_of_customers"]], [top["share_of_profit"]], "o", color=style.BAD, markersize=7)
@@ -88,7 +89,7 @@ def segment_map(segments: pd.DataFrame) -> Figure | None:
     for bars in axes.containers:
         axes.bar_label(
             cast("BarContainer", bars),
-            fmt=lambda share: style.number(share * 100),
+            fmt=lambda share: "<1" if 0 < share < 0.005 else style.number(share * 100),  # noqa: PLR2004 - rounds to 0
             padding=3,
             fontsize=8,
             color=style.MUTE,

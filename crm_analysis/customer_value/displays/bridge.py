@@ -25,7 +25,7 @@ def step_name(key: str) -> str:
         "new": _("New this year"),
         "ripened": _("New last year, now a whole year"),
         "back": _("Came back"),
-        "breadth": _("Stayed: more or fewer kinds bought"),
+        "breadth": _("Stayed: more or fewer kinds"),
         "frequency": _("Stayed: how often, within a kind"),
         "amount": _("Stayed: amount each time"),
         "rate": _("Stayed: margin rate"),

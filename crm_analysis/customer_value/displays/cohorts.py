@@ -142,8 +142,8 @@ def value_figure(state: CustomerValue) -> dict[str, Any]:
     ).format(customer=words(state.scope.profile).customer, unit=unit(state))
     return {
         "table": value_table(state),
-        "title": _("Cohorts: what an acquired {customer} has brought").format(
-            customer=words(state.scope.profile).customer
+        "title": _("Cohorts: what an acquired {customer} has brought, {currency}").format(
+            customer=words(state.scope.profile).customer, currency=state.scope.profile.currency
         ),
         "alt": _("Cumulated margin per acquired customer by cohort and {unit} of tenure.").format(unit=unit(state)),
         "how_to_read": f"{year_sentence(state)} {note}",

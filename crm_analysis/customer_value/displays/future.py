@@ -118,11 +118,15 @@ def heat(state: CustomerValue) -> dict[str, Any]:
     )
     shown = table.map(lambda value: style.money(value, currency) if value == value else style.DASH)
     return {
-        "table": shown.rename_axis(index=_("Repeat purchases"), columns=None).reset_index(),
+        "table": shown.rename_axis(index=_repeats(state), columns=None).reset_index(),
         "title": _("Expected value by frequency and recency"),
-        "alt": _("Mean expected margin per head by number of repeats and months since the last purchase."),
+        "alt": _("Mean expected margin per head by number of repeats and months of silence."),
         "how_to_read": read.format(**values),
     }
+
+
+def _repeats(state: CustomerValue) -> str:
+    return _("Repeat {orders}").format(orders=words(state.scope.profile).orders)
 
 
 def spend(state: CustomerValue) -> dict[str, Any]:
@@ -143,7 +147,7 @@ def spend(state: CustomerValue) -> dict[str, Any]:
     ]
     frame = pd.DataFrame(
         {
-            _("Repeat purchases"): [
+            _repeats(state): [
                 f"{low:.0f}" if low == high else f"{low:.0f}+" if np.isinf(high) else f"{low:.0f}-{high:.0f}"
                 for low, high in zip(table["from"], table["to"], strict=True)
             ],

@@ -147,11 +147,10 @@ def rules(state: CustomerValue) -> dict[str, Any]:
     else:
         said = _("**No model beats the best rule of thumb ({thumb}) beyond noise, so recent experience is used.** ")
     note = said.format(model=rule_name(best.key) if best else "", thumb=rule_name(thumb.key)) + _(
-        "Errors are per head, in purchases over the holdout; bias is foreseen less actual. Lift: purchases of the "
-        "tenth "
-        "foreseen to buy most, times the mean. Squared error saved is against the best rule of thumb, with an interval "
-        "widened for the number of models tried; a model is used where it lies above zero."
-    )
+        "Errors are per head, in {orders} over the holdout; bias is foreseen less actual. Lift: {orders} of the tenth "
+        "foreseen to be most frequent, times the mean. Squared error saved is against the best rule of thumb, with an "
+        "interval widened for the number of models tried; a model is used where it lies above zero."
+    ).format(orders=words(state.scope.profile).orders)
     for key, why in check.failed:
         note += " " + _("{model} could not be fitted ({why}).").format(model=rule_name(key), why=style.plain(why))
     return {"title": _("Models against rules of thumb"), "frame": frame, "note": note}

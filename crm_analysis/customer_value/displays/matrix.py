@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crm_analysis import customers, style
+from crm_analysis import customers, privacy, style
 from crm_analysis.customer_value import listing
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.matrix import FUTURE, PRESENT
@@ -65,14 +65,31 @@ def shown_cells(state: CustomerValue) -> pd.DataFrame:
     places = {cell: place for place, cell in enumerate(zip(cells["present"], cells["future"], strict=True))}
     own_place = pd.Series([places[cell] for cell in zip(each["present"], each["future"], strict=True)], each.index)
     sizes = listing.tally(state, each["customer_id"], own_place, cells.index)
-    hidden = listing.hidden_counts(state, sizes)
+    hidden = _hidden(state, sizes, cells["present"].isin(("gone_high", "gone_low")))
     groups = dict(list(each.groupby(["present", "future"])))
     own = [groups[present, future] for present, future in zip(cells["present"], cells["future"], strict=True)]
     for name, text in (("profit", "profit_text"), ("expected_value", "expected_text")):
         parts = {str(place): group[name] for place, group in enumerate(own)}
         amounts = listing.sums(state, parts, branch, behind=behind if name == "expected_value" else None)
         cells[text] = [_("withheld") if veil else amounts[str(place)] for place, veil in hidden.items()]
-    return cells.assign(n_text=listing.counts(state, sizes), hidden=hidden)
+    few = cells["n"].map(lambda n: privacy.small(n, rule.min_cell))
+    return cells.assign(n_text=listing.counts(state, sizes).mask(hidden & ~few, _("withheld")), hidden=hidden)
+
+
+def _hidden(state: CustomerValue, sizes: pd.DataFrame, gone: pd.Series) -> pd.Series:
+    """Which cells' counts are hidden: how many are gone and how many are not is known from other tables.
+
+    `sizes` as `listing.tally` gives them. On the page of all branches also where exactly one branch hides its part.
+    """
+    lines = [np.ones(len(gone), bool), gone.to_numpy(), ~gone.to_numpy()]
+    cell = state.scope.profile.privacy.min_cell
+    also = np.zeros(len(gone), bool)
+    for line in lines:
+        if line.any():
+            also[line] |= listing.hidden_counts(state, sizes[line]).to_numpy()
+    parts = [sizes[branch].to_numpy(int) for branch in sizes] if sizes.shape[1] > 1 else []
+    also |= sum((privacy.hide_lines(part, lines, cell) & (part > 0) for part in parts), np.zeros(len(gone), int)) == 1
+    return pd.Series(privacy.hide_lines(sizes.sum(axis=1).to_numpy(int), lines, cell, also=also), sizes.index)
 
 
 def heat(state: CustomerValue) -> pd.DataFrame:
@@ -89,7 +106,7 @@ def heat(state: CustomerValue) -> pd.DataFrame:
         "\n".join(
             (treatment_name(row.treatment), _say(state, _("{n} {customers}"), n=row.n_text), row.expected_text)
             if not row.hidden
-            else (treatment_name(row.treatment),)
+            else (treatment_name(row.treatment), _("withheld"))
         )
         for row in cells.itertuples(index=False)
     ]
@@ -248,5 +265,6 @@ def _reading(state: CustomerValue) -> str:
         (
             lines.format(line=_line(state)),
             _("Darker: more of the expected margin. Gone: dormant or lost, by what they used to bring."),
+            _("Blank: nobody. Withheld: too few to show, or left out so that those cannot be worked out."),
         )
     )

@@ -30,7 +30,7 @@ def _outside_name(key: str) -> str:
     return {NEW: _("not known before"), BACK: _("known, in no group before"), LOST: _("lost by now")}.get(key, "")
 
 
-def move_name(key: str) -> str:
+def move_name(state: CustomerValue, key: str) -> str:
     """The name of a move."""
     return {
         "up": _("Up"),
@@ -38,7 +38,7 @@ def move_name(key: str) -> str:
         "down": _("Down"),
         LOST: _("Lost"),
         NEW: _("New"),
-        BACK: _("Won back, or first purchase"),
+        BACK: _("Won back, or first {order}").format(order=words(state.scope.profile).order),
     }[key]
 
 
@@ -163,8 +163,8 @@ def _reading(found: Migration) -> str:
     return _(
         "Each row adds up to 100 %: where those of a group in {period} are now, or where the new ones are. On the "
         "diagonal nobody moved; to the left of it they rose, to the right they fell. Thresholds are the same at both "
-        "times. Grey: too few to show, or withheld so that those cannot be worked out. Whoever is new leaves "
-        "that group by time alone."
+        "times. Dark grey: too few to show, or withheld so that those cannot be worked out; palest, without a "
+        "number: nobody. Whoever is new leaves that group by time alone."
     ).format(period=style.period(found.before))
 
 
@@ -175,6 +175,11 @@ def sentence(state: CustomerValue, found: Migration, name: Name) -> str:
     said = {
         "customers": words(state.scope.profile).customers,
         "period": style.period(found.before),
+        "base": (
+            _("those in a tier then or now")
+            if found is state.migration.by_tier
+            else _("all in a segment then or now")
+        ),
         "change": style.money(abs(value), currency),
         "interval": style.interval(low, high, "money", currency),
         **{
@@ -189,11 +194,13 @@ def sentence(state: CustomerValue, found: Migration, name: Name) -> str:
     if listing.hidden_amount(state, gains(found.customers), listing.branch_of(state, found.customers["customer_id"])):
         tail = ""
     elif low > 0:
-        tail = _("Their yearly profit rose by {change} ({interval}), newcomers and those lost included.")
+        tail = _("Over {base}, newcomers and those lost included, yearly profit rose by {change} ({interval}).")
     elif high < 0:
-        tail = _("Their yearly profit fell by {change} ({interval}), newcomers and those lost included.")
+        tail = _("Over {base}, newcomers and those lost included, yearly profit fell by {change} ({interval}).")
     else:
-        tail = _("Their yearly profit did not change beyond noise ({interval}), newcomers and those lost included.")
+        tail = _(
+            "Over {base}, newcomers and those lost included, yearly profit did not change beyond noise ({interval})."
+        )
     head = _(
         "**Since {period} {up_share} of {customers} ({up_interval}) moved up and {down_share} ({down_interval}) down.**"
     )
@@ -261,7 +268,7 @@ def move_table(state: CustomerValue) -> pd.DataFrame:
         low_high = style.interval(row["value_low"], row["value_high"], "money", currency)
         rows.append(
             (
-                move_name(str(move)),
+                move_name(state, str(move)),
                 shown[move],
                 style.DASH if veiled else listing.of_total(state, share),
                 _("withheld") if veiled else value[str(move)],

@@ -14,6 +14,7 @@ from crm_analysis.estimators.proportions import wilson
 from crm_analysis.language import _
 
 SMALL = 0.1  # a mean below this needs more digits to be told from another
+ROUNDS = 0.005  # a share below this would read as nothing
 
 
 def curve(state: CustomerValue) -> str:
@@ -68,11 +69,12 @@ def segments(state: CustomerValue) -> str:
 def _told(state: CustomerValue, found: pd.DataFrame, key: str) -> dict[str, str]:
     row, n = found.loc[key], len(state.scores)
     size = wilson(round(row["share"] * n), n)
+    brought = f"< {style.percent(0.01, 0)}" if 0 < row["of_margin"] < ROUNDS else style.percent(row["of_margin"], 0)
     return {
         "segment": key,
         "share": style.percent(size.share),
         "interval": style.interval(size.low, size.high, "share"),
-        "of_margin": style.percent(row["of_margin"], 0),
+        "of_margin": brought,
         "what": segment_treatments(state)[key],
     }
 
@@ -98,8 +100,8 @@ def classes(state: CustomerValue) -> str:
     worst = outside.loc[(outside["foreseen"] - outside["actual"]).abs().idxmax()]
     digits = 2 if worst["actual"] >= SMALL else 4
     return _(
-        "**{way}: {within} of {classes} classes foreseen within their interval**; farthest off: {repeats} repeats, "
-        "{foreseen} foreseen, {actual} took place ({interval}). Plan by the sum, not by that class."
+        "**{way}: {within} of {classes} classes foreseen within their interval**; farthest off: number of "
+        "repeats {repeats}, {foreseen} foreseen, {actual} took place ({interval}). Plan by the sum, not by that class."
     ).format(
         **values,
         repeats=worst["repeat_purchases"],

@@ -9,24 +9,24 @@ import pandas as pd
 from crm_analysis import privacy, style
 from crm_analysis.customer_value import listing
 from crm_analysis.customer_value.assessment import CustomerValue
-from crm_analysis.customer_value.wording import segment_name
+from crm_analysis.customer_value.wording import segment_name, words
 from crm_analysis.estimators.proportions import Proportion, wilson
 from crm_analysis.language import _
 
 HALF = 0.5
 
 
-def score_name(key: str) -> str:
+def score_name(state: CustomerValue, key: str) -> str:
     """The name of a score or of a part of one."""
     return {
         "money": _("Money: profit now and to come"),
         "relationship": _("Relationship"),
-        "tenure": _("of it, years since the first order"),
-        "regularity": _("of it, months with an order in the last twelve"),
+        "tenure": _("of it, years since the first {order}"),
+        "regularity": _("of it, months with at least one {order}, of the last twelve"),
         "channels": _("of it, channels used"),
         "attachment": _("of it, attachment as surveyed"),
         "fit": _("Fit: likeness to those who stay and pay"),
-    }[key]
+    }[key].format(order=words(state.scope.profile).order)
 
 
 def weak(state: CustomerValue) -> dict[str, Proportion]:
@@ -100,7 +100,10 @@ def fit_note(state: CustomerValue) -> str:
     """How good the score of fit is, or why there is none."""
     fit = state.standing.fit
     if fit.why == "short":
-        return _("Fit is undefined: too few whose first two years are covered, of either kind.")
+        return _(
+            "Fit is undefined: of those whose first two years are covered, too few stayed and paid, too few did not, "
+            "or nothing known on the first day tells them apart."
+        )
     said = {
         "auc": style.number(fit.auc, 2),
         "interval": style.interval(fit.low, fit.high, "ratio"),
@@ -127,7 +130,7 @@ def score_table(state: CustomerValue) -> dict[str, Any]:
     for key in ("money", "relationship", *found.components, "fit"):
         groups = [frame.loc[frame["best"] == best, key].dropna() for best in (True, False)]
         means = [style.number(part.mean() * 100) if len(part) >= cell else style.DASH for part in groups]
-        rows.append((score_name(key), *means))
+        rows.append((score_name(state, key), *means))
     columns = [_("Mean rank, 0 to 100"), _("Best fifth by money"), _("All others")]
     note = _(
         "Those neither dormant nor lost. A rank says what share of all is below; 50 is the middle. A relationship "
