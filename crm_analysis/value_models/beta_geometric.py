@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import betainc, betaln, expit, gammaln, hyp2f1, psi
 
-from crm_analysis.errors import DataError
 from crm_analysis.units import DAYS_PER_YEAR, months_to_days
-from crm_analysis.value_models.fitting import Fit, Likelihood, distinct_rows, dot, maximise, need_repeat, thinned
+from crm_analysis.value_models.fitting import Likelihood, distinct_rows, dot, maximise, need_repeat, thinned
 from crm_analysis.value_models.histories import Histories
+from crm_analysis.value_models.purchasing import ONE_COHORT, PurchaseFit
 
 ROWS_AT_ONCE = 16_384  # so many numbers of each kind stay in the processor's cache
 NEAR = 1e-5  # closer to a removable point than this, the mean of the two sides BESIDE it is taken
@@ -37,7 +37,6 @@ WORDS = {
     ("a", "up"): "customers hardly differ in how readily they drop out",
     ("b", "down"): "nearly everybody drops out at the first occasion",
 }
-ONE_COHORT = "all customers were observed for the same time: the fit holds for that one cohort"
 ENDLESS = (
     "a is {a:.3g}, not above 1: so many customers hardly ever drop out that the mean of all purchases to come, "
     "undiscounted, is infinite"
@@ -56,7 +55,7 @@ class Given(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BetaGeometricFit(Fit):
+class BetaGeometricFit(PurchaseFit):
     """A fitted model: r and alpha of the purchase rate (alpha in `unit`), a and b of the dropout probability."""
 
     names: ClassVar[tuple[str, ...]] = ("r", "alpha", "a", "b")
@@ -94,17 +93,6 @@ class BetaGeometricFit(Fit):
         expected = self._for_each(histories, growth) * self._alive(histories)
         return pd.Series(expected, histories.frame.index, name="expected_purchases")
 
-    def purchase_probabilities(self, histories: Histories, *, horizon_days: float, upto: int) -> pd.DataFrame:
-        """P(n purchases in (T, T + horizon] | history), a column for each n from 0 to `upto`."""
-        self._same_unit(histories)
-        firsts, where = distinct_rows(histories.frame, ("x", "T"))
-        given = self._given(histories.frame.iloc[firsts])
-        alive = self._alive(histories)
-        t = self._time(horizon_days)
-        found = {n: alive * self._count_probability(given, n, t)[where] for n in range(upto + 1)}
-        found[0] = found[0] + (1 - alive)
-        return pd.DataFrame(found, histories.frame.index)
-
     def discounted_purchases(self, histories: Histories, *, horizon_months: int, rate_annual: float) -> pd.Series:
         """Expected purchases of the next `horizon_months`, each month's discounted from its middle."""
         self._same_unit(histories)
@@ -124,13 +112,7 @@ class BetaGeometricFit(Fit):
         Finite for every a once there is a discount; without one see `residual_purchases`.
         """
         self._same_unit(histories)
-        if not rate_annual > 0:
-            raise DataError(
-                f"An endless horizon needs a discount rate above zero; it is {rate_annual:g} a year. Use "
-                "`residual_purchases` for the purchases to come without discount, or give a horizon to "
-                "`discounted_purchases`."
-            )
-        delta = np.log1p(rate_annual) / self._time(DAYS_PER_YEAR)
+        delta = self._force_of_interest(rate_annual)
 
         def worth(given: Given) -> np.ndarray:
             scale = 1 / (delta + given.r / given.alpha)  # the shorter of what ends the integral
@@ -223,19 +205,6 @@ class BetaGeometricFit(Fit):
             alive[going[seen & dropped]] = False
             going = going[~dropped]
         return pd.DataFrame({"x": x, "t_x": t_x, "T": observed, "alive": alive, "future": future})
-
-    def _into_lifetimes(self, fitter: Any, histories: Histories | None) -> None:
-        """Give a fitter of the lifetimes library what its own `fit` would have left behind."""
-        fitter.params_ = pd.Series(self.parameters)
-        fitter._scale = 1.0
-        fitter.variance_matrix_ = pd.DataFrame(self.covariance, index=self.names, columns=self.names)
-        fitter.standard_errors_ = pd.Series(self.standard_errors)
-        fitter.AIC_ = self.aic
-        if histories is not None:
-            self._same_unit(histories)
-            fitter.data = histories.frame[["x", "t_x", "T"]].set_axis(["frequency", "recency", "T"], axis=1)
-            fitter.data = fitter.data.assign(weights=1)
-            fitter.predict = fitter.conditional_expected_number_of_purchases_up_to_time
 
     def _given(self, frame: pd.DataFrame) -> Given:
         r, alpha, _, b = self.values

@@ -24,11 +24,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import gammaln, psi
 
-from crm_analysis.errors import DataError
 from crm_analysis.units import DAYS_PER_YEAR, months_to_days
-from crm_analysis.value_models.beta_geometric import ONE_COHORT
-from crm_analysis.value_models.fitting import Fit, Likelihood, distinct_rows, dot, maximise, need_repeat
+from crm_analysis.value_models.fitting import Likelihood, distinct_rows, dot, maximise, need_repeat
 from crm_analysis.value_models.histories import Histories
+from crm_analysis.value_models.purchasing import ONE_COHORT, PurchaseFit
 from crm_analysis.value_models.tail_integrals import about_peak, log_tail, positive_root, tails
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ class Given(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ParetoNbdFit(Fit):
+class ParetoNbdFit(PurchaseFit):
     """A fitted Pareto/NBD model: r and alpha of the purchase rate, s and beta of the dropout rate, in `unit`."""
 
     names: ClassVar[tuple[str, ...]] = ("r", "alpha", "s", "beta")
@@ -95,20 +94,6 @@ class ParetoNbdFit(Fit):
         expected = given.r / given.alpha * (upto - since) * self._alive(histories)
         return pd.Series(expected, histories.frame.index, name="expected_purchases")
 
-    def purchase_probabilities(self, histories: Histories, *, horizon_days: float, upto: int) -> pd.DataFrame:
-        """P(n purchases in (T, T + horizon] | history), a column for each n from 0 to `upto` (Fader and Hardie 2014,
-        "Deriving the conditional PMF of the Pareto/NBD model", there in closed form, here by integration over the time
-        of dropout).
-        """
-        self._same_unit(histories)
-        firsts, where = distinct_rows(histories.frame, ("x", "T"))
-        given = self._given(histories.frame.iloc[firsts])
-        alive = self._alive(histories)
-        t = self._time(horizon_days)
-        found = {n: alive * self._count_probability(given, n, t)[where] for n in range(upto + 1)}
-        found[0] = found[0] + (1 - alive)
-        return pd.DataFrame(found, histories.frame.index)
-
     def discounted_purchases(self, histories: Histories, *, horizon_months: int, rate_annual: float) -> pd.Series:
         """Expected purchases of the next `horizon_months`, each month's discounted from its middle."""
         self._same_unit(histories)
@@ -129,13 +114,7 @@ class ParetoNbdFit(Fit):
         stable for any s and z. Finite for every s once there is a discount; without one see `residual_purchases`.
         """
         self._same_unit(histories)
-        if not rate_annual > 0:
-            raise DataError(
-                f"An endless horizon needs a discount rate above zero; it is {rate_annual:g} a year. Use "
-                "`residual_purchases` for the purchases to come without discount, or give a horizon to "
-                "`discounted_purchases`."
-            )
-        delta = np.log1p(rate_annual) / self._time(DAYS_PER_YEAR)
+        delta = self._force_of_interest(rate_annual)
         firsts, where = distinct_rows(histories.frame, ("T",))
         beta = self._given(histories.frame.iloc[firsts]).beta
         lifetime = (beta * _discounted_lifetime(self.values[2], delta * beta))[where]
@@ -212,13 +191,7 @@ class ParetoNbdFit(Fit):
         from lifetimes import ParetoNBDFitter
 
         fitter = ParetoNBDFitter()
-        fitter.params_ = pd.Series(self.parameters)
-        fitter._scale = 1.0
-        if histories is not None:
-            self._same_unit(histories)
-            fitter.data = histories.frame[["x", "t_x", "T"]].set_axis(["frequency", "recency", "T"], axis=1)
-            fitter.data = fitter.data.assign(weights=1)
-            fitter.predict = fitter.conditional_expected_number_of_purchases_up_to_time
+        self._into_lifetimes(fitter, histories)
         return fitter
 
     def _given(self, frame: pd.DataFrame) -> Given:
@@ -241,7 +214,8 @@ class ParetoNbdFit(Fit):
 
     def _count_probability(self, given: Given, n: int, t: float) -> np.ndarray:
         """P(n purchases in (T, T + t] | alive at T): a negative binomial count over t for who is alive then, and over
-        the time to dropout for all others.
+        the time to dropout for all others (Fader and Hardie 2014, "Deriving the conditional PMF of the Pareto/NBD
+        model", there in closed form, here by integration over the time of dropout).
         """
         s = self.values[2]
         if t <= 0:
