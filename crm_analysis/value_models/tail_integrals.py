@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import gammaln
 
 POWER = 6.0
 RULES = (16, 24, 40)  # nodes
@@ -91,7 +92,7 @@ def _blocks(a: np.ndarray, b: float, alpha: float, beta: float, t: np.ndarray) -
     rising = np.maximum(d, 0)
     scale = np.where(d > 0, np.maximum(slope, m / (1 + b * np.log1p(rising))), m)
     c = POWER / scale
-    nodes = np.where((m > 0.4) & (slope > 0.02 * m) & (slope < 3 * m), _nodes_needed(d, c), np.inf)
+    nodes = np.where((m > 0.4) & (slope > 0.02 * m) & (slope < 3 * m), _nodes_needed(d, c, b), np.inf)
     kind = np.searchsorted(RULES, nodes)
     for each in np.unique(kind):
         rows = np.flatnonzero(kind == each)
@@ -111,16 +112,17 @@ def _blocks(a: np.ndarray, b: float, alpha: float, beta: float, t: np.ndarray) -
             yield Block(part, log_scale, density, log_w, log_ratio)
 
 
-def _nodes_needed(d: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """Nodes for an error of 1e-11, from the pole at y^c = -1/d (Trefethen 2008, "Is Gauss quadrature better than
-    Clenshaw-Curtis?", theorem 4.5).
+def _nodes_needed(d: np.ndarray, c: np.ndarray, b: float) -> np.ndarray:
+    """Nodes for an error of 1e-11, from the pole of order b at y^c = -1/d (Trefethen 2008, "Is Gauss quadrature better
+    than Clenshaw-Curtis?", theorem 4.5; a pole of order b multiplies the error of a simple one by n^(b-1) / Gamma(b)).
     """
     with np.errstate(divide="ignore", over="ignore"):
         radius = np.minimum(np.exp(-np.log(np.abs(d)) / c), 1e6)
     pole = 2 * radius * np.exp(1j * np.where(d > 0, np.pi / c, 0.0)) - 1
     root = np.sqrt(pole * pole - 1)
     ellipse = np.maximum(np.abs(pole + root), np.abs(pole - root))
-    return DIGITS / np.log(np.where((d > 0) & (c < 1), 1e6, ellipse))
+    order = max((b - 1) * np.log(RULES[-1]) - gammaln(b), 0.0) / 2
+    return (DIGITS + order) / np.log(np.where((d > 0) & (c < 1), 1e6, ellipse))
 
 
 def _two_sided(rows: np.ndarray, a: np.ndarray, b: float, alpha_t: np.ndarray, beta_t: np.ndarray) -> Block:

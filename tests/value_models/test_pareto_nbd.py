@@ -78,12 +78,13 @@ def by_quad(a: float, b: float, alpha: float, beta: float, t: float) -> float:
 @example((0.6, 10.0, 0.7, 10.0), (3, 12.0, 30.0))
 @example((0.3, 300.0, 0.5, 0.1), (0, 0.0, 10.0))
 @example((0.3, 0.1, 20.0, 300.0), (0, 0.0, 10.0))
+@example((math.exp(-1.0), math.exp(-2.25), math.exp(1.5), math.exp(-0.625)), (0, 0.0, 1e-6))
 def test_the_integral_is_that_of_adaptive_quadrature(theta, history):
     r, alpha, s, beta = theta
     x, t_x, observed = history
     for a, b, t in ((r + x, s + 1, t_x), (r + x + 1, s, observed)):
         found = log_tail(np.array([a]), b, alpha, beta, np.array([t]))[0]
-        assert found == pytest.approx(by_quad(a, b, alpha, beta, t), rel=1e-9, abs=1e-8)
+        assert found == pytest.approx(by_quad(a, b, alpha, beta, t), rel=1e-10, abs=1e-10)
 
 
 def test_the_integral_is_elementary_where_alpha_is_beta():
