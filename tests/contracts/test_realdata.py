@@ -13,9 +13,8 @@ DATA = Path(os.environ.get("CRM_ANALYSIS_DATA") or Path(__file__).parents[3] / "
 PROFILES = Path(__file__).parents[2] / "analyses" / "profiles"
 
 pytestmark = [
-    pytest.mark.realdata,
     pytest.mark.slow,
-    pytest.mark.skipif(not (DATA / "online_retail.parquet").exists(), reason=f"no online_retail.parquet in {DATA}"),
+    pytest.mark.realdata("online_retail.parquet"),
 ]
 
 

@@ -33,8 +33,7 @@ tables:
 """
 
 pytestmark = [
-    pytest.mark.realdata,
-    pytest.mark.skipif(not (DATA / "hillstrom.parquet").exists(), reason="no folder of published data"),
+    pytest.mark.realdata("hillstrom.parquet"),
     pytest.mark.filterwarnings("ignore:fetch_arrow_table"),
 ]
 

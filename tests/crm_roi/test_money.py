@@ -12,8 +12,7 @@ from crm_analysis.crm_roi.money import RoiEstimate, estimate_roi, net_influence
 DATA = Path(os.environ.get("CRM_ANALYSIS_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
 
 
-@pytest.mark.realdata
-@pytest.mark.skipif(not (DATA / "hillstrom.parquet").exists(), reason="no folder of published data")
+@pytest.mark.realdata("hillstrom.parquet")
 def test_hillstrom_lift_is_significant_and_profit_is_not():
     """Men's e-mail against none; margin 40 % before a discount of 10 %, .05 a contact and 1,000 fixed."""
     frame = pd.read_parquet(DATA / "hillstrom.parquet")

@@ -19,7 +19,7 @@ from crm_analysis.customer_value.displays import matrix, migration
 from crm_analysis.customer_value.sentences import claims
 from crm_analysis.tables.ingestion import ingest
 
-pytestmark = [pytest.mark.slow, pytest.mark.realdata]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("CRM_ANALYSIS_DATA") or ROOT.parent / "shared" / "data")
@@ -31,8 +31,6 @@ def assessed(name: str, period: str, folder: Path, patch: pytest.MonkeyPatch) ->
     language.activate("en")
     given = None if name == "cdnow" else DATA
     settings = profile.load(ROOT / "analyses" / "profiles" / f"{name}.yaml", data=given)
-    if given is not None and not (DATA / f"{name.replace('olist', 'olist_orders')}.parquet").exists():
-        pytest.skip(f"{name} is not here")
     ingest(settings)
     read = tables.open(settings)
     names = list(settings.tables)
@@ -54,6 +52,7 @@ def texts(state: CustomerValue) -> tuple[str, str, str]:
     return verdict, findings, unknowns
 
 
+@pytest.mark.realdata
 def test_cdnow(tmp_path, monkeypatch):
     state = assessed("cdnow", "1998Q2", tmp_path, monkeypatch)
     verdict, findings, unknowns = texts(state)
@@ -65,6 +64,7 @@ def test_cdnow(tmp_path, monkeypatch):
     assert state.scores["segment"].value_counts(normalize=True).max() < 0.3
 
 
+@pytest.mark.realdata("online_retail.parquet")
 def test_online_retail(tmp_path, monkeypatch):
     state = assessed("online_retail", "2011Q3", tmp_path, monkeypatch)
     verdict, findings, unknowns = texts(state)
@@ -75,6 +75,7 @@ def test_online_retail(tmp_path, monkeypatch):
     assert "too much for those dormant or lost" in matrix.sentence(state)
 
 
+@pytest.mark.realdata("olist_orders.parquet")
 def test_olist(tmp_path, monkeypatch):
     state = assessed("olist", "2018Q2", tmp_path, monkeypatch)
     verdict, findings, _unknowns = texts(state)

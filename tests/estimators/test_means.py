@@ -111,8 +111,7 @@ def test_bootstrap_of_few_units_is_the_ordinary_bootstrap():
     assert {round(x, 9) for x in draws[:, 0]} == {round(x, 9) for x in every}
 
 
-@pytest.mark.realdata
-@pytest.mark.skipif(not (DATA / "hillstrom.parquet").exists(), reason="no folder of published data")
+@pytest.mark.realdata("hillstrom.parquet")
 def test_hillstrom_mens_email():
     """MineThatData challenge (Hillstrom 2008): men's e-mail against none, spend in the two weeks after."""
     frame = pd.read_parquet(DATA / "hillstrom.parquet")

@@ -21,7 +21,7 @@ from crm_analysis.estimators.proportions import (
 )
 
 DATA = Path(os.environ.get("CRM_ANALYSIS_DATA") or Path(__file__).parents[3] / "shared" / "data")
-needs_data = pytest.mark.skipif(not (DATA / "sfo_2017.csv").exists(), reason="real data are not here")
+needs_data = pytest.mark.realdata("sfo_2017.csv")
 
 
 @pytest.mark.parametrize(("x", "n"), [(0, 7), (3, 7), (7, 7), (20, 100), (684, 2690)])
@@ -102,7 +102,6 @@ def test_net_promoter_score_of_a_published_distribution() -> None:
 
 
 @needs_data
-@pytest.mark.realdata
 def test_sfo_net_promoter_score() -> None:
     """SFO passenger survey 2017: NPS 39.8398 (37.225 to 42.455); weighted 40.3984, SE 1.4457, with strata 1.4434."""
     frame = pd.read_csv(DATA / "sfo_2017.csv")
@@ -120,7 +119,6 @@ def test_sfo_net_promoter_score() -> None:
 
 
 @needs_data
-@pytest.mark.realdata
 def test_sfo_waves() -> None:
     """SFO overall rating, top-box share 2013 .21334 (SE .00784), 2017 .26502 (SE .00941), z 4.218 (n-1 form 4.2174)."""
     waves = []

@@ -159,11 +159,9 @@ def test_korean_words_of_the_topic(tmp_path: Path) -> None:
     assert "가장 많이 설명하는 문항: speed" in words and "explains" not in words and "Path" not in words
 
 
-@pytest.mark.realdata
+@pytest.mark.realdata("ecsi_mobi.csv")
 def test_the_european_index_through_a_profile(tmp_path: Path) -> None:
     """ECSI mobi (semPLS, plspm): index 72.454118, SE .911532, from the weights of the path model; paths on the page."""
-    if not (DATA / "ecsi_mobi.csv").exists():
-        pytest.skip("real data are not here")
     data = pd.read_csv(DATA / "ecsi_mobi.csv")
     block = {"IMAG": "image", "CUEX": "expectation", "PERQ": "quality", "PERV": "value", "CUSA": "satisfaction",
              "CUSC": "complaints", "CUSL": "loyalty"}  # fmt: skip

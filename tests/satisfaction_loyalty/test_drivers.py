@@ -19,11 +19,10 @@ from crm_analysis.satisfaction_loyalty.contrasts import penalty_reward, robust_r
 from crm_analysis.satisfaction_loyalty.drivers import first_to_fix, importance, quadrants
 
 DATA = Path(os.environ.get("CRM_ANALYSIS_DATA") or Path(__file__).parents[3] / "shared" / "data")
-needs_data = pytest.mark.skipif(not (DATA / "swiss.csv").exists(), reason="real data are not here")
+needs_data = pytest.mark.realdata("swiss.csv")
 
 
 @needs_data
-@pytest.mark.realdata
 def test_swiss_lmg() -> None:
     """R data swiss, Fertility on all: R2 .706735 and LMG shares as relaimpo prints them."""
     data = pd.read_csv(DATA / "swiss.csv")

@@ -19,7 +19,7 @@ from crm_analysis.satisfaction_loyalty.answers import STAFF_KINDS, Answers, prep
 from crm_analysis.satisfaction_loyalty.measure import change, measure, panel_covariance
 
 DATA = Path(os.environ.get("CRM_ANALYSIS_DATA") or Path(__file__).parents[3] / "shared" / "data")
-needs_data = pytest.mark.skipif(not (DATA / "sfo_2017.csv").exists(), reason="real data are not here")
+needs_data = pytest.mark.realdata("sfo_2017.csv")
 DIMENSIONS = ("tangibles", "reliability", "responsiveness", "assurance", "empathy")
 SERVICE = Survey.model_validate(
     {
@@ -85,7 +85,6 @@ def test_service_gaps_say_why_there_are_none() -> None:
 
 
 @needs_data
-@pytest.mark.realdata
 def test_sfo_waves() -> None:
     """SFO overall rating, weighted top box: .21334 (SE .00784) in 2013, .26502 (.00941) in 2017, z 4.218 (n form)."""
     waves_of = {}

@@ -306,8 +306,7 @@ DATA = Path(os.environ.get("CRM_ANALYSIS_DATA") or Path(__file__).parents[3] / "
 OLIST = DATA / "olist_orders.parquet"
 
 
-@pytest.mark.realdata
-@pytest.mark.skipif(not OLIST.exists(), reason="needs ../shared/data")
+@pytest.mark.realdata("olist_orders.parquet")
 def test_olist_reviews_hardly_tell_who_comes_back() -> None:
     """First delivered orders, repurchase one to 180 days after delivery: nearly flat, and the zone is wide.
 

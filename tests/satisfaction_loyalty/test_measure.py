@@ -24,7 +24,7 @@ from crm_analysis.satisfaction_loyalty.measure import (
 from crm_analysis.satisfaction_loyalty.stores import highest_index, two_stores
 
 DATA = Path(os.environ.get("CRM_ANALYSIS_DATA") or Path(__file__).parents[3] / "shared" / "data")
-needs_data = pytest.mark.skipif(not (DATA / "ecsi_mobi.csv").exists(), reason="real data are not here")
+needs_data = pytest.mark.realdata("ecsi_mobi.csv")
 SURVEY = Survey.model_validate(
     {
         "satisfaction": {"role": "overall", "scale": [1, 5], "codes": [9]},
@@ -60,7 +60,6 @@ def test_acsi_form() -> None:
 
 
 @needs_data
-@pytest.mark.realdata
 def test_ecsi_index() -> None:
     """ECSI mobile phones (250 customers): 72.454118, SD 14.412583, SE 0.911532, 95 % CI 70.6675 to 74.2407."""
     items = pd.read_csv(DATA / "ecsi_mobi.csv")

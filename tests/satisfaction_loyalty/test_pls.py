@@ -25,14 +25,12 @@ PREFIX = {
 @pytest.fixture(scope="module")
 def mobi() -> pls.PathModel:
     """The mobile-phone customers of Tenenhaus et al. 2005, as R's semPLS and plspm ship them."""
-    if not (DATA / "ecsi_mobi.csv").exists():
-        pytest.skip("real data are not here")
     data = pd.read_csv(DATA / "ecsi_mobi.csv")
     block_of = {name: PREFIX[name[:4]] for name in data.columns}
     return pls.fit(data, block_of, ECSI.arrows(), scales=dict.fromkeys(block_of, (1, 10)), draws=199)
 
 
-@pytest.mark.realdata
+@pytest.mark.realdata("ecsi_mobi.csv")
 def test_ecsi_paths_and_r2(mobi: pls.PathModel) -> None:
     """SmartPLS 2, semPLS and plspm agree on these, path weighting scheme."""
     paths = mobi.paths.set_index(["source", "target"])["coefficient"]
@@ -45,7 +43,7 @@ def test_ecsi_paths_and_r2(mobi: pls.PathModel) -> None:
     assert np.isnan(blocks.loc["image", "r2"])
 
 
-@pytest.mark.realdata
+@pytest.mark.realdata("ecsi_mobi.csv")
 def test_ecsi_reliability_and_index(mobi: pls.PathModel) -> None:
     """Cronbach's alpha of R's psych, raw and standardised; index of the ECSI from unstandardised normalised weights."""
     satisfaction = mobi.blocks.set_index("block").loc["satisfaction"]
@@ -57,7 +55,7 @@ def test_ecsi_reliability_and_index(mobi: pls.PathModel) -> None:
     assert satisfaction["rho_c"] > satisfaction["rho_a"] > satisfaction["alpha"] > satisfaction["ave"]
 
 
-@pytest.mark.realdata
+@pytest.mark.realdata("ecsi_mobi.csv")
 def test_intervals_hold_the_estimates(mobi: pls.PathModel) -> None:
     for frame, value, low, high in (
         (mobi.paths, "coefficient", "low", "high"),

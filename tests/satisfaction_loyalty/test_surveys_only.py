@@ -21,7 +21,7 @@ from crm_analysis.units import Period
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("CRM_ANALYSIS_DATA") or Path(__file__).parents[3] / "shared" / "data")
-needs_data = pytest.mark.skipif(not (DATA / "sfo_2017.csv").exists(), reason="real data are not here")
+needs_data = pytest.mark.realdata("sfo_2017.csv")
 PROFILE = """
 id: service
 name: Service
@@ -107,7 +107,6 @@ def drawn(study: Study, profile: object) -> dict[str, bool]:
 
 
 @needs_data
-@pytest.mark.realdata
 def test_sfo_index_promoters_drivers_and_shape() -> None:
     """NPS 2017 weighted 40.3984, SE 1.4434 with strata; top box .21334 to .26502; the shape of the stated link."""
     study, said, profile = study_of(ROOT / "analyses" / "profiles" / "sfo.yaml", "2017", DATA)
