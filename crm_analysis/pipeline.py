@@ -127,21 +127,11 @@ class Steps:
         return files.sha256_of(made_of) + hashlib.sha256(stated.encode()).hexdigest()
 
     def _check(self, key: str) -> dict[str, Any]:
-        from crm_analysis import contracts, tables
-        from crm_analysis.tables.failures import fingerprint_failures
+        from crm_analysis import tables
+        from crm_analysis.tables.failures import hold_to_contracts
 
         self._checked_file.unlink(missing_ok=True)
-        opened = tables.open(self.profile)
-        names = [name for name in self.profile.tables if opened.has(name)]
-        report = contracts.check(
-            {name: opened.raw(name) for name in names},
-            {name: opened.columns(name) for name in names},
-            self.profile,
-            data_ends_on=opened.data_ends_on,
-            coverage=opened.coverage,
-            fingerprint=key,
-        )
-        fingerprint_failures(opened)
+        report = hold_to_contracts(tables.open(self.profile), fingerprint=key)
         stopping = [
             f"{item.rule.table}.{item.rule.column or '*'}: {item.rule.what} {item.rule.action}"
             for item in report.stopping

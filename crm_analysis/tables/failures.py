@@ -1,11 +1,33 @@
-"""Fingerprints of failing rows, so that a run of one branch notices when only its own failures change."""
+"""The tables held to their contracts, and fingerprints of failing rows, so that a run of one branch notices when only
+its own failures change.
+"""
 
 from __future__ import annotations
 
 import ibis
 
+from crm_analysis import contracts
 from crm_analysis.tables import fingerprints
 from crm_analysis.tables.scopes import Tables
+
+
+def hold_to_contracts(tables: Tables, *, fingerprint: str = "") -> contracts.Report:
+    """Check every table that the profile maps and write what was found; see `contracts.check`.
+
+    `fingerprint` is that of all the check depends on: where it is that of the last check, its report is read back.
+    Tables opened before do not know the new failures: open them again. Raises ContractError as `contracts.check` does.
+    """
+    names = [name for name in tables.profile.tables if tables.has(name)]
+    report = contracts.check(
+        {name: tables.raw(name) for name in names},
+        {name: tables.columns(name) for name in names},
+        tables.profile,
+        data_ends_on=tables.data_ends_on,
+        coverage=tables.coverage,
+        fingerprint=fingerprint,
+    )
+    fingerprint_failures(tables)
+    return report
 
 
 def fingerprint_failures(tables: Tables) -> None:

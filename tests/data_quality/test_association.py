@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from crm_analysis import contracts, demo, profile, tables
+from crm_analysis import demo, profile, tables
 from crm_analysis.data_quality import listing
 from crm_analysis.data_quality.assessment import Assessment, assess, read_report, state
 from crm_analysis.data_quality.footing import footing
 from crm_analysis.data_quality.scorecard import rules_frame
 from crm_analysis.data_quality.sentences import claims
 from crm_analysis.demo.truth import ID_PREFIX, truth
+from crm_analysis.tables.failures import hold_to_contracts
 from crm_analysis.tables.ingestion import ingest
 
 ROOT = Path(__file__).parents[2]
@@ -27,15 +28,7 @@ def opened(folder: Path, patch: pytest.MonkeyPatch, **options: Any) -> tables.Ta
     settings = profile.load(ROOT / "analyses/profiles/demo.yaml")
     demo.generate(settings.data_root, donors=DONORS, **options)
     ingest(settings)
-    read = tables.open(settings)
-    names = list(settings.tables)
-    contracts.check(
-        {name: read.raw(name) for name in names},
-        {name: read.columns(name) for name in names},
-        settings,
-        data_ends_on=read.data_ends_on,
-        coverage=read.coverage,
-    )
+    hold_to_contracts(tables.open(settings))
     return tables.open(settings)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ibis
 import pytest
 
-from crm_analysis import contracts, tables
+from crm_analysis import tables
 from crm_analysis.contracts.totals import signed_amount
 from crm_analysis.data_quality.footing import footing
+from crm_analysis.tables.failures import hold_to_contracts
 from crm_analysis.tables.footing import against_control
 from tests.tables.conftest import Workplace
 
@@ -42,14 +43,7 @@ def test_a_refund_is_taken_off_whatever_its_sign() -> None:
 
 
 def test_check_and_pages_compare_the_same(opened: tables.Tables) -> None:
-    names = ("transactions", "control_totals")
-    report = contracts.check(
-        {name: opened.raw(name) for name in names},
-        {name: opened.columns(name) for name in names},
-        opened.profile,
-        data_ends_on=opened.data_ends_on,
-        coverage=opened.coverage,
-    )
+    report = hold_to_contracts(opened)
     scope = tables.open(opened.profile).scope("all", "2026Q2")
     (checked,) = [item for item in report.results if item.rule.id == "transactions_control_total"]
     shown = footing(scope).totals
