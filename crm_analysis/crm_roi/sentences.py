@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -21,8 +22,8 @@ WORTH_SETTLING = 10
 """A test that would need more than this many times the members is not worth repeating as it is."""
 
 
-def claims(evaluation: Evaluation, *, profile: Profile) -> Claims:
-    """What the page says about the campaigns of one branch and period."""
+def claims(evaluation: Evaluation, *, profile: Profile, further: Sequence[Finding] = ()) -> Claims:
+    """What the page says about the campaigns of one branch and period; `further` findings join the measures."""
     if evaluation.without_tables:
         return _without_tables()
     found = _findings(evaluation)
@@ -31,7 +32,7 @@ def claims(evaluation: Evaluation, *, profile: Profile) -> Claims:
         findings=tuple(found[:MOST_FINDINGS]),
         actions=_actions(evaluation, profile),
         unknowns=_unknowns(evaluation, profile),
-        measures=tuple(found[MOST_FINDINGS:]) + _measures(evaluation),
+        measures=tuple(found[MOST_FINDINGS:]) + _measures(evaluation) + tuple(further),
     )
 
 

@@ -1,4 +1,4 @@
-"""Finished frames to figures. None where there is nothing to draw."""
+"""Return, money and associations of the campaigns of a period."""
 
 from __future__ import annotations
 

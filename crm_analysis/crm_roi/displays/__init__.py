@@ -1,0 +1,14 @@
+"""Figures, tables and findings of the topics beyond the evaluation itself: one module per topic."""
+
+from __future__ import annotations
+
+from crm_analysis.crm_roi.study import Study
+from crm_analysis.findings import Finding
+from crm_analysis.profile import Profile
+
+__all__ = ["findings"]
+
+
+def findings(study: Study, *, profile: Profile) -> tuple[Finding, ...]:
+    """The findings of every topic, in the order of the annex."""
+    return ()
