@@ -54,18 +54,25 @@ def compare(units: pd.DataFrame, *, strata: pd.Series | None = None) -> Comparis
 
 
 def usable_strata(units: pd.DataFrame) -> pd.Series | None:
-    """The stratum of each member; those with fewer than two units in an arm are put together.
+    """The stratum of each member; those with fewer than two units in an arm are put together, with the smallest others
+    where that is not enough.
 
-    None where there are no strata, or where even together some have fewer than two units in an arm.
+    None where there are no strata, or where one is left.
     """
     if units["stratum"].nunique() < 2:  # noqa: PLR2004
         return None
-    strata = units["stratum"].fillna("").astype(str)
-    few = _few(units, strata)
-    if few:
-        strata = strata.where(~strata.isin(few), "\0")
-        if _few(units, strata):
+    given = units["stratum"].fillna("").astype(str)
+    by_size = given.value_counts(ascending=True, sort=True).index.to_list()
+    together = _few(units, given)
+    strata = given
+    while together:
+        strata = given.where(~given.isin(together), "\0")
+        if not _few(units, strata):
+            break
+        rest = [name for name in by_size if name not in together]
+        if not rest:
             return None
+        together.append(rest[0])
     return strata if strata.nunique() > 1 else None
 
 

@@ -22,8 +22,9 @@ class RoiEstimate:
     """Return of one programme on its treated members; amounts in the profile's currency, ROI as a ratio (0.5 = 50 %).
 
     ROI is net incremental margin over programme cost. `roi_low` and `roi_high` are Fieller's 95 % interval, None when
-    it has no ends; `net_low` and `net_high` always exist where the outcome varies. `roi_error` is the delta-method standard error. `probability_earned` is the
-    posterior chance of a positive net under a flat prior (every net equally likely beforehand) and a normal likelihood.
+    it has no ends; `net_low` and `net_high` always exist where the outcome varies. `roi_error` is the delta-method
+    standard error. `probability_earned` is the posterior chance of a positive net under a flat prior (every net equally
+    likely beforehand) and a normal likelihood.
     `break_even_margin` is the incremental margin per treated member that pays for the programme.
     """
 

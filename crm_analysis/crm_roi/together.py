@@ -50,9 +50,9 @@ class Interaction:
 class Together:
     """`interactions` of overlapping pairs; `ranking` of all campaigns with a stated return, best first.
 
-    Ranking columns: campaign_id, name, roi, low, high (own, normal), shrunk, shrunk_low, shrunk_high, weight (of its own
-    result), net, p (of net zero, two-sided), p_adjusted (Holm over the ranking). `spread` is the standard deviation of
-    the true returns as far as the data tell; None with fewer than four campaigns, where nothing is drawn anywhere.
+    Ranking columns: campaign_id, name, roi, low, high (own, normal), shrunk, shrunk_low, shrunk_high, weight (of its
+    own result), net, p (of net zero, two-sided), p_adjusted (Holm over the ranking). `spread` is the standard deviation
+    of the true returns as far as the data tell; None with fewer than four campaigns, where nothing is drawn anywhere.
     """
 
     interactions: tuple[Interaction, ...]
@@ -69,7 +69,7 @@ def compare_campaigns(evaluation: Evaluation) -> Together:
 
 
 def _interaction(one: CampaignResult, other: CampaignResult, evaluation: Evaluation) -> Interaction | None:
-    """None where nobody was in both while both windows were open."""
+    """None where nobody was in both while both windows were open, or only as held out by both."""
     first, second = sorted((one, other), key=lambda result: (result.starts_on, result.campaign_id))
     columns = ["customer_id", "arm", "assigned_on", "window_end"]
     both = first.gate.units[columns].merge(
@@ -83,7 +83,7 @@ def _interaction(one: CampaignResult, other: CampaignResult, evaluation: Evaluat
         return None
     of_cells = [both[(both["arm_first"] == a) & (both["arm_second"] == b)] for a, b in CELLS]
     counts = tuple(len(cell) for cell in of_cells)
-    if counts[0] == 0 and counts[3] == len(both) - counts[1] - counts[2] and _one_test(counts):
+    if counts[3] == len(both):  # arms of one test: all they share is the control group
         return None
     told = first.campaign_id, second.campaign_id
     if min(counts) < max(FEWEST_IN_A_CELL, evaluation.min_cell):
@@ -103,11 +103,6 @@ def _interaction(one: CampaignResult, other: CampaignResult, evaluation: Evaluat
     reach = float(stats.t.ppf(0.975, freedom)) * error
     p_value = float(2 * stats.t.sf(abs(gap) / error, freedom))
     return Interaction(*told, "measured", len(both), counts, means, gap, gap - reach, gap + reach, p_value)
-
-
-def _one_test(counts: tuple[int, ...]) -> bool:
-    """Arms of one test: nobody is treated by both, and who is held out by one and treated by the other is no member."""
-    return counts[1] == 0 and counts[2] == 0
 
 
 def _ranking(results: Sequence[CampaignResult]) -> tuple[pd.DataFrame, float | None]:
