@@ -67,7 +67,7 @@ COPY (SELECT 'T' || i AS transaction_id, 'C' || lpad((hash(i, 7) % {people})::VA
              'sale' AS kind
       FROM range({rows}) t(i)) TO '{folder}/transactions.parquet';
 COPY (SELECT 'L' || i AS campaign_id, 'Letter ' || i AS name, 'retention' AS programme, DATE '2026-04-01' AS starts_on,
-             DATE '2026-06-01' AS ends_on, 75 AS window_days, 500.0 AS contact_cost
+             DATE '2026-06-01' AS ends_on, 100 AS window_days, 500.0 AS contact_cost
       FROM range({campaigns}) t(i)) TO '{folder}/campaigns.parquet';
 COPY (SELECT 'X' || i AS cost_id, DATE '2026-04-01' AS incurred_on, 'campaign' AS category, 40000000.0 AS amount,
              'L' || i AS campaign_id, 40000000.0 AS planned_amount, 'contact' AS driver

@@ -162,8 +162,8 @@ def clean_tables() -> dict[str, Rows]:
         "transactions": [
             Maker.payment(k, customer_id=people[k % 4], occurred_at=day.isoformat(), order_id=f"O{k}", line_no=1,
                           quantity=1.0, list_amount=1100.0, discount=100.0, tax=0.0, currency="KRW", points_used=0.0,
-                          cost=400.0, margin=600.0, refund_of=None, commitment_id="K0", campaign_id="P1", product="x", category="y",
-                          channel="web", restricted=False, recorded_at=day.isoformat())
+                          cost=400.0, margin=600.0, refund_of=None, commitment_id="K0", campaign_id="P1", product="x",
+                          category="y", channel="web", restricted=False, recorded_at=day.isoformat())
             for k, day in enumerate(days)
         ] + [Maker.payment(900, customer_id="C0", kind="refund", refund_of="T-00000", occurred_at="2026-01-02",
                            recorded_at="2026-01-02")],

@@ -175,7 +175,7 @@ def test_arms_that_share_a_control_group_are_judged_and_corrected_together():
     adjusted = [effect.adjusted_p for result in (first, second) for effect in result.effects]
     assert adjusted == pytest.approx(multipletests(own, method="holm")[1])
     assert first.correction == "Holm" and first.n_tests == len(own) == 12
-    assert "one control group with 1 other arms" in cards.card(first, evaluation, make_profile())["Answer"][1]
+    assert "its control group serves 2 arms" in cards.card(first, evaluation, make_profile())["Answer"][1]
 
 
 def test_separate_control_groups_are_no_family():

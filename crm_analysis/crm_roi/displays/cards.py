@@ -19,7 +19,14 @@ __all__ = ["card", "cards"]
 def cards(evaluation: Evaluation, *, profile: Profile) -> dict[str, Any]:
     """The closed campaigns one after the other, as keyword arguments of `report.tables_below`."""
     given = [
-        {"title": style.escape(result.name), "frame": card(result, evaluation, profile)} for result in evaluation.closed
+        {
+            "title": style.escape(result.name),
+            "frame": card(result, evaluation, profile),
+            "note": _("The chance holds for whoever thought every result equally likely beforehand.")
+            if result.roi is not None
+            else "",
+        }
+        for result in evaluation.closed
     ]
     return {"title": _("One programme at a time"), "given": [] if evaluation.without_tables else given}
 
@@ -58,7 +65,7 @@ def _whom(result: CampaignResult, evaluation: Evaluation) -> str:
         reached = style.share(part, result.n_treated, evaluation.min_cell, 0)
         said += _("; {share} of the treated reached").format(share=reached)
     if result.shares_control:
-        said += _("; one control group with {n} other arms").format(n=len(result.shares_control))
+        said += _("; its control group serves {n} arms").format(n=len(result.shares_control) + 1)
     return said
 
 
