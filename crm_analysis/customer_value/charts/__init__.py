@@ -9,7 +9,10 @@ from crm_analysis.customer_value.charts.migration import migration
 from crm_analysis.customer_value.charts.overview import foreseen, profit_curve, segment_map
 from crm_analysis.customer_value.charts.tenure import tenure_lines
 
-__all__ = ["survival", "tracking", "value_map", 
+__all__ = [
+    "survival",
+    "tracking",
+    "value_map",
     "lorenz",
     "value_matrix",
     "tenure_lines",

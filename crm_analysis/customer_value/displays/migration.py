@@ -176,9 +176,7 @@ def sentence(state: CustomerValue, found: Migration, name: Name) -> str:
         "customers": words(state.scope.profile).customers,
         "period": style.period(found.before),
         "base": (
-            _("those in a tier then or now")
-            if found is state.migration.by_tier
-            else _("all in a segment then or now")
+            _("those in a tier then or now") if found is state.migration.by_tier else _("all in a segment then or now")
         ),
         "change": style.money(abs(value), currency),
         "interval": style.interval(low, high, "money", currency),
