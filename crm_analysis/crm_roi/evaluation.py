@@ -257,7 +257,7 @@ def _evaluate_campaign(
         members,
         min_control=profile.roi.min_control,
         sample_ratio_alpha=profile.roi.sample_ratio_alpha,
-        planned_treated_share=_planned_share(profile, row.campaign_id),
+        planned_treated_share=_planned_share(profile, row),
     )
     units = gate.units
     treated, control = units[units["arm"] == "treated"], units[units["arm"] == "control"]
@@ -514,8 +514,11 @@ def _keys(ids: pd.Series) -> list[str]:
     return [files.safe_name(name if twice else name.lower()) for name, twice in zip(ids, clash, strict=True)]
 
 
-def _planned_share(profile: Profile, campaign_id: str) -> float | None:
-    held = profile.roi.planned_control_share.get(campaign_id)
+def _planned_share(profile: Profile, row: Any) -> float | None:
+    """Share treated by plan: the profile's, else the one written with the campaign before it started."""
+    held = profile.roi.planned_control_share.get(row.campaign_id)
+    if held is None and 0 < row.planned_control_share < 1:
+        held = float(row.planned_control_share)
     return None if held is None else 1 - held
 
 
