@@ -52,9 +52,9 @@ class FalseAlarms:
 class Replay:
     """False alarms of the chapter's tests on the scope's own customers, in windows that are over.
 
-    `state` is replayed, or why nothing was: short_history, few_customers (or none of them paid), withheld. `windows` are
-    those replayed, the latest first, `n_units` is the number of customers in the latest (a random sample of at most `MOST_UNITS` is split), by branch in `by_branch`.
-    `cap_quantile` is where outcomes are capped in the way `capped`.
+    `state` is replayed, or why nothing was: short_history, few_customers (or nobody paid), withheld. `windows` are those
+    replayed, the latest first; `n_units` is the number of customers in the latest, `by_branch` by branch. A
+    random sample of at most `MOST_UNITS` of them is split. In the way `capped` outcomes end at `cap_quantile`.
     """
 
     state: str
@@ -114,8 +114,14 @@ def replay(scope: Scope, evaluation: Evaluation, *, replications: int = REPLICAT
     )
     by_branch = tuple(int(n) for n in latest["branch"].value_counts())
     return Replay(
-        "replayed", alarms, tuple(windows[number] for number in used), len(latest), by_branch, cap_quantile=cap, **common  # type: ignore[arg-type]
-    )  # fmt: skip
+        "replayed",
+        alarms,
+        tuple(windows[number] for number in used),
+        len(latest),
+        by_branch,
+        cap_quantile=cap,
+        **common,  # type: ignore[arg-type]
+    )
 
 
 def false_alarms(

@@ -51,12 +51,10 @@ def test_it_is_break_even_and_not_zero_that_is_tested():
 def test_the_best_share_is_the_smallest_that_finds_the_return():
     plan = plan_test(40_000, **LIST)
     assert plan.best_share == plan.holdout_share
-    finds = {each.holdout_share: each.detectable_roi <= 1.0 for each in holdout_options(plan, shares=SHARES)}
-    assert finds[plan.best_share] and not any(found for share, found in finds.items() if share < plan.best_share)
-    forgone = {
-        each.holdout_share: each.forgone for each in holdout_options(plan, shares=SHARES) if finds[each.holdout_share]
-    }
-    assert min(forgone, key=forgone.get) == plan.best_share
+    options = holdout_options(plan, shares=SHARES)
+    enough = [each for each in options if each.detectable_roi <= 1.0]
+    assert plan.best_share == min(each.holdout_share for each in enough) > min(each.holdout_share for each in options)
+    assert plan.best_share == min(enough, key=lambda each: each.forgone).holdout_share
 
 
 SHARES = tuple(round(0.01 * k, 2) for k in range(1, 51))

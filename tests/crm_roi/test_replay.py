@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from crm_analysis.crm_roi.evaluation import evaluate
+from crm_analysis.crm_roi.history import past_windows
 from crm_analysis.crm_roi.replay import false_alarms, replay
 from crm_analysis.estimators.means import welch
 from tests.crm_roi.conftest import FrameScope, association, make_profile
@@ -55,8 +57,9 @@ def test_a_drawn_effect_is_found_far_more_often():
 def test_one_giant_among_few_breaks_the_promise_and_the_cap_mends_it():
     frames = association(n=1600)
     rows = frames["transactions"]
-    latest = rows.index[rows["occurred_at"].between("2026-05-12", "2026-07-20")]
-    rows.loc[latest[:3], "amount"] = [4e9, 3e9, 2e9]
+    for window in past_windows(FrameScope(frames, make_profile()), window_days=70, most=4):
+        inside = rows.index[rows["occurred_at"].between(pd.Timestamp(window.start), pd.Timestamp(window.end))]
+        rows.loc[inside[:3], "amount"] = [4e9, 3e9, 2e9][: len(inside)]
     scope = FrameScope(frames, make_profile(privacy={"dominance_share": 0.99}))
     found = replay(scope, evaluate(scope), replications=800)
     assert found.state == "replayed"
