@@ -14,7 +14,7 @@ from crm_analysis.crm_roi.outcomes import priced
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
 
-__all__ = ["Window", "margins_in", "past_windows"]
+__all__ = ["Window", "margins_in", "past_windows", "recent_margin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +84,17 @@ def margins_in(scope: Scope, windows: Sequence[Window]) -> pd.DataFrame:
     if not frames:
         return pd.DataFrame(columns=columns)
     return pd.concat(frames)[columns].sort_values(["window", "customer_id"], ignore_index=True)
+
+
+def recent_margin(scope: Scope) -> pd.DataFrame:
+    """customer_id, branch (of the last transaction) and margin over the `roi.balance_history_days` up to `as_of`.
+
+    One row per customer of the scope who ever paid, sorted by customer; margin is zero for who paid before that only.
+    """
+    profile = scope.profile
+    rows = priced(scope.table("transactions"), margin_rate=profile.margin.rate, list_prices=profile.margin.list_prices)
+    since = scope.as_of - timedelta(days=profile.roi.balance_history_days)
+    sums = rows.group_by("customer_id").aggregate(
+        branch=rows.branch.argmax(rows.on), margin=rows.left.sum(where=rows.on > since)
+    )
+    return sums.execute().fillna({"margin": 0.0}).sort_values("customer_id", ignore_index=True)

@@ -52,9 +52,9 @@ class FalseAlarms:
 class Replay:
     """False alarms of the chapter's tests on the scope's own customers, in windows that are over.
 
-    `state` is replayed, or why nothing was: short_history, few_customers (or nobody paid), withheld. `windows` are those
-    replayed, the latest first; `n_units` is the number of customers in the latest, `by_branch` by branch. A
-    random sample of at most `MOST_UNITS` of them is split. In the way `capped` outcomes end at `cap_quantile`.
+    `state` is replayed, or why nothing was: short_history, few_customers (or nobody paid), withheld. `windows` are the
+    replayed ones, the latest first; `n_units` is the number of customers in the latest, `by_branch` by branch. A random
+    sample of at most `MOST_UNITS` of them is split. In the way `capped` outcomes end at `cap_quantile`.
     """
 
     state: str
