@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         "export", parents=[common, state],
         help="turn a list into a campaign with a holdout, or write one row per customer for other programs",
         description="`export customer-value` writes scores, segment, tier, value and treatment of every customer. "
-        "`export LIST --campaign NAME --holdout 10%%` draws who is held out, writes the campaign to the outbox, from "
+        "`export LIST --campaign NAME --holdout 10%` draws who is held out, writes the campaign to the outbox, from "
         "which every later run reads it back, and writes the list of those to contact.",
     )  # fmt: skip
     export.add_argument("what", metavar="LIST", help=f"customer-value, or the list of a campaign: {a_list}")
@@ -239,8 +239,8 @@ def _export(given: argparse.Namespace) -> int:
         stray = [name for name, value in asked.items() if value is not None]
         if stray:
             raise UserError(
-                f"export customer-value writes everybody and takes no {stray[0]}. A campaign is made of a list, such as "
-                "`export treatment:grow --campaign NAME --holdout 10%`."
+                f"export customer-value writes everybody and takes no {stray[0]}. A campaign is made of a list, such "
+                "as `export treatment:grow --campaign NAME --holdout 10%`."
             )
         kinds = (given.format,) if given.format else ("parquet", "csv", "xlsx")
         written = _steps(given).export_customer_value(given.branch, given.period, kinds, incomplete=given.incomplete)
@@ -250,8 +250,8 @@ def _export(given: argparse.Namespace) -> int:
     absent = [name for name, value in asked.items() if value is None]
     if absent:
         raise UserError(
-            f"export {given.what}: a campaign needs {' and '.join(absent)}, such as --campaign WELCOME27 --holdout 10%. "
-            "`crm-analysis list FINDING` writes a list alone, `crm-analysis export customer-value` everybody."
+            f"export {given.what}: a campaign needs {' and '.join(absent)}, such as --campaign WELCOME27 --holdout "
+            "10%. `crm-analysis list FINDING` writes a list alone, `crm-analysis export customer-value` everybody."
         )
     if given.format == "parquet":
         raise UserError("--format parquet: the list of those to contact is csv or xlsx.")

@@ -153,15 +153,14 @@ def launch(tables: Tables, source: CustomerList, order: Order, *, kind: str, tod
     assert order.starts_on is not None
     screening = screen(tables, source.customer_ids, starts_on=order.starts_on, window_days=order.window_days)
     members = _drawn(profile, source, screening, order)
-    folder = profile.outbox_dir / files.safe_name(order.name)
-    contacts = profile.build_dir / "exports" / f"{files.safe_name(order.name)}-contacts.{kind}"
+    contacts = profile.build_dir / "exports" / f"{_folder_name(order.name)}-contacts.{kind}"
     made = Launched(
         order=order,
         source=source,
         screening=screening,
         members=members,
         n_strata=members["stratum"].nunique(),
-        folder=folder,
+        folder=profile.outbox_dir / _folder_name(order.name),
         contacts=contacts,
     )
     export = files.export_csv if kind == "csv" else files.export_excel
@@ -238,11 +237,15 @@ def _refuse_known(tables: Tables, name: str) -> None:
             f'There is a campaign "{known[name.casefold()]}" already, and an assignment is never changed. Give this '
             "one another name."
         )
-    if (profile.outbox_dir / files.safe_name(name)).exists():
+    if (folder := profile.outbox_dir / _folder_name(name)).exists():
         raise UserError(
-            f"{profile.outbox_dir / files.safe_name(name)} is there already, and an assignment is never changed. Give "
+            f"{folder} is there already, and an assignment is never changed. Give "
             "this campaign another name."
         )
+
+
+def _folder_name(name: str) -> str:
+    return files.safe_name(name.casefold())
 
 
 def _drawn(profile: Profile, source: CustomerList, screening: Screening, order: Order) -> pd.DataFrame:
@@ -296,7 +299,9 @@ def _commit(made: Launched, profile: Profile) -> None:
     """Write campaign, members and record into a folder of their own, whole or not at all, for their owner only."""
     outbox = made.folder.parent
     with files.writing(made.folder):
-        outbox.mkdir(parents=True, exist_ok=True)
+        if not outbox.is_dir():
+            outbox.mkdir(parents=True)
+            outbox.chmod(0o700)
         files.sweep(outbox)
         work = Path(tempfile.mkdtemp(prefix=f".{made.folder.name}.", suffix=".part", dir=outbox))
         try:

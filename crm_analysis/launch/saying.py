@@ -22,12 +22,14 @@ def said(made: Launched, shown: Outlook | None, profile: Profile) -> str:
         f"campaign    {order.name} ({order.programme}{f', {order.owner}' if order.owner else ''})",
         *_list_lines(made.source, made.screening),
         f"arms        {made.n_treated:,} to contact, {made.n_control:,} held out "
-        f"({made.n_control / len(made.members):.1%}), drawn alike in {made.n_strata} strata of branch and value decile; "
-        f'salt "{order.name}" draws the same again',
+        f"({made.n_control / len(made.members):.1%}), drawn alike in {made.n_strata} strata of branch and value "
+        f'decile; salt "{order.name}" draws the same again',
         f"outcome     margin from {order.starts_on}, {order.window_days} days after it included; fixed now",
-        f"cost        {'unknown' if order.contact_cost is None else style.money(order.contact_cost, profile.currency)}"
-        f" a contact{'' if order.contact_cost else '; write what it costs into the costs table, or no return is stated'}",
     ]
+    if order.contact_cost is None:
+        lines.append("cost        not known; no return is stated unless the costs table has lines of this campaign")
+    else:
+        lines.append(f"cost        {style.money(order.contact_cost, profile.currency)} a contact")
     if shown is not None:
         lines.append(f"can show    {_shows(shown.plain)}")
     lines += [f"{made.contacts}  {made.n_treated:,} customers to contact", f"{made.folder}  read back by every run"]
@@ -39,9 +41,9 @@ def said_plan(source: CustomerList, screening: Screening, outlook: Outlook, prof
     plan, spread, currency = outlook.plain, outlook.spread, profile.currency
     lines = _list_lines(source, screening)
     lines += [
-        f"spread      {style.money(spread.standard_deviation, currency)} standard deviation of margin per customer, over "
-        f"{spread.n_windows} past windows of {spread.window_days + 1} days; {spread.explained:.0%} of it foreseen by the "
-        "year before",
+        f"spread      {style.money(spread.standard_deviation, currency)} standard deviation of margin per customer, "
+        f"over {spread.n_windows} past windows of {spread.window_days + 1} days; {spread.explained:.0%} of its square "
+        "foreseen by the year before",
         f"cost        {style.money(plan.cost_per_treated, currency)} for each of {plan.n_treated:,} treated, "
         f"{style.money(plan.cost, currency)} in all; break-even is that much more margin from each of them",
         f"can show    {_shows(plan)}",
@@ -97,6 +99,6 @@ def _duration(plan: TestPlan) -> str:
     if plan.n_waves == 1:
         return f"{plan.duration_days} days, one outcome window"
     return (
-        f"a return of {plan.expected_roi:.0%} needs {plan.n_needed:,} customers with {plan.holdout_share:.0%} held out: "
-        f"{plan.n_waves} waves of such a list, {plan.duration_days:,} days"
+        f"a return of {plan.expected_roi:.0%} needs {plan.n_needed:,} customers with {plan.holdout_share:.0%} held "
+        f"out: {plan.n_waves} waves of such a list, {plan.duration_days:,} days"
     )

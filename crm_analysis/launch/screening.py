@@ -95,8 +95,8 @@ def _consent(scope: Scope) -> pd.Series | None:
 
 
 def _members(tables: Tables) -> pd.DataFrame:
-    """Members of every campaign, those assigned ahead included: campaign_id, customer_id, arm, and as dates assigned_on,
-    contacted_on, and ends_on of the outcome window.
+    """Members of every campaign, those assigned ahead included: campaign_id, customer_id, arm, and as dates
+    assigned_on, contacted_on, and ends_on of the outcome window.
     """
     columns = ["campaign_id", "customer_id", "arm", "assigned_on", "contacted_on", "ends_on"]
     if not (tables.has("campaigns") and tables.has("campaign_members")):
