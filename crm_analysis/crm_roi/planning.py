@@ -49,6 +49,7 @@ class Spread:
 
     `standard_deviation` is that within a window, pooled over `n_windows` windows; money in the profile's currency.
     `explained` is the share of its square that margin in the year before the window predicts (CUPED), pooled too.
+    `n_paid` customers left anything in these windows; `largest` is the share of the largest of them in it.
     """
 
     n_units: int
@@ -57,6 +58,8 @@ class Spread:
     mean: float
     standard_deviation: float
     explained: float
+    n_paid: int
+    largest: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +265,7 @@ def spread_of(scope: Scope, customer_ids: pd.Series, *, window_days: int, until:
     windows = past_windows(scope, window_days=window_days, most=MOST_WINDOWS, until=last)
     found = margins_in(scope, windows)
     variances, explained, means = [], [], []
+    left = np.zeros(len(ids))
     for number in range(len(windows)):
         own = found[found["window"] == number].set_index("customer_id").reindex(ids)
         margin, before = (own[name].fillna(0.0).to_numpy(float) for name in ("margin", "margin_before"))
@@ -272,6 +276,7 @@ def spread_of(scope: Scope, customer_ids: pd.Series, *, window_days: int, until:
             variances.append(float(margin.var(ddof=1)))
             together = float(np.corrcoef(margin, before)[0, 1]) ** 2 if before.std() > 0 else 0.0
             explained.append(together * variances[-1])
+        left += np.abs(margin)
         means.append(float(margin.mean()) if len(ids) else math.nan)
     total = float(np.sum(variances))
     return Spread(
@@ -281,6 +286,8 @@ def spread_of(scope: Scope, customer_ids: pd.Series, *, window_days: int, until:
         mean=float(np.mean(means)) if means else math.nan,
         standard_deviation=math.sqrt(total / len(windows)) if windows else math.nan,
         explained=float(np.sum(explained)) / total if total > 0 else 0.0,
+        n_paid=int((left > 0).sum()),
+        largest=float(left.max(initial=0.0) / left.sum()) if left.any() else 0.0,
     )
 
 
@@ -302,16 +309,13 @@ def next_test(scope: Scope, evaluation: Evaluation) -> NextTest:
     profile = scope.profile
     if len(units) < 2 * profile.roi.min_control:
         return NextTest("short_list", chosen)
-    if any(
-        privacy.withhold(units[name], profile.privacy.min_cell, profile.privacy.dominance_share)
-        for name in ("margin_before", "margin")
-    ):
-        return NextTest("withheld", chosen)
     spread = spread_of(
         scope, units["customer_id"], window_days=chosen.window_days, until=pd.Timestamp(chosen.starts_on)
     )
     if not spread.standard_deviation > 0:
         return NextTest("short_history", chosen)
+    if privacy.small(spread.n_paid, profile.privacy.min_cell) or spread.largest > profile.privacy.dominance_share:
+        return NextTest("withheld", chosen)
     cost = _cost_per_treated(chosen)
     kind = {"contact_cost": cost, "window_days": chosen.window_days, "min_control": profile.roi.min_control}
     plan = plan_test(len(units), standard_deviation=spread.standard_deviation, **kind)  # type: ignore[arg-type]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crm_analysis.crm_roi.evaluation import Evaluation, evaluate
+from crm_analysis.crm_roi.planning import NextTest, next_test
+from crm_analysis.crm_roi.replay import Replay, replay
 
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
@@ -18,8 +20,15 @@ class Study:
     """`evaluation` holds gate, effect, cost and return of every campaign; the other fields what goes beyond them."""
 
     evaluation: Evaluation
+    next_test: NextTest
+    replay: Replay | None
 
 
 def examine(scope: Scope) -> Study:
     """Compute the chapter; absent tables and thin data leave their parts empty."""
-    return Study(evaluation=evaluate(scope))
+    evaluation = evaluate(scope)
+    return Study(
+        evaluation=evaluation,
+        next_test=next_test(scope, evaluation),
+        replay=None if evaluation.without_tables else replay(scope, evaluation),
+    )

@@ -1,5 +1,7 @@
 """The chapter's figures, drawn from finished frames: one module per topic. None where there is nothing to draw."""
 
 from crm_analysis.crm_roi.charts.overview import plan_bars, portfolio, recovery, regression, waterfall
+from crm_analysis.crm_roi.charts.planning import power_curves
+from crm_analysis.crm_roi.charts.replay import false_alarms
 
-__all__ = ["plan_bars", "portfolio", "recovery", "regression", "waterfall"]
+__all__ = ["false_alarms", "plan_bars", "portfolio", "power_curves", "recovery", "regression", "waterfall"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from crm_analysis.crm_roi.displays import planning, replay
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.findings import Finding
 from crm_analysis.profile import Profile
 
-__all__ = ["findings"]
+__all__ = ["findings", "planning", "replay"]
 
 
 def findings(study: Study, *, profile: Profile) -> tuple[Finding, ...]:
     """The findings of every topic, in the order of the annex."""
-    return ()
+    return (*planning.findings(study, profile=profile), *replay.findings(study))
