@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from crm_analysis import privacy
-from crm_analysis.crm_roi.evaluation import CampaignResult, Evaluation
+from crm_analysis.crm_roi.evaluation import MOST_USEFUL_ROI, CampaignResult, Evaluation
 from crm_analysis.crm_roi.history import margins_in, past_windows
 from crm_analysis.estimators.designs import smallest_detectable_difference
 
@@ -102,8 +102,10 @@ class TestPlan:
 class NextTest:
     """The test that would settle the costliest campaign of which nobody knows what it earned.
 
-    `state` is planned, settled (nothing is unknown), unknown_cost, short_history, short_list or withheld; `plan` and
-    the rest are there for `planned` alone. `adjusted` is the same test read with CUPED.
+    `state` is planned, hopeless (planned too, but no test of any list shows a return of `MOST_USEFUL_ROI` or less),
+    settled (nothing is unknown), unknown_cost, short_history, short_list or withheld. `plan` and the rest are there for
+    the first two alone; `adjusted` is the same test read with CUPED. `passed_over` cost more, but no test of their
+    lists would show a useful return, or none can be planned.
     """
 
     state: str
@@ -112,6 +114,7 @@ class NextTest:
     plan: TestPlan | None = None
     adjusted: TestPlan | None = None
     by_branch: tuple[int, ...] = ()
+    passed_over: tuple[CampaignResult, ...] = ()
 
 
 def plan_test(
@@ -296,7 +299,8 @@ def next_test(scope: Scope, evaluation: Evaluation) -> NextTest:
 
     Cost per treated member is what the campaign cost here, the spread is that of its members in the windows before it
     started: nothing that the campaign may have changed is in it. The plan takes the share to hold out that finds a
-    return of `DEFAULT_RETURN`, half where none does.
+    return of `DEFAULT_RETURN`, half where none does. A campaign of which no test would show a useful return gives way
+    to the next costliest; where there is no other, its plan says so.
     """
     unknown = [result for result in evaluation.closed if result.verdict == "unknown" and len(result.gate.units)]
     if not unknown:
@@ -304,29 +308,39 @@ def next_test(scope: Scope, evaluation: Evaluation) -> NextTest:
     known = [result for result in unknown if _cost_per_treated(result) > 0]
     if not known:
         return NextTest("unknown_cost")
-    chosen = max(known, key=lambda result: (_cost_per_treated(result) * result.n_treated, result.campaign_id))
-    units = chosen.gate.units
-    profile = scope.profile
+    known.sort(key=lambda result: (-_cost_per_treated(result) * result.n_treated, result.campaign_id))
+    tried = [_planned(scope, result) for result in known]
+    states = [found.state for found in tried]
+    chosen = next((states.index(state) for state in ("planned", "hopeless") if state in states), 0)
+    return replace(tried[chosen], passed_over=tuple(known[:chosen]))
+
+
+def _planned(scope: Scope, campaign: CampaignResult) -> NextTest:
+    """A test on the list of one campaign."""
+    units, profile = campaign.gate.units, scope.profile
     if len(units) < 2 * profile.roi.min_control:
-        return NextTest("short_list", chosen)
-    spread = spread_of(
-        scope, units["customer_id"], window_days=chosen.window_days, until=pd.Timestamp(chosen.starts_on)
-    )
+        return NextTest("short_list", campaign)
+    started = pd.Timestamp(campaign.starts_on)
+    spread = spread_of(scope, units["customer_id"], window_days=campaign.window_days, until=started)
     if not spread.standard_deviation > 0:
-        return NextTest("short_history", chosen)
+        return NextTest("short_history", campaign)
     if privacy.small(spread.n_paid, profile.privacy.min_cell) or spread.largest > profile.privacy.dominance_share:
-        return NextTest("withheld", chosen)
-    cost = _cost_per_treated(chosen)
-    kind = {"contact_cost": cost, "window_days": chosen.window_days, "min_control": profile.roi.min_control}
-    plan = plan_test(len(units), standard_deviation=spread.standard_deviation, **kind)  # type: ignore[arg-type]
-    adjusted = plan_test(
-        len(units),
-        standard_deviation=spread.standard_deviation * math.sqrt(1 - spread.explained),
-        holdout_share=plan.holdout_share,
-        **kind,  # type: ignore[arg-type]
-    )
-    by_branch = tuple(int(n) for n in units["branch"].value_counts())
-    return NextTest("planned", chosen, spread, plan, adjusted, by_branch)
+        return NextTest("withheld", campaign)
+
+    def planned(standard_deviation: float, share: float | None) -> TestPlan:
+        return plan_test(
+            len(units),
+            standard_deviation=standard_deviation,
+            contact_cost=_cost_per_treated(campaign),
+            holdout_share=share,
+            window_days=campaign.window_days,
+            min_control=profile.roi.min_control,
+        )
+
+    plan = planned(spread.standard_deviation, None)
+    adjusted = planned(spread.standard_deviation * math.sqrt(1 - spread.explained), plan.holdout_share)
+    state = "planned" if plan.detectable_roi <= MOST_USEFUL_ROI else "hopeless"
+    return NextTest(state, campaign, spread, plan, adjusted, tuple(int(n) for n in units["branch"].value_counts()))
 
 
 def _cost_per_treated(result: CampaignResult) -> float:

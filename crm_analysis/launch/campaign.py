@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import tempfile
@@ -239,8 +240,7 @@ def _refuse_known(tables: Tables, name: str) -> None:
         )
     if (folder := profile.outbox_dir / _folder_name(name)).exists():
         raise UserError(
-            f"{folder} is there already, and an assignment is never changed. Give "
-            "this campaign another name."
+            f"{folder} is there already, and an assignment is never changed. Give this campaign another name."
         )
 
 
@@ -261,9 +261,9 @@ def _drawn(profile: Profile, source: CustomerList, screening: Screening, order: 
     smaller = min(n_control, n - n_control)
     if smaller < least:
         arm = "holds out" if n_control <= n - n_control else "treats"
-        enough = f"a list of {-(-least // min(order.holdout_share, 1 - order.holdout_share)):,.0f} or more is needed"
-        share = -(-100 * least // n)
-        other = f"; or hold out {share:.0f}%" if n_control <= n - n_control and share <= 50 else ""  # noqa: PLR2004
+        enough = f"a list of {_at_least(least / min(order.holdout_share, 1 - order.holdout_share)):,} or more is needed"
+        share = _at_least(100 * least / n)
+        other = f"; or hold out {share}%" if n_control <= n - n_control and share <= 50 else ""  # noqa: PLR2004
         raise UserError(
             f"--holdout {order.holdout_share:.4g} {arm} {smaller:,} of the {n:,} customers who may be contacted; a "
             f"result needs {least} in each arm (roi.min_control). For this share {enough}{other}."
@@ -271,6 +271,10 @@ def _drawn(profile: Profile, source: CustomerList, screening: Screening, order: 
     stratum = kept["branch"] + " " + value_bands(kept).astype(str).str.zfill(2)
     units = kept[["customer_id", "branch"]].assign(stratum=stratum)
     return units.assign(arm=draw_holdout(units, share=order.holdout_share, salt=order.name))
+
+
+def _at_least(value: float) -> int:
+    return math.ceil(value - 1e-9)
 
 
 def said_left_out(screening: Screening) -> str:

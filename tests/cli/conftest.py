@@ -218,19 +218,14 @@ def shop(tmp_path: Path, checked_contracts: Path) -> Shop:
 def refused() -> Callable[..., str]:
     """The one message of a command that was refused: exit code 2, no traceback, not a file added or touched.
 
-    With `reads`, for what only the data can tell, the command may leave the tables that it read to the end; with
-    `checks`, what reading and checking them anew left in the folders of both.
+    With `reads`, for what only the data can tell, the command may leave the tables that it read to the end.
     """
 
-    def message(done: Done, *, reads: bool = False, checks: bool = False) -> str:
+    def message(done: Done, *, reads: bool = False) -> str:
         assert done.returncode == 2, (done.returncode, done.stdout[-800:], done.stderr[-800:])
         assert "Traceback" not in done.stderr, done.stderr
         lines = done.stderr.strip().splitlines()
         assert len(lines) == 1, done.stderr
-        if checks:
-            own = re.compile(r"build/\w+/(tables|data_quality|exports/set_aside)/")
-            assert all(own.match(name) for name in done.added | done.touched)
-            return lines[0].removeprefix("crm-analysis: ")
         assert not done.touched
         if reads:
             assert all(re.fullmatch(r"build/\w+/tables/(\w+/)?\w+\.(json|parquet|pq)", name) for name in done.added)

@@ -157,6 +157,20 @@ def test_the_next_test_is_of_the_costliest_campaign_that_nobody_can_judge(scope,
     assert sum(found.by_branch) == 100
 
 
+def test_a_list_that_no_test_can_settle_gives_way(scope):
+    """Gala members who vary so much that no useful return would show; the call is next."""
+    frames = {name: frame.copy() for name, frame in association(lift=12_500.0, cost=3_600_000.0).items()}
+    rows = frames["transactions"]
+    few = rows["customer_id"].isin([f"D{i:04d}" for i in range(60)]) & (rows["occurred_at"] < "2026-04-30")
+    rows.loc[few, "amount"] *= 60
+    costs = frames["costs"]
+    costs.loc[costs["campaign_id"] == "GALA26", "amount"] = 4_500_000.0
+    varied = FrameScope(frames, make_profile())
+    found = next_test(varied, evaluate(varied))
+    assert [each.campaign_id for each in found.passed_over] == ["GALA26"]
+    assert (found.state, found.campaign.campaign_id) == ("hopeless", "CALL26") or found.state == "planned"
+
+
 def test_where_every_programme_is_settled_there_is_nothing_to_test():
     frames = association(lift=40_000.0)
     frames["campaigns"] = frames["campaigns"].query("campaign_id == 'CALL26'")

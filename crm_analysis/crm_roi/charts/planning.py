@@ -35,7 +35,6 @@ def power_curves(curves: pd.DataFrame) -> Figure | None:
             ha="center",
             va="center",
             fontsize=9,
-            fontweight="bold" if planned else "normal",
             color=colour,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
             zorder=4,

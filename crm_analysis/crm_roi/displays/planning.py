@@ -10,6 +10,7 @@ import pandas as pd
 
 from crm_analysis import privacy, style
 from crm_analysis.crm_roi import words
+from crm_analysis.crm_roi.evaluation import MOST_USEFUL_ROI
 from crm_analysis.crm_roi.planning import NextTest, TestPlan, holdout_options, power_curve
 from crm_analysis.findings import Finding
 from crm_analysis.language import _
@@ -31,7 +32,7 @@ def curves(found: NextTest) -> pd.DataFrame:
     if found.plan is None:
         return pd.DataFrame(columns=["holdout_share", "roi", "earned", "lost", "planned", "label_at"])
     plan = found.plan
-    right = 3.0 if plan.detectable_roi <= 2.0 else math.ceil(1.3 * plan.detectable_roi)
+    right = max(2.0, math.ceil(1.5 * min(plan.detectable_roi, MOST_USEFUL_ROI)))
     shares = _shares(plan)
     frame = power_curve(plan, returns=tuple(np.linspace(-1.0, right, _FINE)), shares=shares)
     heights = dict(zip(shares, _LABELS, strict=False))
@@ -95,11 +96,14 @@ def _power_table(plan: TestPlan, currency: str, *, told: bool) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def sheet(found: NextTest, *, profile: Profile) -> dict[str, Any]:
+def sheet(study: Study, *, profile: Profile) -> dict[str, Any]:
     """The plan of the next test, as keyword arguments of `report.table`; why there is none where there is none."""
+    found = study.next_test
+    if study.evaluation.without_tables:
+        return {"frame": None}
     title = _("The next test: what would settle the costliest unknown")
     if found.plan is None or found.campaign is None:
-        return {"title": title, "frame": pd.DataFrame(), "note": _why_not(found)} if found.state else {"frame": None}
+        return {"title": title, "frame": pd.DataFrame(), "note": _why_not(found)}
     return {"title": title, "frame": options(found, profile=profile), "note": _assumes()}
 
 
@@ -155,7 +159,7 @@ def options(found: NextTest, *, profile: Profile) -> pd.DataFrame:
                 adjusted=words.return_seen(adjusted.detectable_roi, planned=True),
             ),
         ),
-        (_("Duration"), _duration(plan)),
+        (_("Duration"), _duration(plan) if found.state == "planned" else _hopeless(plan)),
     ]
     return pd.DataFrame(rows, columns=[_("Test plan"), _("Value")])
 
@@ -164,9 +168,13 @@ def _reason(found: NextTest, currency: str) -> str:
     campaign = found.campaign
     assert campaign is not None and found.plan is not None
     spent = style.money(found.plan.cost_per_treated * campaign.n_treated, currency)
-    return _("{cost} spent here, and {why}").format(
+    text = _("{cost} spent here, and {why}").format(
         cost=spent, why=_("the result is not settled") if campaign.roi else words.state(campaign.state)
     )
+    if not found.passed_over:
+        return text
+    names = ", ".join(style.plain(result.name) for result in found.passed_over)
+    return _("{reason}; {names} cost more, but no test of that list would settle it").format(reason=text, names=names)
 
 
 def _arms(plan: TestPlan, *, told: bool) -> str:
@@ -195,10 +203,17 @@ def _duration(plan: TestPlan) -> str:
     )
 
 
+def _hopeless(plan: TestPlan) -> str:
+    return _(
+        "this list alone will not settle it: {n} members are needed to find a return of {roi}. Test whether members go "
+        "on paying at all, or spend less on each"
+    ).format(n=style.number(plan.n_needed), roi=style.percent(plan.expected_roi, 0))
+
+
 def findings(study: Study, *, profile: Profile) -> tuple[Finding, ...]:
     """The smallest return that the next test would show."""
     found = study.next_test
-    if found.plan is None or found.campaign is None:
+    if found.state != "planned" or found.plan is None or found.campaign is None:
         return ()
     plan = found.plan
     return (

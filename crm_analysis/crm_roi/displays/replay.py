@@ -95,7 +95,10 @@ def verdict(found: Replay) -> str:
         ),
     }[margin.state]
     advice = (
-        _("Capped at the {quantile} quantile it keeps it: write `roi.cap_quantile: {value}` into the profile first.")
+        _(
+            "Capped at the {quantile} quantile it keeps its promise: write `roi.cap_quantile: {value}` into the "
+            "profile before the next programme starts."
+        )
         if mended
         else _("Capping at the {quantile} quantile (`roi.cap_quantile: {value}`) does not mend it: hold out half.")
     )
