@@ -28,7 +28,7 @@ def power_curves(curves: pd.DataFrame) -> Figure | None:
         ax.plot(part["roi"], part["earned"], color=colour, lw=2.6 if planned else 1.3, zorder=3 if planned else 2)
         last = part.iloc[(part["earned"] - part["label_at"].iloc[0]).abs().argmin()]
         ax.annotate(
-            style.percent(share, 0),
+            _("{share} held out").format(share=style.percent(share, 0)) if planned else style.percent(share, 0),
             (last["roi"], last["earned"]),
             xytext=(0, 0),
             textcoords="offset points",
