@@ -129,6 +129,17 @@ def shop(tmp_path, opened):
     return lambda **settings: opened(described(tmp_path, **settings))
 
 
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory):
+    """Sales alone, read once for the tests that write nothing."""
+    folder = tmp_path_factory.mktemp("untouched")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CRM_ANALYSIS_BUILD", str(folder / "build"))
+        settings = profile.load(described(folder, bare=True, roi={"min_control": 20, "balance_history_days": 120}))
+        ingest(settings)
+        yield tables.open(settings)
+
+
 def everybody(name: str = "tier:everybody") -> launch.CustomerList:
     return launch.CustomerList(name, date(2025, 12, 31), pd.Index(IDS).sort_values())
 
@@ -223,6 +234,7 @@ def test_the_same_name_draws_the_same_people_and_another_others(shop, tmp_path):
 def test_no_campaign_is_written_twice_and_nobody_is_in_two_at_once(shop, opened, tmp_path):
     stale = shop()
     made_of(stale)
+    assert "spring26 is there already" in refusal(stale)  # by tables read before it was written
     again = opened(tmp_path / "shop.yaml")
     kept = {path: path.read_bytes() for path in (tmp_path / "outbox/spring26").iterdir()}
     assert refusal(again) == (
@@ -236,7 +248,6 @@ def test_no_campaign_is_written_twice_and_nobody_is_in_two_at_once(shop, opened,
     later = made_of(again, replace(ORDER, name="NEXT26", starts_on=date(2026, 7, 1)))
     assert len(later.members) == 96
     assert {path: path.read_bytes() for path in kept} == kept
-    assert "spring26 is there already" in refusal(stale)  # by tables read before it was written
 
 
 def test_a_disk_that_refuses_leaves_neither_half(shop, tmp_path):
@@ -265,9 +276,10 @@ def test_a_disk_that_refuses_leaves_neither_half(shop, tmp_path):
         ({"name": "A" * 61}, NAMED),
     ],
 )  # fmt: skip
-def test_what_is_refused(shop, tmp_path, changes, message):
-    assert refusal(shop(bare=True), **changes) == message
-    assert not (tmp_path / "outbox").exists() and not (tmp_path / "build/shop/exports").exists()
+def test_what_is_refused(untouched, changes, message):
+    assert refusal(untouched, **changes) == message
+    settings = untouched.profile
+    assert not settings.outbox_dir.exists() and not (settings.build_dir / "exports").exists()
 
 
 def test_the_start_is_the_day_after_the_data_or_today(shop):
@@ -279,8 +291,8 @@ def test_the_start_is_the_day_after_the_data_or_today(shop):
     assert early.order.starts_on == date(2026, 1, 1)
 
 
-def test_lists_by_name(shop):
-    there = shop(bare=True)
+def test_lists_by_name(untouched):
+    there = untouched
     found = launch.choose(there, "tier:Everybody", "all", "2025Q4")
     assert found.name == "tier:everybody" and set(found.customer_ids) == set(IDS)
     south = launch.choose(there, "tier:everybody", "south", "2025Q4")
@@ -307,8 +319,8 @@ def test_shares_that_make_no_test(text):
         launch.read_share(text)
 
 
-def test_the_plan_of_a_list_is_in_money(shop):
-    there = shop(bare=True, roi={"min_control": 20, "balance_history_days": 120})
+def test_the_plan_of_a_list_is_in_money(untouched):
+    there = untouched
     numbers = {"contact_cost": 20.0, "expected_roi": 1.0, "window_days": 60}
     found = launch.plan(there, everybody().customer_ids.to_series(), **numbers)
     assert found.spread.n_windows == 4 and found.plain.cost_per_treated == 20.0
