@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from crm_analysis import privacy
-from crm_analysis.crm_roi.evaluation import MOST_USEFUL_ROI, CampaignResult, Evaluation
 from crm_analysis.crm_roi.history import margins_in, past_windows
+from crm_analysis.crm_roi.results import CampaignResult, Evaluation
+from crm_analysis.crm_roi.uncontrolled import MOST_USEFUL_ROI
 from crm_analysis.estimators.designs import smallest_detectable_difference
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from crm_analysis import privacy
-from crm_analysis.crm_roi.evaluation import Evaluation
 from crm_analysis.crm_roi.history import Window, margins_in, past_windows
+from crm_analysis.crm_roi.results import Evaluation
 from crm_analysis.estimators.proportions import Proportion, wilson
 
 if TYPE_CHECKING:

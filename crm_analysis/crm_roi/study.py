@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crm_analysis.crm_roi.evaluation import Evaluation, evaluate
+from crm_analysis.crm_roi.holdout import Holdout, reconcile
 from crm_analysis.crm_roi.planning import NextTest, next_test
 from crm_analysis.crm_roi.replay import Replay, replay
+from crm_analysis.crm_roi.together import Together, compare_campaigns
 
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
@@ -17,9 +19,16 @@ __all__ = ["Study", "examine"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """`evaluation` holds gate, effect, cost and return of every campaign; the other fields what goes beyond them."""
+    """`evaluation` holds gate, effect, cost and return of every campaign; the other fields what goes beyond them.
+
+    `together` compares campaigns with each other, `holdout` those left out of all of them with everybody else (None
+    where the profile names no such list). `next_test` plans what would settle the costliest unknown, `replay` says how
+    often the tests find what is not there (None without campaigns).
+    """
 
     evaluation: Evaluation
+    together: Together
+    holdout: Holdout | None
     next_test: NextTest
     replay: Replay | None
 
@@ -29,6 +38,8 @@ def examine(scope: Scope) -> Study:
     evaluation = evaluate(scope)
     return Study(
         evaluation=evaluation,
+        together=compare_campaigns(evaluation),
+        holdout=reconcile(scope, evaluation),
         next_test=next_test(scope, evaluation),
         replay=None if evaluation.without_tables else replay(scope, evaluation),
     )

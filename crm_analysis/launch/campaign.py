@@ -282,6 +282,7 @@ def said_left_out(screening: Screening) -> str:
     reasons = {
         "no_consent": "without consent",
         "consent_unknown": "whose consent is not recorded",
+        "universal_holdout": "held out of every campaign (roi.universal_holdout)",
         "running_campaign": f"in a running campaign ({listed(screening.running, 4)})",
         "contact_limit": "contacted as often as contact_limits allows",
     }

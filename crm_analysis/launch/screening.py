@@ -16,7 +16,7 @@ from crm_analysis.units import Period
 
 __all__ = ["REASONS", "Screening", "latest_scope", "screen"]
 
-REASONS = ("no_consent", "consent_unknown", "running_campaign", "contact_limit")
+REASONS = ("no_consent", "consent_unknown", "universal_holdout", "running_campaign", "contact_limit")
 """Why somebody is left out, in the order in which it is tried: each customer counts under the first that holds."""
 
 
@@ -47,9 +47,10 @@ def latest_scope(tables: Tables) -> Scope:
 def screen(tables: Tables, customer_ids: pd.Index, *, starts_on: date, window_days: int) -> Screening:
     """Leave out of a list whoever may not be contacted on `starts_on`, as known at the end of the data.
 
-    No consent (`customers.consent_contact`), no word on it where the data hold that column, in either arm of a campaign
-    whose outcome window overlaps this one's (a held-out customer who is contacted measures nothing any more), or as
-    often contacted within the profile's `contact_limits` as it allows.
+    No consent (`customers.consent_contact`), no word on it where the data hold that column, held out of every campaign
+    (the control arm of the profile's `roi.universal_holdout`), in either arm of a campaign whose outcome window
+    overlaps this one's (a held-out customer who is contacted measures nothing any more), or as often contacted within
+    the profile's `contact_limits` as it allows.
     """
     scope = latest_scope(tables)
     ids = pd.Index(customer_ids)
@@ -60,6 +61,10 @@ def screen(tables: Tables, customer_ids: pd.Index, *, starts_on: date, window_da
         given = consent.reindex(ids)
         reason[given.isna().to_numpy()] = "consent_unknown"
         reason[(given == 0).to_numpy()] = "no_consent"
+    apart = members["campaign_id"] == tables.profile.roi.universal_holdout
+    alone = members.loc[apart & (members["arm"] == "control") & (members["ends_on"] >= starts_on), "customer_id"]
+    _mark(reason, ids.isin(alone), "universal_holdout")
+    members = members[~apart]
     running = members[
         (members["assigned_on"] <= starts_on + timedelta(days=window_days)) & (members["ends_on"] >= starts_on)
     ]

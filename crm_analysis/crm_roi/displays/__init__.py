@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from crm_analysis.crm_roi.displays import planning, replay
+from crm_analysis.crm_roi.displays import cards, effects, gate, holdout, planning, replay, together
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.findings import Finding
 from crm_analysis.profile import Profile
 
-__all__ = ["findings", "planning", "replay"]
+__all__ = ["cards", "effects", "findings", "gate", "holdout", "planning", "replay", "together"]
 
 
 def findings(study: Study, *, profile: Profile) -> tuple[Finding, ...]:
     """The findings of every topic, in the order of the annex."""
-    return (*planning.findings(study, profile=profile), *replay.findings(study))
+    return (
+        *together.findings(study),
+        *holdout.findings(study),
+        *planning.findings(study),
+        *replay.findings(study),
+    )

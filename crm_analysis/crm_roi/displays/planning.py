@@ -10,8 +10,8 @@ import pandas as pd
 
 from crm_analysis import privacy, style
 from crm_analysis.crm_roi import words
-from crm_analysis.crm_roi.evaluation import MOST_USEFUL_ROI
 from crm_analysis.crm_roi.planning import NextTest, TestPlan, holdout_options, power_curve
+from crm_analysis.crm_roi.uncontrolled import MOST_USEFUL_ROI
 from crm_analysis.findings import Finding
 from crm_analysis.language import _
 from crm_analysis.profile import Profile
@@ -210,7 +210,7 @@ def _hopeless(plan: TestPlan) -> str:
     ).format(n=style.number(plan.n_needed), roi=style.percent(plan.expected_roi, 0))
 
 
-def findings(study: Study, *, profile: Profile) -> tuple[Finding, ...]:
+def findings(study: Study) -> tuple[Finding, ...]:
     """The smallest return that the next test would show."""
     found = study.next_test
     if found.state != "planned" or found.plan is None or found.campaign is None:
