@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from crm_analysis.crm_roi.evaluation import Evaluation, evaluate
 from crm_analysis.crm_roi.holdout import Holdout, reconcile
+from crm_analysis.crm_roi.planning import NextTest, next_test
+from crm_analysis.crm_roi.replay import Replay, replay
 from crm_analysis.crm_roi.together import Together, compare_campaigns
 
 if TYPE_CHECKING:
@@ -20,12 +22,15 @@ class Study:
     """`evaluation` holds gate, effect, cost and return of every campaign; the other fields what goes beyond them.
 
     `together` compares campaigns with each other, `holdout` those left out of all of them with everybody else (None
-    where the profile names no such list).
+    where the profile names no such list). `next_test` plans what would settle the costliest unknown, `replay` says how
+    often the tests find what is not there (None without campaigns).
     """
 
     evaluation: Evaluation
     together: Together
     holdout: Holdout | None
+    next_test: NextTest
+    replay: Replay | None
 
 
 def examine(scope: Scope) -> Study:
@@ -35,4 +40,6 @@ def examine(scope: Scope) -> Study:
         evaluation=evaluation,
         together=compare_campaigns(evaluation),
         holdout=reconcile(scope, evaluation),
+        next_test=next_test(scope, evaluation),
+        replay=None if evaluation.without_tables else replay(scope, evaluation),
     )

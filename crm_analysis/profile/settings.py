@@ -398,6 +398,16 @@ class Roi(Settings):
         return among
 
 
+class ContactLimits(Settings):
+    """How often a customer may be contacted before a new campaign leaves them out.
+
+    Counted are days with a contact, from `contacts` (direction out) and from the members of campaigns.
+    """
+
+    max_contacts: int = Field(ge=1, description="contacts, the new one included, within the days below")
+    within_days: int = Field(ge=1, description="days that end on the day of the new contact")
+
+
 class BuiltIn(Settings):
     """The built-in association is written before it is read."""
 
@@ -429,11 +439,28 @@ class Profile(Settings):
     value: Value = Value()
     tiers: Tiers = Tiers()
     roi: Roi = Roi()
+    contact_limits: ContactLimits | None = Field(None, description="no limit where absent")
+    outbox: str | None = Field(
+        None,
+        description="folder of campaigns that `export` wrote, relative to the profile; else `outbox` beside the data",
+    )
     owners: dict[str, Text] = Field({}, description="who acts, by programme or chapter")
     built_in: BuiltIn | None = None
     path: Path
     data_root: Path
     build_dir: Path
+
+    @property
+    def outbox_dir(self) -> Path:
+        """Where campaigns that `crm-analysis export` wrote are, and from where every run reads them back.
+
+        The setting `outbox`, relative to the profile; otherwise `outbox` in the data folder, or in the build folder
+        where the data are the program's own or a package's.
+        """
+        if self.outbox is not None:
+            return self.path.parent / self.outbox
+        foreign = self.built_in is not None or (self.data or "").startswith("package:")
+        return (self.build_dir if foreign else self.data_root) / "outbox"
 
     @field_validator("language")
     @classmethod

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from crm_analysis.crm_roi.displays import cards, effects, gate, holdout, together
+from crm_analysis.crm_roi.displays import cards, effects, gate, holdout, planning, replay, together
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.findings import Finding
 from crm_analysis.profile import Profile
 
-__all__ = ["cards", "effects", "findings", "gate", "holdout", "together"]
+__all__ = ["cards", "effects", "findings", "gate", "holdout", "planning", "replay", "together"]
 
 
 def findings(study: Study, *, profile: Profile) -> tuple[Finding, ...]:
@@ -15,4 +15,6 @@ def findings(study: Study, *, profile: Profile) -> tuple[Finding, ...]:
     return (
         *together.findings(study),
         *holdout.findings(study),
+        *planning.findings(study),
+        *replay.findings(study),
     )
