@@ -115,19 +115,18 @@ def _at_zero(x: Floats, y: Floats, weight: Floats, *, degree: int) -> tuple[floa
 def bandwidth(position: ArrayLike, outcome: ArrayLike) -> float | None:
     """The bandwidth that makes the mean squared error of the local linear jump smallest (triangular weights).
 
-    Imbens and Kalyanaraman 2012, section 4.2, on the standardised outcome. None where a side has fewer than `FEWEST`
-    units near the line, or nothing varies.
+    Imbens and Kalyanaraman 2012, section 4.2, on the standardised outcome; the pilot bandwidth is widened where it
+    holds fewer than `FEWEST` units on a side. None where a side has fewer altogether, or nothing varies.
     """
     x, y = np.asarray(position, dtype=float), np.asarray(outcome, dtype=float)
     n, over = x.size, x >= 0
-    if n == 0 or not (y.std() > 0 and x.std() > 0):
+    if min(int(over.sum()), int((~over).sum())) < FEWEST or not (y.std() > 0 and x.std() > 0):
         return None
     y = (y - y.mean()) / y.std()
-    pilot = 1.84 * float(x.std(ddof=1)) * n ** (-1 / 5)
+    nearest = [float(np.partition(np.abs(x[side]), FEWEST - 1)[FEWEST - 1]) for side in (~over, over)]
+    pilot = max(1.84 * float(x.std(ddof=1)) * n ** (-1 / 5), *nearest)
     near = np.abs(x) <= pilot
     counts = [int((near & side).sum()) for side in (~over, over)]
-    if min(counts) < FEWEST:
-        return None
     density = sum(counts) / (2 * n * pilot)
     spread = [float(y[near & side].var(ddof=1)) for side in (~over, over)]
     cubic = np.column_stack([np.ones(n), over, x, x**2, x**3])

@@ -370,6 +370,16 @@ class Tiers(Settings):
         return self
 
 
+class EntryRule(Settings):
+    """How customers get onto a best-customer list: by what they brought in the days before it starts."""
+
+    measure: Literal["amount", "margin"] = Field("amount", description="what is added up: paid, or margin left")
+    days: int = Field(ge=1, le=3660, description="days before the campaign starts over which it is added up")
+    threshold: float | None = Field(
+        None, gt=0, description="from where on a customer is in; empty: between the last who is in and the first who is not"
+    )
+
+
 class Roi(Settings):
     """Assumptions of programme evaluation."""
 
@@ -381,6 +391,7 @@ class Roi(Settings):
     planned_control_share: dict[str, Share] = Field(
         {}, description="share held out by plan, by campaign; where absent the usual share nearest to the counts"
     )
+    entry_rules: dict[str, EntryRule] = Field({}, description="line that lets customers into a campaign, by campaign")
 
 
 class BuiltIn(Settings):
