@@ -138,9 +138,7 @@ def responders(scope: Scope, evaluation: Evaluation) -> tuple[Responders, ...]:
     return tuple(_of_campaign(result, evaluation, scope, born) for result in measured)
 
 
-def _of_campaign(
-    result: CampaignResult, evaluation: Evaluation, scope: Scope, born: pd.Series | None
-) -> Responders:
+def _of_campaign(result: CampaignResult, evaluation: Evaluation, scope: Scope, born: pd.Series | None) -> Responders:
     units = result.gate.units.reset_index(drop=True)
     fewest = max(scope.profile.roi.min_control, evaluation.min_cell)
     labels = _labels(units, born, fewest=fewest, branches=scope.branch == "all")
@@ -160,7 +158,9 @@ def _of_campaign(
         for code, label in labels.items()
         if (made := split(units, label, code=code, fewest=fewest, privacy_rule=rules)) is not None
     ]
-    adjusted = holm([np.nan if s.pooled is None or s.pooled.p is None else s.pooled.p for s in splits]) if splits else []
+    adjusted = (
+        holm([np.nan if s.pooled is None or s.pooled.p is None else s.pooled.p for s in splits]) if splits else []
+    )
     return Responders(
         campaign_id=result.campaign_id,
         key=result.key,
@@ -246,9 +246,7 @@ def _in_order(codes: list[str]) -> list[str]:
     return sorted(codes, key=lambda code: (code == REST, code))
 
 
-def _labels(
-    units: pd.DataFrame, born: pd.Series | None, *, fewest: int, branches: bool
-) -> dict[str, pd.Series]:
+def _labels(units: pd.DataFrame, born: pd.Series | None, *, fewest: int, branches: bool) -> dict[str, pd.Series]:
     """The group of every member in each way of splitting, small groups merged."""
     years = ((units["assigned_on"] - units["first_on"]).dt.days.clip(lower=0) / DAYS_PER_YEAR).fillna(0.0)
     wanted = {"stratum": units["stratum"].fillna("").astype(str), "tenure": _banded(years, TENURE_YEARS)}

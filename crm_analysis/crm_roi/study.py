@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crm_analysis.crm_roi.comebacks import Comeback, comeback
 from crm_analysis.crm_roi.evaluation import Evaluation, evaluate
+from crm_analysis.crm_roi.responders import Responders, responders
+from crm_analysis.crm_roi.rewards import Rewards, rewards
+from crm_analysis.crm_roi.thresholds import Threshold, thresholds
 
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
@@ -18,8 +22,19 @@ class Study:
     """`evaluation` holds gate, effect, cost and return of every campaign; the other fields what goes beyond them."""
 
     evaluation: Evaluation
+    responders: tuple[Responders, ...]
+    thresholds: tuple[Threshold, ...]
+    rewards: Rewards
+    comeback: Comeback | None
 
 
 def examine(scope: Scope) -> Study:
     """Compute the chapter; absent tables and thin data leave their parts empty."""
-    return Study(evaluation=evaluate(scope))
+    evaluation = evaluate(scope)
+    return Study(
+        evaluation=evaluation,
+        responders=responders(scope, evaluation),
+        thresholds=thresholds(scope, evaluation),
+        rewards=rewards(scope, evaluation),
+        comeback=comeback(scope, evaluation),
+    )

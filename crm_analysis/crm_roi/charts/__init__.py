@@ -1,5 +1,20 @@
 """The chapter's figures, drawn from finished frames: one module per topic. None where there is nothing to draw."""
 
+from crm_analysis.crm_roi.charts.comebacks import comebacks
 from crm_analysis.crm_roi.charts.overview import plan_bars, portfolio, recovery, regression, waterfall
+from crm_analysis.crm_roi.charts.responders import effect_bands, qini_curves
+from crm_analysis.crm_roi.charts.rewards import reward_kinds
+from crm_analysis.crm_roi.charts.thresholds import around_the_line
 
-__all__ = ["plan_bars", "portfolio", "recovery", "regression", "waterfall"]
+__all__ = [
+    "around_the_line",
+    "comebacks",
+    "effect_bands",
+    "plan_bars",
+    "portfolio",
+    "qini_curves",
+    "recovery",
+    "regression",
+    "reward_kinds",
+    "waterfall",
+]

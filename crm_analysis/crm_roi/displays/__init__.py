@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from crm_analysis.crm_roi.displays import comebacks, responders, rewards, thresholds
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.findings import Finding
 from crm_analysis.profile import Profile
 
-__all__ = ["findings"]
+__all__ = ["comebacks", "findings", "responders", "rewards", "thresholds"]
 
 
 def findings(study: Study, *, profile: Profile) -> tuple[Finding, ...]:
     """The findings of every topic, in the order of the annex."""
-    return ()
+    return responders.findings(study) + thresholds.findings(study) + rewards.findings(study)
