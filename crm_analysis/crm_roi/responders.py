@@ -158,9 +158,8 @@ def _of_campaign(result: CampaignResult, evaluation: Evaluation, scope: Scope, b
         for code, label in labels.items()
         if (made := split(units, label, code=code, fewest=fewest, privacy_rule=rules)) is not None
     ]
-    adjusted = (
-        holm([np.nan if s.pooled is None or s.pooled.p is None else s.pooled.p for s in splits]) if splits else []
-    )
+    chances = [np.nan if made.pooled is None or made.pooled.p is None else made.pooled.p for made in splits]
+    adjusted = holm(chances) if splits else []
     return Responders(
         campaign_id=result.campaign_id,
         key=result.key,

@@ -114,9 +114,7 @@ def _of_campaign(result: CampaignResult, rule: EntryRule, scope: Scope, evaluati
     width = bandwidth(position, margin)
     effect = None if width is None else jump(position, margin, bandwidth=width)
     if effect is None or width is None or _hidden(position, margin, width, evaluation):
-        return Threshold(
-            **common, state="too_few", line=line, density=density_jump(position[np.abs(position) < DENSITY_REACH])
-        )
+        return Threshold(**common, state="too_few", line=line)
     inside = np.abs(position) < width
     over = position >= 0
     entered = found["entered"].to_numpy()

@@ -376,7 +376,7 @@ class EntryRule(Settings):
     measure: Literal["amount", "margin"] = Field("amount", description="what is added up: paid, or margin left")
     days: int = Field(ge=1, le=3660, description="days before the campaign starts over which it is added up")
     threshold: float | None = Field(
-        None, gt=0, description="from where on a customer is in; empty: between the last who is in and the first who is not"
+        None, gt=0, description="from where on a customer is in; empty: found between members and others"
     )
 
 

@@ -53,13 +53,22 @@ def sentence(study: Study) -> str:
     currency = study.evaluation.currency
     rows = found.groups.set_index("group")
     for group, template in (
-        ("held_out", _("**The held-out members of {name} rose from {before} to {after} each without it** ({interval}).")),
+        (
+            "held_out",
+            _("**The held-out members of {name} rose from {before} to {after} each without it** ({interval})."),
+        ),
         (
             "others",
             _("**Others as silent as the list of {name} rose from {before} to {after} each without it** ({interval})."),
         ),
-        ("treated", _("The members of {name} rose from {before} to {after} each ({interval}); nobody shows how many would have.")),
-    ):  # fmt: skip
+        (
+            "treated",
+            _(
+                "The members of {name} rose from {before} to {after} each ({interval}); how much of it by themselves "
+                "nobody can say."
+            ),
+        ),
+    ):
         if group in rows.index:
             row = rows.loc[group]
             return template.format(

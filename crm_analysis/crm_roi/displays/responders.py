@@ -105,8 +105,8 @@ def band_figure(study: Study) -> dict[str, Any]:
     said = " ".join(sentence(found, study) for found in study.responders if found.splits)
     note = _(
         "From the lowest value before to the highest, same value together. Open dots and bars: difference between "
-        "treated and held out, 95 % interval. Filled dots: the same drawn towards the effect on all (dashed) by as much "
-        "as chance explains. Where all filled dots lie on the line no band is shown to differ."
+        "treated and held out, 95 % interval. Filled dots: the same drawn towards the effect on all (dashed) by as "
+        "much as chance explains. Where all filled dots lie on the line no band is shown to differ."
     )
     return {
         "table": _band_table(study),
@@ -163,8 +163,8 @@ def groups(study: Study, profile: Profile) -> dict[str, Any]:
         "title": _("Who responds, by group"),
         "frame": None if study.evaluation.without_tables else pd.DataFrame(rows),
         "note": _(
-            "Margin per member, treated less held out, 95 % intervals. Shrunken: drawn towards the effect on all by the "
-            "share of its variance that is chance (empirical Bayes); with a spread of zero between groups it is the "
+            "Margin per member, treated less held out, 95 % intervals. Shrunken: drawn towards the effect on all by "
+            "the share of its variance that is chance (empirical Bayes); with no spread between groups it is the "
             "same for all. Differences are tested by Cochran's Q, adjusted for the number of splits (Holm). Groups too "
             "small in an arm stand together."
         ),

@@ -63,8 +63,8 @@ def sentence(study: Study) -> str:
     if found.between is None:
         only = found.measured[0]
         return _(
-            "**Only one kind of reward has been measured: {kind}.** To compare, programmes with another kind ({absent}) "
-            "need a held-out share and their `reward_kind` in the table `campaigns`."
+            "**Only one kind of reward has been measured: {kind}.** To compare, programmes with another kind "
+            "({absent}) need a held-out share and their `reward_kind` in the table `campaigns`."
         ).format(kind=kind_name(only.kind), absent=absent)
     parts = [
         _("{kind} {gained} ({interval})").format(

@@ -56,8 +56,8 @@ def table(study: Study) -> dict[str, Any]:
         "title": _("The line, looked at from all sides"),
         "frame": None if study.evaluation.without_tables or not study.thresholds else pd.DataFrame(rows),
         "note": _(
-            "Robust bias-corrected intervals (Calonico, Cattaneo and Titiunik 2014), 95 %. The effect should not hang on "
-            "the bandwidth, and there should be none on what was paid before anybody could count towards the line. "
+            "Robust bias-corrected intervals (Calonico, Cattaneo and Titiunik 2014), 95 %. The effect should not hang "
+            "on the bandwidth, and there should be none on what was paid before anybody could count towards the line. "
             "Heaps of round amounts can make a jump of the density (McCrary 2008) by themselves; the comparison with "
             "the year before is free of them."
         )
