@@ -36,7 +36,7 @@ class Group:
 
     `shrunk` with `shrunk_low` and `shrunk_high` draws the difference towards that of all members by the share of its
     variance that is chance; None where the group's margin does not vary. `by_branch` holds, per arm, the members by
-    branch. `withheld` marks amounts of too few payers, or of one above all. `targeted` is the share of the group that
+    branch where the pages of the branches could tell one of them, else nothing. `withheld` marks amounts of too few payers, or of one above all. `targeted` is the share of the group that
     the learned rule would contact, None where none was learned.
     """
 
@@ -193,7 +193,7 @@ def split(
             Group(
                 code=str(name),
                 found=welch(arms["treated"]["margin"], arms["control"]["margin"]),
-                by_branch={arm: tuple(frame["branch"].value_counts().to_list()) for arm, frame in arms.items()},
+                by_branch=_told_by_branches(mine, code, fewest),
                 withheld=any(privacy.withhold(frame["margin"], *privacy_rule) for frame in arms.values()),
             )
         )
@@ -206,6 +206,17 @@ def split(
     for i, value, low, high in zip(varying, *shrink(estimates, errors), strict=True):
         groups[i] = _changed(groups[i], shrunk=float(value), shrunk_low=float(low), shrunk_high=float(high))
     return Split(code=code, groups=tuple(groups), pooled=pool(estimates, errors))
+
+
+def _told_by_branches(mine: pd.DataFrame, code: str, fewest: int) -> dict[str, tuple[int, ...]]:
+    """Members by arm and branch where all branches but one state this group, so that the sum tells the one's.
+
+    A branch states a group of `fewest` members or more in both arms; bands of value are each branch's own.
+    """
+    counts = pd.crosstab(mine["branch"], mine["arm"]).reindex(columns=["treated", "control"], fill_value=0)
+    one_missing = int((counts.min(axis=1) < fewest).sum()) == 1
+    stated = code not in ("value", "branch") and one_missing
+    return {arm: tuple(counts[arm].to_list()) if stated else () for arm in counts}
 
 
 def _changed(group: Group, **changes: object) -> Group:

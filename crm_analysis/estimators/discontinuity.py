@@ -81,7 +81,7 @@ def jump(position: ArrayLike, outcome: ArrayLike, *, bandwidth: float, confidenc
         sides.append((line, *_at_zero(x[inside], y[inside], weight, degree=2), int(inside.sum())))
     (line_below, curve_below, variance_below, n_below), (line_above, curve_above, variance_above, n_above) = sides
     value, se = curve_above - curve_below, math.sqrt(variance_below + variance_above)
-    if not se > 0:
+    if se <= 1e-12 * float(np.abs(y).max()):
         return None
     reach = float(stats.norm.ppf(0.5 + confidence / 2)) * se
     return Jump(
@@ -115,16 +115,17 @@ def _at_zero(x: Floats, y: Floats, weight: Floats, *, degree: int) -> tuple[floa
 def bandwidth(position: ArrayLike, outcome: ArrayLike) -> float | None:
     """The bandwidth that makes the mean squared error of the local linear jump smallest (triangular weights).
 
-    Imbens and Kalyanaraman 2012, section 4.2, on the standardised outcome; the pilot bandwidth is widened where it
-    holds fewer than `FEWEST` units on a side. None where a side has fewer altogether, or nothing varies.
+    Imbens and Kalyanaraman 2012, section 4.2, with position and outcome in standard deviations, so that no unit
+    of measure matters; the pilot bandwidth is widened where it holds fewer than `FEWEST` units on a side. None where a side has fewer altogether, or nothing varies.
     """
     x, y = np.asarray(position, dtype=float), np.asarray(outcome, dtype=float)
     n, over = x.size, x >= 0
     if min(int(over.sum()), int((~over).sum())) < FEWEST or not (y.std() > 0 and x.std() > 0):
         return None
-    y = (y - y.mean()) / y.std()
+    unit = float(x.std(ddof=1))
+    x, y = x / unit, (y - y.mean()) / y.std()
     nearest = [float(np.partition(np.abs(x[side]), FEWEST - 1)[FEWEST - 1]) for side in (~over, over)]
-    pilot = max(1.84 * float(x.std(ddof=1)) * n ** (-1 / 5), *nearest)
+    pilot = max(1.84 * n ** (-1 / 5), *nearest)
     near = np.abs(x) <= pilot
     counts = [int((near & side).sum()) for side in (~over, over)]
     density = sum(counts) / (2 * n * pilot)
@@ -142,7 +143,7 @@ def bandwidth(position: ArrayLike, outcome: ArrayLike) -> float | None:
     curve = (bends[1] - bends[0]) ** 2 + sum(penalties)
     if not curve > 0:
         return None
-    return float(3.4375 * (sum(spread) / (density * curve)) ** (1 / 5) * n ** (-1 / 5))
+    return float(3.4375 * (sum(spread) / (density * curve)) ** (1 / 5) * n ** (-1 / 5)) * unit
 
 
 def density_jump(position: ArrayLike, *, nearest: int = 50) -> Density | None:

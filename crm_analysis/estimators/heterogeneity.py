@@ -84,7 +84,7 @@ def shrink(estimates: ArrayLike, errors: ArrayLike, *, confidence: float = 0.95)
     of_spread = 2 * float((total**2).sum()) / y.size**2
     error = kept * s**2 + (1 - kept) ** 2 * found.se**2 + 2 * s**4 / total**3 * of_spread
     # an interval wider than that of the estimate alone would say that the other estimates make it less sure
-    reach = z * np.minimum(np.sqrt(error), np.maximum(s, found.se))
+    reach = z * np.minimum(np.sqrt(error), s)
     return value, value - reach, value + reach
 
 

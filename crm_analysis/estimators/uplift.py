@@ -23,7 +23,8 @@ class CrossFitted:
     """Per unit, from a model that never saw the unit's own fold.
 
     `uplift` is the predicted effect of treating the unit, in the outcome's unit; `rank` its place among its fold, from
-    just above 0 (highest predicted uplift) to 1, equal predictions sharing the lowest place; `score` the doubly robust
+    just above 0 (highest predicted uplift) to 1, equal predictions in random order, and 1 for everybody where no fold
+    tells any unit from another; `score` the doubly robust
     score whose mean over any group chosen without the outcome estimates the group's average effect; `fold` the fold.
     """
 
@@ -106,7 +107,7 @@ def _by_folds(
     for arm in (w, ~w):
         fold[arm] = rng.permutation(int(arm.sum())) % folds
     uplift, rank, score = (np.full(y.size, np.nan) for _copy in range(3))
-    at = float(w.mean())
+    at, told_apart = float(w.mean()), False
     for number in range(2 if forward else 0, folds):
         mine, learned = fold == number, fold < number if forward else fold != number
         centre, spread = x[learned].mean(axis=0), x[learned].std(axis=0)
@@ -118,7 +119,11 @@ def _by_folds(
         if_treated, if_not = common[mine] + (1 - share) * effect, common[mine] - share * effect
         missed = np.where(w[mine], (y[mine] - if_treated) / at, -(y[mine] - if_not) / (1 - at))
         uplift[mine], score[mine] = effect, effect + missed
-        rank[mine] = stats.rankdata(-effect, method="max") / mine.sum()
+        drawn = rng.permutation(effect.size)
+        rank[mine] = (np.argsort(np.lexsort((drawn, -effect))) + 1) / effect.size
+        told_apart |= bool(np.ptp(effect) > 0)
+    if not told_apart:
+        rank[~np.isnan(rank)] = 1.0
     return CrossFitted(uplift, rank, score, fold)
 
 

@@ -142,8 +142,8 @@ def groups(study: Study, profile: Profile) -> dict[str, Any]:
                 plain = group.found
                 rows.append(
                     {
-                        _("Programme"): style.plain(found.name),
-                        _("Split by"): _way(split.code),
+                        _("Programme"): style.plain(found.name) if number == 1 else "",
+                        _("Split by"): _way(split.code) if number == 1 else "",
                         _("Group"): _label(split, group, number, profile),
                         _("Treated"): _count(group, "treated", study.evaluation),
                         _("Held out"): _count(group, "control", study.evaluation),
@@ -156,7 +156,7 @@ def groups(study: Study, profile: Profile) -> dict[str, Any]:
                         _("The rule would contact"): style.share(
                             group.n_targeted, group.n_judged, study.evaluation.min_cell, 0
                         ),
-                        _("Do the groups differ?"): _differ(split),
+                        _("Do the groups differ?"): _differ(split) if number == 1 else "",
                     }
                 )
     return {
