@@ -36,8 +36,9 @@ class Group:
 
     `shrunk` with `shrunk_low` and `shrunk_high` draws the difference towards that of all members by the share of its
     variance that is chance; None where the group's margin does not vary. `by_branch` holds, per arm, the members by
-    branch where the pages of the branches could tell one of them, else nothing. `withheld` marks amounts of too few payers, or of one above all. `targeted` is the share of the group that
-    the learned rule would contact, None where none was learned.
+    branch where the pages of the branches could tell one of them, else nothing. `withheld` marks amounts of too few
+    payers, or of one above all. Of `n_judged` members of whom the learned rule had not seen the outcome it would
+    contact `n_targeted`; 0 of 0 where none was learned.
     """
 
     code: str

@@ -115,8 +115,9 @@ def _at_zero(x: Floats, y: Floats, weight: Floats, *, degree: int) -> tuple[floa
 def bandwidth(position: ArrayLike, outcome: ArrayLike) -> float | None:
     """The bandwidth that makes the mean squared error of the local linear jump smallest (triangular weights).
 
-    Imbens and Kalyanaraman 2012, section 4.2, with position and outcome in standard deviations, so that no unit
-    of measure matters; the pilot bandwidth is widened where it holds fewer than `FEWEST` units on a side. None where a side has fewer altogether, or nothing varies.
+    Imbens and Kalyanaraman 2012, section 4.2, with position and outcome in standard deviations, so that no unit of
+    measure matters; the pilot bandwidth is widened where it holds fewer than `FEWEST` units on a side. None where a
+    side has fewer altogether, or nothing varies.
     """
     x, y = np.asarray(position, dtype=float), np.asarray(outcome, dtype=float)
     n, over = x.size, x >= 0

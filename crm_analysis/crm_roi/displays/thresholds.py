@@ -209,13 +209,13 @@ def _checks(found: Threshold, study: Study) -> list[tuple[str, str]]:
     band = style.percent(BAND, 0)
     rows += [
         (
-            _("Brought in the last {days} days by those at {share} of the line or more").format(
+            _("Brought in the last {days} days by those between {share} of the line and the line").format(
                 days=PUSH_DAYS, share=band
             ),
             _years(found.pushed, currency, cell),
         ),
         (
-            _("Margin in the window of those left out at {share} of the line or more").format(share=band),
+            _("Margin in the window of those left out between {share} of the line and the line").format(share=band),
             _years(found.left_out, currency, cell),
         ),
     ]
