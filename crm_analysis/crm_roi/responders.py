@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -160,7 +160,7 @@ def _of_campaign(result: CampaignResult, evaluation: Evaluation, scope: Scope, b
         if (made := split(units, label, code=code, fewest=fewest, privacy_rule=rules)) is not None
     ]
     chances = [np.nan if made.pooled is None or made.pooled.p is None else made.pooled.p for made in splits]
-    adjusted = holm(chances) if splits else []
+    adjusted = holm(chances) if splits else np.empty(0)
     return Responders(
         campaign_id=result.campaign_id,
         key=result.key,
@@ -205,7 +205,7 @@ def split(
     estimates = [groups[i].found.difference for i in varying]
     errors = [groups[i].found.standard_error or 0.0 for i in varying]
     for i, value, low, high in zip(varying, *shrink(estimates, errors), strict=True):
-        groups[i] = _changed(groups[i], shrunk=float(value), shrunk_low=float(low), shrunk_high=float(high))
+        groups[i] = replace(groups[i], shrunk=float(value), shrunk_low=float(low), shrunk_high=float(high))
     return Split(code=code, groups=tuple(groups), pooled=pool(estimates, errors))
 
 
@@ -220,17 +220,13 @@ def _told_by_branches(mine: pd.DataFrame, code: str, fewest: int) -> dict[str, t
     return {arm: tuple(counts[arm].to_list()) if stated else () for arm in counts}
 
 
-def _changed(group: Group, **changes: object) -> Group:
-    return Group(**{name: getattr(group, name) for name in Group.__dataclass_fields__} | changes)
-
-
 def _complement(groups: list[Group]) -> list[Group]:
     """One withheld group alone could be told from the whole: the smallest other goes with it."""
     if sum(group.withheld for group in groups) != 1:
         return groups
     size = [np.inf if g.withheld else g.found.n_treated + g.found.n_control for g in groups]
     also = int(np.argmin(size))
-    return [_changed(g, withheld=True) if i == also else g for i, g in enumerate(groups)]
+    return [replace(g, withheld=True) if i == also else g for i, g in enumerate(groups)]
 
 
 def _with_rule(
@@ -242,7 +238,7 @@ def _with_rule(
         chosen = judged & (rule.uplift > policy.contact_cost)
         mine = {group.code: (label == group.code).to_numpy() for group in groups}
         groups = tuple(
-            _changed(
+            replace(
                 group,
                 n_judged=int((mine[group.code] & judged).sum()),
                 n_targeted=int((mine[group.code] & chosen).sum()),

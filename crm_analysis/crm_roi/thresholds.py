@@ -94,7 +94,7 @@ def _of_campaign(result: CampaignResult, rule: EntryRule, scope: Scope, evaluati
     found["entered"] = found["customer_id"].isin(treated["customer_id"])
     found = found[found["value"] > 0].reset_index(drop=True)
     line = rule.threshold if rule.threshold is not None else _line(found)
-    common = {
+    common: dict[str, Any] = {
         "campaign_id": result.campaign_id,
         "key": result.key,
         "name": result.name,

@@ -128,8 +128,7 @@ def _by_folds(
 
 
 def _least_squares(design: Floats, y: Floats) -> Floats:
-    found: Floats = np.linalg.lstsq(design.T @ design, design.T @ y, rcond=None)[0]
-    return found
+    return np.asarray(np.linalg.lstsq(design.T @ design, design.T @ y, rcond=None)[0], dtype=np.float64)
 
 
 def _effect(rest: Floats, centred: Floats, design: Floats) -> Floats:

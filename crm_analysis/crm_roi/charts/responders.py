@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from crm_analysis import style
 from crm_analysis.language import _
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["effect_bands", "qini_curves"]
@@ -20,8 +22,8 @@ def qini_curves(curves: pd.DataFrame, *, currency: str) -> Figure | None:
     if curves.empty:
         return None
     names = list(pd.unique(curves["name"]))
-    fig, axes = style.figure(max(4.6, 3.6 * len(names)), 3.4, ncols=len(names), squeeze=False)
-    for ax, name in zip(axes[0], names, strict=True):
+    fig, panels = _panels(len(names))
+    for ax, name in zip(panels, names, strict=True):
         mine = curves[curves["name"] == name]
         ax.fill_between(mine["targeted"], mine["low"], mine["high"], color=style.ACCENT, alpha=0.15, lw=0)
         ax.plot(mine["targeted"], mine["line"], "--", color=style.GREY, lw=1.5, label=_("random order"))
@@ -33,8 +35,8 @@ def qini_curves(curves: pd.DataFrame, *, currency: str) -> Figure | None:
         ax.xaxis.set_major_formatter(lambda value, _position: style.percent(value, 0))
         ax.yaxis.set_major_formatter(lambda value, _position: style.money(value, currency))
         ax.set_xlabel(_("share of members treated"))
-    axes[0][0].set_ylabel(_("margin gained per member"))
-    axes[0][0].legend(loc="upper left", fontsize=9)
+    panels[0].set_ylabel(_("margin gained per member"))
+    panels[0].legend(loc="upper left", fontsize=9)
     return fig
 
 
@@ -43,8 +45,8 @@ def effect_bands(bands: pd.DataFrame, *, currency: str) -> Figure | None:
     if bands.empty:
         return None
     names = list(pd.unique(bands["name"]))
-    fig, axes = style.figure(max(4.6, 3.6 * len(names)), 3.4, ncols=len(names), squeeze=False)
-    for ax, name in zip(axes[0], names, strict=True):
+    fig, panels = _panels(len(names))
+    for ax, name in zip(panels, names, strict=True):
         mine = bands[bands["name"] == name]
         ax.axhline(0, color=style.INK, lw=0.8)
         ax.axhline(mine["all"].iloc[0], color=style.GREY, lw=1.5, ls="--", label=_("all together"))
@@ -56,6 +58,12 @@ def effect_bands(bands: pd.DataFrame, *, currency: str) -> Figure | None:
         ax.set_xlim(0.5, mine["n_bands"].iloc[0] + 0.5)
         ax.yaxis.set_major_formatter(lambda value, _position: style.money(value, currency))
         ax.set_xlabel(_("value before, lowest to highest"))
-    axes[0][0].set_ylabel(_("margin per member"))
-    axes[0][0].legend(loc="best", fontsize=9)
+    panels[0].set_ylabel(_("margin per member"))
+    panels[0].legend(loc="best", fontsize=9)
     return fig
+
+
+def _panels(n: int) -> tuple[Figure, list[Axes]]:
+    """A row of panels, one per campaign."""
+    fig, axes = style.figure(max(4.6, 3.6 * n), 3.4, ncols=n, squeeze=False)
+    return fig, list(np.ravel(np.asarray(axes, dtype=object)))
