@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import privacy
-from crm_analysis.crm_roi.evaluation import CampaignResult, Evaluation
 from crm_analysis.crm_roi.outcomes import priced
+from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.estimators.uplift import mean_gain
 
 if TYPE_CHECKING:

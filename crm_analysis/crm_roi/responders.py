@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import privacy
-from crm_analysis.crm_roi.evaluation import CampaignResult, Evaluation
+from crm_analysis.crm_roi.comparison import compare
+from crm_analysis.crm_roi.effects import treated_costs
+from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.estimators.heterogeneity import Pooled, pool, shrink
-from crm_analysis.estimators.means import MeanDifference, welch
+from crm_analysis.estimators.means import MeanDifference
 from crm_analysis.estimators.multiplicity import holm
 from crm_analysis.estimators.uplift import CrossFitted, Gain, Qini, cross_fit, forward_fit, mean_gain, qini
 from crm_analysis.units import DAYS_PER_YEAR
@@ -110,8 +112,8 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Responders:
-    """Who responds to one campaign. `qini` and `policy` are None where an arm is too small to learn from, `policy`
-    also where the campaign's cost is not known."""
+    """Who responds to one campaign. `qini` and `policy` are None where an arm is too small to learn from, or members
+    were not drawn one by one with one chance for all; `policy` also where the campaign's cost is not known."""
 
     campaign_id: str
     key: str
@@ -143,9 +145,12 @@ def _of_campaign(result: CampaignResult, evaluation: Evaluation, scope: Scope, b
     units = result.gate.units.reset_index(drop=True)
     fewest = max(scope.profile.roi.min_control, evaluation.min_cell)
     labels = _labels(units, born, fewest=fewest, branches=scope.branch == "all")
+    if result.gate.by_stratum:  # drawn at a share of its own in each stratum: only within one do arms compare
+        labels = {code: label for code, label in labels.items() if code == "stratum"}
     treated = (units["arm"] == "treated").to_numpy()
     curve, policy, rule = None, None, None
-    if min(treated.sum(), (~treated).sum()) >= FEWEST_TO_LEARN:
+    singly = units["unit"].is_unique and not result.gate.by_stratum
+    if singly and min(treated.sum(), (~treated).sum()) >= FEWEST_TO_LEARN:
         rng = np.random.default_rng(zlib.crc32(result.campaign_id.encode()))
         features = _features(units, labels)
         margin = units["margin"].to_numpy(float)
@@ -189,13 +194,14 @@ def split(
     groups = []
     for name in _in_order(codes):
         mine = units[(label == name).to_numpy()]
-        arms = {arm: mine[mine["arm"] == arm] for arm in ("treated", "control")}
+        both = compare(mine)
+        arms = (both.treated, both.control)
         groups.append(
             Group(
                 code=str(name),
-                found=welch(arms["treated"]["margin"], arms["control"]["margin"]),
+                found=both.difference(*both.values("margin")),
                 by_branch=_told_by_branches(mine, code, fewest),
-                withheld=any(privacy.withhold(frame["margin"], *privacy_rule) for frame in arms.values()),
+                withheld=any(privacy.withhold(frame["margin"], *privacy_rule) for frame in arms),
             )
         )
     groups = _complement(groups)
@@ -322,12 +328,11 @@ def _features(units: pd.DataFrame, labels: dict[str, pd.Series]) -> np.ndarray:
 
 def _net_of_behaviour(units: pd.DataFrame, result: CampaignResult) -> np.ndarray:
     """Margin less what each treated member's own behaviour cost: discounts taken, orders handled."""
-    treated = units["arm"] == "treated"
-    own = units["discount"].to_numpy(float)
-    orders = units["n_orders"].where(treated, 0).to_numpy(float)
-    if result.cost is not None and orders.sum() > 0:
-        own = own + result.cost.charged_by_orders * orders / orders.sum()
-    return np.asarray(units["margin"].to_numpy(float) - np.where(treated, own, 0.0))
+    net = units["margin"].to_numpy(float).copy()
+    treated = (units["arm"] == "treated").to_numpy()
+    if result.cost is not None:
+        net[treated] -= treated_costs(units[treated], result.cost)[0]
+    return net
 
 
 def _policy(rule: CrossFitted, result: CampaignResult) -> Policy:

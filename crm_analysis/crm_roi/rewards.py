@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pandas as pd
 from scipy import stats
 
-from crm_analysis.crm_roi import outcomes
-from crm_analysis.crm_roi.evaluation import CampaignResult, Evaluation
+from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.estimators.heterogeneity import Pooled, pool
-
-if TYPE_CHECKING:
-    from crm_analysis.tables import Scope
 
 __all__ = ["KINDS", "RewardKind", "Rewards", "compare_kinds", "rewards"]
 
@@ -61,12 +56,10 @@ class Rewards:
         return tuple(kind for kind in KINDS if kind not in known)
 
 
-def rewards(scope: Scope, evaluation: Evaluation) -> Rewards:
+def rewards(evaluation: Evaluation) -> Rewards:
     """Compare kinds of reward over the campaigns of the period and all before it."""
     results = evaluation.earlier + evaluation.closed
-    told = outcomes.campaigns(scope) if results else pd.DataFrame(columns=["campaign_id", "reward_kind"])
-    given = told.set_index("campaign_id")["reward_kind"].fillna("").astype(str)
-    return compare_kinds(results, {r.campaign_id: _kind(given.get(r.campaign_id, "")) for r in results})
+    return compare_kinds(results, {result.campaign_id: _kind(result.reward_kind) for result in results})
 
 
 def compare_kinds(results: Sequence[CampaignResult], kinds: dict[str, str]) -> Rewards:

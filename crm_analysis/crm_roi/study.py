@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from crm_analysis.crm_roi.comebacks import Comeback, comeback
 from crm_analysis.crm_roi.evaluation import Evaluation, evaluate
+from crm_analysis.crm_roi.holdout import Holdout, reconcile
 from crm_analysis.crm_roi.responders import Responders, responders
 from crm_analysis.crm_roi.rewards import Rewards, rewards
 from crm_analysis.crm_roi.thresholds import Threshold, thresholds
+from crm_analysis.crm_roi.together import Together, compare_campaigns
 
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
@@ -19,13 +21,20 @@ __all__ = ["Study", "examine"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """`evaluation` holds gate, effect, cost and return of every campaign; the other fields what goes beyond them."""
+    """`evaluation` holds gate, effect, cost and return of every campaign; the other fields what goes beyond them.
+
+    `together` compares campaigns with each other, `holdout` those left out of all of them with everybody else (None
+    where the profile names no such list), `responders` who responds to each, `thresholds` the effect at the line that
+    lets customers in, `rewards` kinds of reward side by side, `comeback` how the latest win-back list came back.
+    """
 
     evaluation: Evaluation
     responders: tuple[Responders, ...]
     thresholds: tuple[Threshold, ...]
     rewards: Rewards
     comeback: Comeback | None
+    together: Together
+    holdout: Holdout | None
 
 
 def examine(scope: Scope) -> Study:
@@ -35,6 +44,8 @@ def examine(scope: Scope) -> Study:
         evaluation=evaluation,
         responders=responders(scope, evaluation),
         thresholds=thresholds(scope, evaluation),
-        rewards=rewards(scope, evaluation),
+        rewards=rewards(evaluation),
         comeback=comeback(scope, evaluation),
+        together=compare_campaigns(evaluation),
+        holdout=reconcile(scope, evaluation),
     )

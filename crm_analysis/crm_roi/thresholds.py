@@ -12,8 +12,8 @@ import pandas as pd
 from scipy import stats
 
 from crm_analysis import privacy
-from crm_analysis.crm_roi.evaluation import CampaignResult, Evaluation
 from crm_analysis.crm_roi.outcomes import priced
+from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.estimators.discontinuity import Density, Jump, bandwidth, density_jump, jump
 from crm_analysis.estimators.means import MeanDifference, welch
 from crm_analysis.profile.settings import EntryRule

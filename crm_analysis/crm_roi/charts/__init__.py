@@ -5,6 +5,7 @@ from crm_analysis.crm_roi.charts.overview import plan_bars, portfolio, recovery,
 from crm_analysis.crm_roi.charts.responders import effect_bands, qini_curves
 from crm_analysis.crm_roi.charts.rewards import reward_kinds
 from crm_analysis.crm_roi.charts.thresholds import around_the_line
+from crm_analysis.crm_roi.charts.together import ranking
 
 __all__ = [
     "around_the_line",
@@ -13,6 +14,7 @@ __all__ = [
     "plan_bars",
     "portfolio",
     "qini_curves",
+    "ranking",
     "recovery",
     "regression",
     "reward_kinds",

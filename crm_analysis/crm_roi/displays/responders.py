@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import privacy, style
-from crm_analysis.crm_roi.evaluation import Evaluation
 from crm_analysis.crm_roi.responders import AGES, FEWEST_TO_LEARN, REST, Group, Responders, Split
+from crm_analysis.crm_roi.results import Evaluation
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.estimators.uplift import Gain
 from crm_analysis.findings import Finding
