@@ -165,7 +165,12 @@ def test_uncontrolled_campaigns_have_no_responders():
 def test_few_payers_are_withheld_and_one_more_group_with_them():
     rng = np.random.default_rng(1)
     units = pd.DataFrame(
-        {"arm": np.tile(["treated", "control"], 150), "branch": "seoul", "margin": rng.gamma(2, 10, 300)}
+        {
+            "arm": np.tile(["treated", "control"], 150),
+            "branch": "seoul",
+            "unit": np.arange(300),
+            "margin": rng.gamma(2, 10, 300),
+        }
     )
     label = pd.Series(np.repeat(["a", "b", "c"], [100, 80, 120]))
     units.loc[(label == "a") & (rng.random(300) < 0.99), "margin"] = 0.0

@@ -67,7 +67,7 @@ def qini_figure(study: Study) -> dict[str, Any]:
     drawn = [found for found in study.responders if found.qini is not None]
     if not drawn:
         alt = _(
-            "No controlled programme of this period has {n} members in either arm, so nobody can be ranked."
+            "No programme of this period drew its members one by one, with {n} in either arm: nobody can be ranked."
         ).format(n=style.number(FEWEST_TO_LEARN))
         return {"title": _("Can those who respond be picked out?"), "alt": alt, "how_to_read": ""}
     currency = study.evaluation.currency
