@@ -185,3 +185,27 @@ def test_pages_say_withheld_and_draw(differing):
     assert charts.effect_bands(displays.responders.bands(differing), currency="KRW") is not None
     curve = displays.responders.curves(differing)
     assert curve["gain"].iloc[0] == 0.0 and curve["line"].iloc[-1] == pytest.approx(curve["gain"].iloc[-1])
+
+
+def test_members_drawn_as_households_are_compared_as_households_and_not_ranked():
+    tables = campaign(new=40_000.0, old=0.0, n=800)
+    home = np.repeat(np.arange(400), 2)
+    tables["customers"]["household_id"] = [f"H{i}" for i in home]
+    arm = tables["campaign_members"]["arm"].to_numpy()
+    tables["campaign_members"]["arm"] = arm[::2][home]
+    tables["campaigns"]["randomisation_unit"] = "household"
+    (found,) = examine(FrameScope(tables, make_profile())).responders
+    assert found.qini is None and found.policy is None
+    assert all("clustered" in group.found.basis for group in by_code(found, "stratum").groups)
+
+
+def test_strata_drawn_at_shares_of_their_own_are_compared_within_alone():
+    tables = campaign(new=20_000.0, old=20_000.0, n=1200)
+    members = tables["campaign_members"]
+    rng = np.random.default_rng(1)
+    held = np.where(members["stratum"] == "new", 0.2, 0.5)
+    members["arm"] = np.where(rng.random(len(members)) < held, "control", "treated")
+    profile = make_profile(roi={"planned_control_share": {"CALL26": {"new": 0.2, "old": 0.5}}})
+    found = examine(FrameScope(tables, profile)).responders
+    assert [made.code for one in found for made in one.splits] == ["stratum"]
+    assert found[0].qini is None

@@ -319,9 +319,8 @@ def _count(group: Group, arm: str, evaluation: Evaluation) -> str:
 def _differ(split: Split) -> str:
     if split.pooled is None:
         return style.DASH
-    if split.differs:
-        return _("yes, {p}").format(p=style.p_value(split.p_holm))
-    return _("not shown, {p}").format(p=style.p_value(split.p_holm))
+    chance = style.p_value(split.p_holm).replace(" ", style.SPACE)
+    return (_("yes, {p}") if split.differs else _("not shown, {p}")).format(p=chance)
 
 
 def _ordered(found: Responders) -> str:
