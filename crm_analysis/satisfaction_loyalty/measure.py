@@ -307,16 +307,6 @@ def change(
     )
 
 
-def item_scores(rows: pd.DataFrame, answers: Answers) -> pd.DataFrame:
-    """Mean of every item with interval, on the item's own scale: item, role, dimension, n, mean, low, high, target."""
-    found = []
-    for name, item in answers.items.items():
-        mean = mean_of(rows[name], rows, answers)
-        found.append((name, item.role, item.dimension, mean.n, mean.mean, mean.low, mean.high, item.target))
-    columns = ["item", "role", "dimension", "n", "mean", "low", "high", "target"]
-    return pd.DataFrame(found, columns=columns)
-
-
 def by_branch(answers: Answers, survey: Survey, rows: pd.DataFrame, *, fewest: int) -> pd.DataFrame:
     """Index and top box of every branch with at least `fewest` answers.
 

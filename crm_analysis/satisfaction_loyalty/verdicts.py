@@ -13,6 +13,8 @@ from crm_analysis.satisfaction_loyalty.displays import item_name, level_name
 from crm_analysis.satisfaction_loyalty.displays.link import shown_link
 from crm_analysis.satisfaction_loyalty.study import Study
 
+CHAPTER = "satisfaction_loyalty"
+
 
 @dataclass(frozen=True, slots=True)
 class Told:

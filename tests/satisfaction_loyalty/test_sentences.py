@@ -169,7 +169,7 @@ def everything(study: Study, profile: Profile) -> None:
     assert bool(figures[2]["alt"]) == (not study.missing and len(study.drivers.table) > 0)
     of_both = (
         captions.fix_first, captions.scores, captions.steps, captions.silence, captions.unscored, captions.stated,
-        captions.items, captions.groups, captions.pitfalls, captions.ways, captions.cuts, captions.adjusted,
+        captions.groups, captions.pitfalls, captions.ways, captions.cuts, captions.adjusted,
         captions.branch_steps, captions.branch_split, captions.type_cuts,
     )  # fmt: skip
     tables = [table(study, profile) for table in of_both]

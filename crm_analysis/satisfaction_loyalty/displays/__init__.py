@@ -50,7 +50,6 @@ from crm_analysis.satisfaction_loyalty.displays.scores import (
     distribution_table,
     earlier_distribution,
     groups_table,
-    items_table,
     scores_table,
 )
 from crm_analysis.satisfaction_loyalty.displays.silence import (
@@ -90,7 +89,6 @@ __all__ = [
     "gain_text",
     "groups_table",
     "item_name",
-    "items_table",
     "kind_name",
     "level_name",
     "paths_note",

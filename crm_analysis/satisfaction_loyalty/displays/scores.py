@@ -10,8 +10,7 @@ from crm_analysis import language, privacy, style
 from crm_analysis.estimators.proportions import Estimate
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
-from crm_analysis.satisfaction_loyalty.displays.names import intervals, item_name, level_name, who
-from crm_analysis.satisfaction_loyalty.measure import item_scores
+from crm_analysis.satisfaction_loyalty.displays.names import intervals, level_name, who
 from crm_analysis.satisfaction_loyalty.study import Study
 
 
@@ -130,24 +129,6 @@ def scores_table(study: Study, profile: Profile) -> pd.DataFrame:
         )
     columns = [_("Measure"), _("Value"), _("95 % interval"), _("Change")]
     return pd.DataFrame(rows, columns=columns)
-
-
-def items_table(study: Study, profile: Profile) -> pd.DataFrame:
-    """Mean of every item in the period with interval and target."""
-    frame = item_scores(study.period_rows, study.answers)
-    frame = frame[frame["n"] >= profile.privacy.min_cell]
-    return pd.DataFrame(
-        {
-            _("Attribute"): [item_name(profile, item) for item in frame["item"]],
-            _("Answers"): [style.number(n) for n in frame["n"]],
-            _("Mean"): [style.number(mean, 2) for mean in frame["mean"]],
-            _("95 % interval"): [
-                _("{low} to {high}").format(low=style.number(low, 2), high=style.number(high, 2))
-                for low, high in zip(frame["low"], frame["high"], strict=True)
-            ],
-            _("Target"): [style.number(target, 1) for target in frame["target"]],
-        }
-    )
 
 
 def _top_box(share: float, low: float, high: float, part: int, n: int, profile: Profile) -> str:

@@ -1,0 +1,72 @@
+"""Words and tables of who answered and who did not, of the types of customers, and of what can mislead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crm_analysis import language
+from crm_analysis.language import _
+from crm_analysis.profile.settings import Profile
+from crm_analysis.satisfaction_loyalty import displays
+from crm_analysis.satisfaction_loyalty.captions.parts import NOTHING, noted
+from crm_analysis.satisfaction_loyalty.displays import types as typed
+from crm_analysis.satisfaction_loyalty.study import Study
+
+
+def silence(study: Study, profile: Profile) -> dict[str, Any]:
+    """Respondents beside those who did not answer."""
+    return noted(
+        _("Who answered and who did not"),
+        displays.silence_table(study, profile),
+        _("All active within the year before, followed from the median day of the answers."),
+    )
+
+
+def unscored(study: Study, profile: Profile) -> dict[str, Any]:
+    """Where the score is missing."""
+    return noted(
+        _("Where the score is missing"),
+        displays.unscored_table(study, profile),
+        _("A gap that goes with what {customers} do can bend the link.").format(
+            customers=profile.vocabulary(language.active()).customers
+        ),
+    )
+
+
+def answers(study: Study) -> dict[str, Any]:
+    """From answers to answers used."""
+    return noted(_("From answers to answers used"), displays.footing_table(study))
+
+
+def pitfalls(study: Study, profile: Profile) -> dict[str, Any]:
+    """What can mislead in these data."""
+    return noted(_("What can mislead here"), displays.pitfalls_table(study, profile))
+
+
+def type_map(study: Study, profile: Profile) -> dict[str, Any]:
+    """Words and table of the quadrants."""
+    if not typed.typings(study):
+        return NOTHING
+    return {
+        "table": typed.types_table(study, profile),
+        "title": _("Types of {customers}").format(customers=profile.vocabulary(language.active()).customers),
+        "alt": _("Four types by satisfaction and payments of the year before, with the share that came back."),
+        "how_to_read": _(
+            "Types come from the day of the answer and the year before it; the darker the field, the more came back "
+            "afterwards. {note}"
+        )
+        .format(note=typed.types_note(study, profile))
+        .strip(),
+    }
+
+
+def type_cuts(study: Study, profile: Profile) -> dict[str, Any]:
+    """Shares of the types over neighbouring cuts."""
+    return noted(
+        _("Types by other cuts"),
+        typed.type_cuts_table(study, profile),
+        _(
+            "Shares with 95 % intervals; * marks the cuts of the profile. A type that vanishes with the next cut is "
+            "none."
+        ),
+    )
