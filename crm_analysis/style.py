@@ -63,7 +63,7 @@ def percent_sign() -> str:
     return "%" if language.active() == "ko" else f"{SPACE}%"
 
 
-def percent_tick(share: float, _position: int = 0) -> str:
+def percent_tick(share: float, _position: float = 0) -> str:
     """A share at a tick of an axis, for `set_major_formatter`: no more digits than it needs."""
     return f"{share * 100:.3g}{percent_sign()}"
 

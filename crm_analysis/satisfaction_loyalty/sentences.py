@@ -18,12 +18,14 @@ from crm_analysis.satisfaction_loyalty.displays import (
     answers_text,
     box_shown,
     box_text,
+    index_text,
     item_name,
     kind_name,
     level_name,
 )
 from crm_analysis.satisfaction_loyalty.displays.scores import before_text
 from crm_analysis.satisfaction_loyalty.drivers import first_to_fix
+from crm_analysis.satisfaction_loyalty.followup import in_money
 from crm_analysis.satisfaction_loyalty.study import Study
 from crm_analysis.satisfaction_loyalty.verdicts import CHAPTER, Told, headline, largest_step, rate_text, verdict
 
@@ -61,7 +63,7 @@ def claims(study: Study, scope: Scope) -> Claims:
         findings=tuple(said),
         actions=actions(told, study, scope),
         unknowns=tuple(unknowns(study, words)),
-        measures=tuple(each for each in _measures(study) if each.key not in {finding.key for finding in said}),
+        measures=tuple(each for each in _measures(study, profile) if each.key not in {finding.key for finding in said}),
     )
 
 
@@ -81,9 +83,9 @@ def _link_finding(told: Told) -> Finding | None:
         last=style.day(follow.last),
         window=follow.window_days,
         rate=rate_text(link.rate),
-        bottom=rate_text(told.rate(0)),
-        below=rate_text(told.rate(-2)),
-        top=rate_text(told.rate(-1)),
+        bottom=told.rate_at(0),
+        below=told.rate_at(-2),
+        top=told.rate_at(-1),
         name_bottom=told.name(0),
         name_below=told.name(-2),
         name_top=told.name(-1),
@@ -195,20 +197,23 @@ def _top_box_finding(study: Study, profile: Profile) -> Finding | None:
 
 
 def _worth_finding(told: Told) -> Finding | None:
-    link, margin = told.link, told.study.steps[0].margin_per_loyal if told.study.steps else math.nan
-    if link.kind in ("too_few", "one_level", "flat", "no_link", "falling") or not math.isfinite(margin):
+    link, steps = told.link, told.study.steps
+    silent = ("too_few", "one_level", "flat", "no_link", "falling")
+    if link.kind in silent or not steps or not math.isfinite(steps[0].margin.se):
         return None
     window = told.study.follow.window_days if told.study.follow else 0
     if link.kind == "straight":
         half = normal_quantile(link.level) * link.slope_se
-        value, low, high = (100 * margin * slope for slope in (link.slope, link.slope - half, link.slope + half))
+        value, low, high = in_money(
+            link.slope, link.slope - half, link.slope + half, steps[0].margin, level=link.level
+        )
         sentence = _(
             "A hundred {customers} one level higher, wherever on the scale, go with **{money} more margin within "
             "{window} days**. That is a difference between people, and an upper bound if satisfaction is the whole "
             "cause."
         ).format(customers=told.words.customers, money=style.money(value, told.profile.currency), window=window)
     else:
-        step = told.study.steps[-1 if link.kind == "accelerating" else largest_step(told) - 1]
+        step = steps[-1 if link.kind == "accelerating" else largest_step(told) - 1]
         value, low, high = step.money_per_hundred, step.together_low, step.together_high
         sentence = _(
             "A hundred {customers} at “{upper}” rather than “{lower}” go with **{money} more margin within {window} "
@@ -227,11 +232,11 @@ def _worth_finding(told: Told) -> Finding | None:
         low=low,
         high=high,
         unit="money",
-        basis=_("association, not proof; interval of the line's slope, margin per head taken as given")
+        basis=_("association, not proof; interval of the line's slope and of the margin per head together")
         if link.kind == "straight"
         else _(
-            "association, not proof; interval wide enough for any step that is picked (Bonferroni), margin per "
-            "head taken as given"
+            "association, not proof; interval wide enough for any step that is picked (Bonferroni), the error of the "
+            "margin per head in it"
         ),
         n=link.n,
         label=_("Margin that goes with a step of satisfaction, per 100 {customers}").format(
@@ -367,7 +372,7 @@ def _of_period(study: Study, change: Change | None) -> Change | None:
     return None if study.changed is not None and study.changed.since else change
 
 
-def _measures(study: Study) -> list[Finding]:
+def _measures(study: Study, profile: Profile) -> list[Finding]:
     wave = study.wave
     found = []
     if wave.n >= study.min_cell:
@@ -384,7 +389,7 @@ def _measures(study: Study) -> list[Finding]:
                 label=_("Satisfaction index, 0 to 100"),
                 compare=True,
                 change=_of_period(study, _change(study, "index")),
-                definition=_("Mean of the index items placed on 0 to 100, weighted as the profile says."),
+                definition=index_text(study, profile),
             )
         )
     promoters = _promoters_finding(study)

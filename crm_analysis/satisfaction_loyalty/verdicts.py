@@ -34,6 +34,12 @@ class Told:
         """Share that came back at a level."""
         return float(self.link.levels["rate"].iloc[position])
 
+    def rate_at(self, position: int) -> str:
+        """The same as text; where it would tell too small a count beside the number of its level, on which side."""
+        n, cell = int(self.link.levels["n"].iloc[position]), self.study.min_cell
+        part = round(self.rate(position) * n)
+        return style.share(part, n, cell, 0) if privacy.tells(part, n, cell) else rate_text(self.rate(position))
+
     def step(self, position: int) -> float:
         """Rise to the level at `position` from the one below."""
         return self.rate(position) - self.rate(position - 1)
@@ -96,9 +102,9 @@ def _stated(told: Told, item: str) -> str:
         top=told.name(-1),
         below=told.name(-2),
         bottom=told.name(0),
-        at_top=rate_text(told.rate(-1)),
-        at_below=rate_text(told.rate(-2)),
-        at_bottom=rate_text(told.rate(0)),
+        at_top=told.rate_at(-1),
+        at_below=told.rate_at(-2),
+        at_bottom=told.rate_at(0),
     )
 
 
@@ -193,14 +199,14 @@ def _uneven(told: Told) -> str:
 
 
 def _flat(told: Told) -> str:
-    rates = told.link.levels["rate"]
+    rates = told.link.levels["rate"].to_numpy(float)
     return _(
         "The link is nearly flat: **between {fewest} and {most} of {customers} came back, whatever they had "
         "answered**. From the lowest level to the highest the difference is {span} points ({low} to {high}); below "
         "{margin} it would not matter."
     ).format(
-        fewest=rate_text(rates.min()),
-        most=rate_text(rates.max()),
+        fewest=told.rate_at(int(rates.argmin())),
+        most=told.rate_at(int(rates.argmax())),
         margin=style.points(told.link.margin, sign=False),
         **told.end_to_end(),
     )
@@ -219,8 +225,8 @@ def _falling(told: Told) -> str:
         "“{name_bottom}”. Look for contracts or habits that hold the dissatisfied before reading this as an effect."
     ).format(
         customers=told.words.customers,
-        top=rate_text(told.rate(-1)),
-        bottom=rate_text(told.rate(0)),
+        top=told.rate_at(-1),
+        bottom=told.rate_at(0),
         name_top=told.name(-1),
         name_bottom=told.name(0),
     )

@@ -90,7 +90,7 @@ def drawn(study: Study, profile: object) -> dict[str, bool]:
     figures = {
         "waves": charts.waves(**measuring.waves(study)),
         "promoters": charts.promoters(**measuring.promoters(study)),
-        "items": charts.item_spread(measuring.spread_frame(study, profile)),  # type: ignore[arg-type]
+        "items": charts.spread(measuring.spread_frame(study, profile), head="mean"),  # type: ignore[arg-type]
         "service": charts.service_gaps(**measuring.service_gaps(study)),
         "distribution": charts.distribution(**displays.distribution(study, profile)),  # type: ignore[arg-type]
     }
@@ -98,7 +98,7 @@ def drawn(study: Study, profile: object) -> dict[str, bool]:
         captions.waves(study),
         captions.promoters(study),
         captions.item_spread(study, profile),  # type: ignore[arg-type]
-        captions.service_gaps(study, profile),  # type: ignore[arg-type]
+        captions.service_gaps(study),
     )
     assert all(each["alt"] for each in words[:-1])
     assert bool(words[-1]["alt"]) == (study.expectations.reason != "no_pairs")
@@ -146,7 +146,8 @@ def test_a_service_survey_from_files_to_page(tmp_path: Path) -> None:
     ] == pytest.approx(0.8)
     plain, weighted = study.expectations.plain, study.expectations.weighted
     assert plain is not None and weighted is not None and weighted.mean < plain.mean
-    assert "“speed”" in captions.service_gaps(study, profile)["how_to_read"]  # type: ignore[arg-type]
+    assert "Furthest short of what was expected: speed" in captions.service_gaps(study)["how_to_read"]
+    assert list(captions.service_items(study, profile)["frame"]["Dimension"]) == ["speed", "empathy"]  # type: ignore[arg-type]
     assert set(study.kinds["kind"]) == {"customer", "staff"}
     assert list(captions.kinds(study, profile)["frame"]["Group"]) == ["Customers", "Staff"]  # type: ignore[arg-type]
     assert study.changed is not None and study.changed.panel > 0
@@ -174,7 +175,7 @@ def test_bad_input_is_said_and_the_rest_lives(
         [
             spoken.verdict,
             *spoken.unknowns,
-            measuring.scores_note(study),
+            measuring.scores_note(study, profile),
             captions.item_spread(study, profile)["how_to_read"],  # type: ignore[arg-type]
         ]
     )
@@ -186,7 +187,7 @@ def test_withheld_levels_keep_their_place_in_the_bar() -> None:
     """Bars of an item fill 0 to 1; what is withheld of the lowest levels lies at the left, not at the right."""
     shares = [np.nan, np.nan, 0.2, 0.4, 0.37]
     table = pd.DataFrame({"name": "speed", "place": range(5), "levels": 5, "share": shares, "mean": "4.1 (1–5)"})
-    drawing = charts.item_spread(table)
+    drawing = charts.spread(table, head="mean")
     assert drawing is not None
     bars = [bar for bar in drawing.axes[0].patches if bar.get_width() > 0]  # type: ignore[attr-defined]
     assert [round(bar.get_x(), 2) for bar in bars] == [0.0, 0.03, 0.23, 0.63]  # type: ignore[attr-defined]

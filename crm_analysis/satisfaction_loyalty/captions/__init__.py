@@ -21,19 +21,31 @@ from crm_analysis.satisfaction_loyalty.captions.link import (
     tests,
     ways,
 )
-from crm_analysis.satisfaction_loyalty.captions.people import answers, pitfalls, silence, type_cuts, type_map, unscored
+from crm_analysis.satisfaction_loyalty.captions.people import (
+    answered_again,
+    answers,
+    attachment_cuts,
+    pitfalls,
+    silence,
+    type_cuts,
+    type_map,
+    unscored,
+)
 from crm_analysis.satisfaction_loyalty.captions.scores import (
     distribution,
     item_spread,
     promoters,
     scores,
     service_gaps,
+    service_items,
     waves,
 )
 
 __all__ = [
     "adjusted",
+    "answered_again",
     "answers",
+    "attachment_cuts",
     "branch_split",
     "branch_steps",
     "cuts",
@@ -54,6 +66,7 @@ __all__ = [
     "reliability",
     "scores",
     "service_gaps",
+    "service_items",
     "silence",
     "smooth",
     "stated",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from crm_analysis import language
+from crm_analysis import language, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty import displays
-from crm_analysis.satisfaction_loyalty.captions.parts import noted
+from crm_analysis.satisfaction_loyalty.captions.parts import NOTHING, noted
 from crm_analysis.satisfaction_loyalty.displays import further, measuring
 from crm_analysis.satisfaction_loyalty.stores import two_stores
 from crm_analysis.satisfaction_loyalty.study import Study
@@ -37,13 +37,22 @@ def branch_split(study: Study, profile: Profile) -> dict[str, Any]:
 
 
 def groups(study: Study, profile: Profile) -> dict[str, Any]:
-    """Customers, staff and, where there are several, branches."""
+    """Words and table of customers, staff and, where there are several, branches: distributions beside means."""
+    table = displays.groups_table(study, profile)
+    if table.empty:
+        return NOTHING
     title = _("{customers}, staff and branches") if len(study.branches) else _("{customers} and staff")
-    return noted(
-        title.format(customers=displays.who(profile)),
-        displays.groups_table(study, profile),
+    notes = [
+        displays.groups_says(study, profile),
+        _("One bar is all answers of a group in this period, lowest level at the left."),
         _("Branches with fewer than thirty answers in the period are left out.") if len(study.branches) else "",
-    )
+    ]
+    return {
+        "table": table,
+        "title": title.format(customers=displays.who(profile)),
+        "alt": _("Distribution of the answers of {n} groups, with their index.").format(n=style.number(len(table))),
+        "how_to_read": " ".join(note for note in notes if note),
+    }
 
 
 def kinds(study: Study, profile: Profile) -> dict[str, Any]:

@@ -96,22 +96,27 @@ def paths(study: Study, profile: Profile) -> dict[str, Any]:
 
 
 def performance(study: Study, profile: Profile) -> dict[str, Any]:
-    """Total effects of the path model against performance."""
-    return noted(
-        _("Importance and performance of the blocks"),
-        displays.performance_table(study, profile),
-        _(
-            "Total effects, unstandardised: points of 100 of the target that go with one point of the block, directly "
-            "and through others. High effect and low mean come first."
-        ),
-    )
+    """Words and table of the map of importance and performance."""
+    table = displays.performance_table(study, profile)
+    if table.empty:
+        return NOTHING
+    return {
+        "table": table,
+        "title": _("Importance and performance of the blocks"),
+        "alt": _("Effect on satisfaction against the mean of {n} blocks.").format(n=style.number(len(table))),
+        "how_to_read": _(
+            "{found} Height: total effect, unstandardised: points of satisfaction that go with one point of the block, "
+            "directly and through others; lines: 95 % interval. High and left comes first. The table has the effects "
+            "on stated loyalty too."
+        ).format(found=displays.performance_says(study, profile)),
+    }
 
 
 def reliability(study: Study, profile: Profile) -> dict[str, Any]:
     """Reliability of the blocks of the path model."""
     return noted(
         _("How well the blocks are measured"),
-        displays.blocks_table(study, profile),
+        displays.blocks_table(study, profile) if len(study.paths.items) else None,
         _("Alpha standardised; a block of one item has no reliability of its own. R²: explained by what leads there."),
     )
 
@@ -120,6 +125,7 @@ def path_weights(study: Study, profile: Profile) -> dict[str, Any]:
     """Loadings and weights of the path model."""
     return noted(
         _("What each item weighs"),
-        displays.weights_table(study, profile),
+        displays.weights_table(study, profile) if len(study.paths.items) else None,
         _("Weights belong to the items on 0 to 100, unstandardised, and add up to one within a block."),
+        otherwise=_("Every block is measured by one item, which has all its weight."),
     )

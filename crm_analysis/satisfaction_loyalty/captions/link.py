@@ -36,19 +36,19 @@ def link_curve(study: Study, profile: Profile) -> dict[str, Any]:
         "alt": _("Share that came back within {days} days by level of satisfaction: {levels}.").format(
             days=follow.window_days,
             levels=", ".join(
-                f"{style.plain(name)} {style.percent(rate)}"
-                for name, rate in zip(curve["name"], curve["rate"], strict=True)
+                f"{style.plain(name)} {label}" for name, label in zip(curve["name"], curve["label"], strict=True)
             ),
         ),
         "how_to_read": _(
             "Dots: share of {customers} that came back within {days} days; bars: 95 % interval; line: the "
             "rates made monotone; dashed: where a straight link would run; n: {customers} on each level, one answer "
-            "each. Read heights, not areas. Answers from {first} to {last}."
+            "each; hollow: fewer than {fewest} of them. Read heights, not areas. Answers from {first} to {last}."
         ).format(
             customers=profile.vocabulary(language.active()).customers,
             days=follow.window_days,
             first=style.day(follow.first),
             last=style.day(follow.last),
+            fewest=shape.FLAG_UNDER,
         ),
     }
 
@@ -65,14 +65,14 @@ def _stated_curve(study: Study, profile: Profile) -> dict[str, Any]:
         "alt": _("Share that says “{item}” by level of satisfaction: {levels}.").format(
             item=style.plain(displays.item_name(profile, item)),
             levels=", ".join(
-                f"{style.plain(name)} {style.percent(rate)}"
-                for name, rate in zip(curve["name"], curve["rate"], strict=True)
+                f"{style.plain(name)} {label}" for name, label in zip(curve["name"], curve["label"], strict=True)
             ),
         ),
         "how_to_read": _(
             "Dots: share of {customers} with one of the highest answers to “{item}”, asked together with satisfaction; "
-            "bars: 95 % interval; dashed: where a straight link would run. Intent overstates behaviour."
-        ).format(**words),
+            "bars: 95 % interval; line: the rates made monotone; dashed: where a straight link would run; hollow: "
+            "fewer than {fewest} {customers}. Intent overstates behaviour."
+        ).format(**words, fewest=shape.FLAG_UNDER),
     }
 
 

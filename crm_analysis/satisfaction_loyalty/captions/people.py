@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from crm_analysis import language
+import pandas as pd
+
+from crm_analysis import language, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty import displays
@@ -40,7 +42,12 @@ def answers(study: Study) -> dict[str, Any]:
 
 def pitfalls(study: Study, profile: Profile) -> dict[str, Any]:
     """What can mislead in these data."""
-    return noted(_("What can mislead here"), displays.pitfalls_table(study, profile))
+    return noted(
+        _("What can mislead here"),
+        displays.pitfalls_table(study, profile),
+        _("Only what these data show; the last column names the figure or table above that shows it."),
+        otherwise=_("None of the usual pitfalls shows in these data."),
+    )
 
 
 def type_map(study: Study, profile: Profile) -> dict[str, Any]:
@@ -61,12 +68,39 @@ def type_map(study: Study, profile: Profile) -> dict[str, Any]:
 
 
 def type_cuts(study: Study, profile: Profile) -> dict[str, Any]:
-    """Shares of the types over neighbouring cuts."""
+    """Shares of the types by satisfaction over neighbouring cuts."""
+    return _cuts(_("Types by other cuts of satisfaction"), typed.type_cuts_table(study, profile, "satisfaction"))
+
+
+def attachment_cuts(study: Study, profile: Profile) -> dict[str, Any]:
+    """Shares of the types by attachment over neighbouring cuts; none where attachment is not asked."""
+    table = typed.type_cuts_table(study, profile, "attachment")
+    return _cuts(_("Types by other cuts of attachment"), None if table.empty else table)
+
+
+def _cuts(title: str, table: pd.DataFrame | None) -> dict[str, Any]:
     return noted(
-        _("Types by other cuts"),
-        typed.type_cuts_table(study, profile),
+        title,
+        table,
         _(
             "Shares with 95 % intervals; * marks the cuts of the profile. A type that vanishes with the next cut is "
             "none."
         ),
     )
+
+
+def answered_again(study: Study) -> dict[str, Any]:
+    """Words and table of the same people asked again: regression to the mean."""
+    table = displays.again_table(study)
+    if table.empty:
+        return NOTHING
+    return {
+        "table": table,
+        "title": displays.again_title(),
+        "alt": _("First and next answer of those who answered twice, by where the first one lay."),
+        "how_to_read": _(
+            "Lines: mean of the first and of the next answer, by where the first one lay; bars: 95 % interval. Whoever "
+            "was at an end moves to the middle whatever is done in between (correlation of both answers {r}): judge a "
+            "campaign for the dissatisfied against a random half of them that it left out."
+        ).format(r=style.number(study.further.again.correlation if study.further.again else None, 2)),
+    }

@@ -42,7 +42,7 @@ def scores(study: Study, profile: Profile) -> dict[str, Any]:
     return noted(
         _("Index, top and bottom levels, and what changed"),
         displays.scores_table(study, profile),
-        measuring.scores_note(study),
+        measuring.scores_note(study, profile),
     )
 
 
@@ -59,7 +59,8 @@ def waves(study: Study) -> dict[str, Any]:
         ),
         "how_to_read": _(
             "Circles: index from 0 to 100; squares: share on the top level; bars: 95 % intervals. Intervals that "
-            "overlap may still differ: the change has its own test in the title."
+            "overlap may still differ: the change has its own test in the title. Below, all answers of each wave, the "
+            "lowest level at the foot."
         ),
     }
 
@@ -103,7 +104,7 @@ def item_spread(study: Study, profile: Profile) -> dict[str, Any]:
     }
 
 
-def service_gaps(study: Study, profile: Profile) -> dict[str, Any]:
+def service_gaps(study: Study) -> dict[str, Any]:
     """Words and table of expectations beside perceptions."""
     if study.expectations.reason == "no_pairs":
         return NOTHING
@@ -111,15 +112,30 @@ def service_gaps(study: Study, profile: Profile) -> dict[str, Any]:
         why = _("Too few answers with both expectation and perception for service gaps.")
         return {"title": "", "alt": why, "how_to_read": ""}
     table = study.expectations.dimensions
-    worst = table.loc[table["gap"].idxmin()]
     return {
-        "table": measuring.service_table(study, profile),
+        "table": measuring.service_table(study),
         "title": _("Expected and found"),
         "alt": _("Gap between perception and expectation of {n} dimensions; {summary}.").format(
             n=len(table), summary=measuring.service_note(study)
         ),
-        "how_to_read": _(
-            "Left of zero the service falls short of what was expected; it falls shortest in “{worst}” ({gap}). "
-            "Expectations are nearly always high, so compare dimensions and waves, not the distance from zero."
-        ).format(worst=style.escape(str(worst["dimension"])), gap=style.number(worst["gap"], 2)),
+        "how_to_read": " ".join(
+            part
+            for part in (
+                measuring.service_says(study),
+                _(
+                    "Left of zero the service falls short of what was expected; bars: 95 % interval. Expectations are "
+                    "nearly always high, so compare dimensions and waves, not the distance from zero."
+                ),
+                _("Points: how respondents share out 100 points of importance, on average.")
+                if table["importance"].notna().any()
+                else "",
+            )
+            if part
+        ),
     }
+
+
+def service_items(study: Study, profile: Profile) -> dict[str, Any]:
+    """Every pair of expectation and perception."""
+    table = measuring.service_items_table(study, profile)
+    return noted(_("Expected and found, item by item"), None if table.empty else table)

@@ -107,17 +107,45 @@ def quadrants(table: pd.DataFrame) -> Figure | None:
         corners.append(
             axes.text(place, 0.02, text, transform=axes.transAxes, ha=side, va="bottom", fontsize=9, color=style.MUTE)
         )
-    _label_apart(drawing, axes, table.sort_values("share", ascending=False, kind="stable"), corners)
+    ordered = table.sort_values("share", ascending=False, kind="stable")
+    _label_apart(drawing, axes, ordered["distance"], ordered["share"], ordered["name"], corners)
     return drawing
 
 
-def _label_apart(drawing: Figure, axes: Any, table: pd.DataFrame, taken: list[Any]) -> None:
+def performance(table: pd.DataFrame, *, xlabel: str, ylabel: str) -> Figure | None:
+    """Importance of every block of the path model, with 95 % intervals, against its mean on 0 to 100.
+
+    `table` has columns name, performance, importance, low, high. High and left comes first. None without blocks.
+    """
+    if table.empty:
+        return None
+    drawing, axes = style.figure(7.2, 3.8)
+    axes.axhline(0, color=style.GREY, linewidth=1.0)
+    axes.vlines(table["performance"], table["low"], table["high"], color=style.GREY, linewidth=1.4)
+    axes.plot(table["performance"], table["importance"], linestyle="none", marker="o", markersize=7, color=style.ACCENT)
+    axes.set_xlim(0, 100)
+    low, high = min(float(table["low"].min()), 0.0), float(table["high"].max())
+    axes.set_ylim(low - (high - low) * 0.05, high + (high - low) * 0.18)
+    corners = [
+        axes.text(x, 0.98, words, transform=axes.transAxes, ha=side, va="top", fontsize=9, color=style.MUTE)
+        for x, side, words in (
+            (0.01, "left", _("much effect, low: first")),
+            (0.99, "right", _("much effect, high: keep")),
+        )
+    ]
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    _label_apart(drawing, axes, table["performance"], table["importance"], table["name"], corners)
+    return drawing
+
+
+def _label_apart(drawing: Figure, axes: Any, xs: pd.Series, ys: pd.Series, names: pd.Series, taken: list[Any]) -> None:
     """Names beside their points, each at the first place around it that covers no other name and no point."""
     drawing.draw_without_rendering()
-    points = axes.transData.transform(table[["distance", "share"]].to_numpy(float))
+    points = axes.transData.transform(np.column_stack([xs, ys]))
     boxes = [text.get_window_extent() for text in taken]
     boxes += [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in points]
-    for x, y, name in zip(table["distance"], table["share"], table["name"], strict=True):
+    for x, y, name in zip(xs, ys, names, strict=True):
         label = axes.annotate(
             style.plain(name, 28),
             (x, y),

@@ -12,8 +12,9 @@ from crm_analysis import style
 def link_curve(curve: pd.DataFrame, *, ylabel: str, note: str = "") -> Figure | None:
     """Loyalty by level: dots with 95 % intervals, counts under each level, and the dashed straight line.
 
-    `curve` has columns name, rate, low, high, n, line; `ylabel` says what the rate is of. Heights are shares of
-    customers, not of revenue. None when there are fewer than two levels.
+    `curve` has columns name, rate, low, high, isotonic (missing where suppressed), n, line, label (the rate as text)
+    and thin (drawn hollow); `ylabel` says what the rate is of. Heights are shares of customers, not of revenue. None
+    when there are fewer than two levels.
     """
     if len(curve) < 2:
         return None
@@ -22,11 +23,13 @@ def link_curve(curve: pd.DataFrame, *, ylabel: str, note: str = "") -> Figure | 
     axes.plot(at, curve["line"], linestyle=(0, (4, 4)), color=style.GREY, linewidth=1.0)
     axes.vlines(at, curve["low"], curve["high"], color=style.ACCENT, linewidth=2.2)
     axes.plot(at, curve["isotonic"], color=style.ACCENT, linewidth=1.2)
-    axes.plot(at, curve["rate"], color=style.ACCENT, linestyle="none", marker="o", markersize=6)
-    for x, high, rate in zip(at, curve["high"], curve["rate"], strict=True):
+    for chosen, face in ((~curve["thin"], style.ACCENT), (curve["thin"], "white")):
+        axes.plot(at[chosen], curve["rate"][chosen], color=style.ACCENT, linestyle="none", marker="o", markersize=6,
+                  markerfacecolor=face)  # fmt: skip
+    for x, high, label in zip(at, curve["high"], curve["label"], strict=True):
         axes.annotate(
-            style.percent(rate, 0 if rate >= 0.1 else 1),
-            (x, high),
+            label,
+            (x, high if high == high else 0.0),
             xytext=(0, 4),
             textcoords="offset points",
             ha="center",
@@ -36,7 +39,7 @@ def link_curve(curve: pd.DataFrame, *, ylabel: str, note: str = "") -> Figure | 
     names = [f"n {style.number(n)}\n{style.wrapped(name)}" for n, name in zip(curve["n"], curve["name"], strict=True)]
     axes.set_xticks(at, names)
     axes.set_xlim(-0.45, len(curve) - 0.55)
-    axes.set_ylim(0, max(float(curve["high"].max()) * 1.15, 0.02))
+    axes.set_ylim(0, max(float(curve["high"].fillna(0).max()) * 1.15, 0.02))
     axes.yaxis.set_major_formatter(style.percent_tick)
     axes.set_ylabel(ylabel)
     axes.set_title(note, fontsize=10)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,9 @@ from matplotlib.patches import Patch
 
 from crm_analysis import style
 from crm_analysis.language import _
+
+_BLANK: dict[str, Any] = {"facecolor": "white", "edgecolor": style.GREY, "hatch": "////", "linewidth": 0.0}
+_ROOM, _ROOM_UPRIGHT = 0.07, 0.13  # the smallest share that has room for its number
 
 
 def distribution(
@@ -53,15 +56,17 @@ def distribution(
     return drawing
 
 
-def waves(table: pd.DataFrame, *, note: str = "") -> Figure | None:
-    """Index and share on the top level of every wave with 95 % intervals, answers under each.
+def waves(table: pd.DataFrame, spread: pd.DataFrame, *, note: str = "") -> Figure | None:
+    """Index and share on the top level of every wave with 95 % intervals; below, the whole distribution of each.
 
     `table` has columns name, n (text), index, index_low, index_high, top_box, top_low, top_high (0 to 1; missing where
-    suppressed). The index stands on 0 to 100. None with fewer than two waves.
+    suppressed), `spread` the columns name, place (0 is the lowest level), levels, share (missing where suppressed). The
+    index stands on 0 to 100. None with fewer than two waves.
     """
     if len(table) < 2:
         return None
-    drawing, axes = style.figure(7.2, 3.4)
+    drawing, panels = style.figure(7.2, 5.0, nrows=2, sharex=True, gridspec_kw={"height_ratios": [3, 2]})
+    axes, below = cast("list[Any]", panels)
     at = np.arange(len(table))
     series = (
         (_("index, 0 to 100"), "index", "index_low", "index_high", 1.0, "o", style.ACCENT),
@@ -74,11 +79,17 @@ def waves(table: pd.DataFrame, *, note: str = "") -> Figure | None:
             if value == value:
                 axes.annotate(style.number(value, 1), (x, top), xytext=(0, 4), textcoords="offset points", ha="center",
                               fontsize=9)  # fmt: skip
-    axes.set_xticks(at, [f"{style.wrapped(name, 9)}\nn {n}" for name, n in zip(table["name"], table["n"], strict=True)])
-    axes.set_xlim(-0.4, len(table) - 0.6)
+    axes.set_xlim(-0.5, len(table) - 0.5)
     axes.set_ylim(0, 100)
     axes.legend(loc="lower left", fontsize=9, ncols=2)
     axes.set_title(note, fontsize=10)
+    for x, name in enumerate(table["name"]):
+        _stack(below, float(x), spread[spread["name"] == name], upright=True)
+    names = [f"{style.wrapped(name, 9)}\nn {n}" for name, n in zip(table["name"], table["n"], strict=True)]
+    below.set_xticks(at, names)
+    below.set_ylim(0, 1)
+    below.yaxis.set_major_formatter(style.percent_tick)
+    below.set_ylabel(_("share of answers"))
     return drawing
 
 
@@ -107,42 +118,30 @@ def promoters(table: pd.DataFrame, *, note: str = "") -> Figure | None:
     return drawing
 
 
-def item_spread(table: pd.DataFrame) -> Figure | None:
-    """The whole distribution of every item as one bar of 100 %, lowest level left, its mean at the right.
+def spread(table: pd.DataFrame, *, head: str) -> Figure | None:
+    """The whole distribution of every item, or group, as one bar of 100 %, lowest level left, its mean at the right.
 
-    `table` has columns name, place (0 is the lowest level), levels, share (missing where suppressed), mean (text, with
-    its scale). What is suppressed of an item is one hatched gap at the lowest of its places. None without items.
+    `table` has columns name, place (0 is the lowest level), levels, share (missing where suppressed), mean (text);
+    `head` says what the mean is of. What is suppressed of a bar is one hatched gap at the lowest of its places. None
+    without rows.
     """
     if table.empty:
         return None
     names = list(dict.fromkeys(table["name"]))
     drawing, axes = style.figure(7.2, 1.5 + 0.36 * len(names))
-    shades = _diverging()
-    blank: dict[str, Any] = {"facecolor": "white", "edgecolor": style.GREY, "hatch": "////", "linewidth": 0.0}
     for row, name in enumerate(reversed(names)):
-        bars, left = table[table["name"] == name], 0.0
-        hidden = max(1 - float(bars["share"].sum()), 0.0) if bars["share"].isna().any() else 0.0
-        for place, levels, share in zip(bars["place"], bars["levels"], bars["share"], strict=True):
-            if share != share:
-                axes.barh(row, hidden, left=left, height=0.66, **blank)
-                left, hidden = left + hidden, 0.0
-                continue
-            width = share
-            axes.barh(row, width, left=left, height=0.66, color=shades(place / max(levels - 1, 1)), edgecolor="white")
-            if width >= 0.07:
-                dark = place in (0, levels - 1)
-                axes.text(left + width / 2, row, style.percent(width, 0), ha="center", va="center", fontsize=8,
-                          color="white" if dark else style.INK)  # fmt: skip
-            left += width
+        bars = table[table["name"] == name]
+        _stack(axes, row, bars, upright=False)
         axes.text(1.02, row, str(bars["mean"].iloc[0]), va="center", fontsize=9)
-    axes.text(1.02, len(names) - 0.4, _("mean (scale)"), fontsize=9, color=style.MUTE)
+    axes.text(1.02, len(names) - 0.4, head, fontsize=9, color=style.MUTE)
+    shades = _diverging()
     keys = [
         Patch(facecolor=shades(0.0), label=_("lowest level")),
         Patch(facecolor=shades(0.5), label=_("middle")),
         Patch(facecolor=shades(1.0), label=_("highest level")),
     ]
     if table["share"].isna().any():
-        keys.append(Patch(**blank, label=_("too few to show")))
+        keys.append(Patch(**_BLANK, label=_("too few to show")))
     axes.legend(handles=keys, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, fontsize=9, frameon=False)
     axes.set_yticks(range(len(names)), [style.plain(name, 34) for name in reversed(names)])
     axes.set_xlim(0, 1.24)
@@ -153,6 +152,36 @@ def item_spread(table: pd.DataFrame) -> Figure | None:
     return drawing
 
 
+def _stack(axes: Any, at: float, bars: pd.DataFrame, *, upright: bool) -> None:
+    """One bar of 100 % at `at`, its parts in order of `place` with their shares written on them where there is room."""
+    shades, start = _diverging(), 0.0
+    hidden = max(1 - float(bars["share"].sum()), 0.0) if bars["share"].isna().any() else 0.0
+
+    def draw(size: float, **look: Any) -> None:
+        if upright:
+            axes.bar(at, size, bottom=start, width=0.66, **look)
+        else:
+            axes.barh(at, size, left=start, height=0.66, **look)
+
+    for place, levels, share in zip(bars["place"], bars["levels"], bars["share"], strict=True):
+        if share != share:
+            draw(hidden, **_BLANK)
+            start, hidden = start + hidden, 0.0
+            continue
+        draw(share, color=shades(place / max(levels - 1, 1)), edgecolor="white")
+        if share >= (_ROOM_UPRIGHT if upright else _ROOM):
+            middle = start + share / 2
+            axes.text(
+                *((at, middle) if upright else (middle, at)),
+                style.percent(share, 0),
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if place in (0, levels - 1) else style.INK,
+            )
+        start += share
+
+
 def _diverging() -> LinearSegmentedColormap:
     return LinearSegmentedColormap.from_list("levels", [style.BAD, "#eceff1", style.ACCENT])
 
@@ -160,7 +189,7 @@ def _diverging() -> LinearSegmentedColormap:
 def service_gaps(table: pd.DataFrame, *, note: str = "") -> Figure | None:
     """Perception less expectation of every dimension with 95 % intervals; left of zero the service falls short.
 
-    `table` has columns name, gap, low, high. None without dimensions.
+    `table` has columns name, gap, low, high, importance (text, at the right). None without dimensions.
     """
     if table.empty:
         return None
@@ -175,7 +204,39 @@ def service_gaps(table: pd.DataFrame, *, note: str = "") -> Figure | None:
             style.number(gap, 2), (gap, y), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=9
         )
     axes.set_yticks(at, [style.plain(name, 34) for name in rows["name"]])
-    axes.set_ylim(-0.6, len(rows) - 0.3)
+    axes.set_ylim(-0.6, len(rows) - 0.1)
+    if rows["importance"].ne("").any():
+        for y, text in zip(map(float, at), rows["importance"], strict=True):
+            axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
+        axes.text(
+            1.02, len(rows) - 0.4, _("points"), transform=axes.get_yaxis_transform(), fontsize=9, color=style.MUTE
+        )
     axes.set_xlabel(_("perception less expectation, points of the scale"), loc="left")
     axes.set_title(note, fontsize=10)
+    return drawing
+
+
+def answered_again(table: pd.DataFrame) -> Figure | None:
+    """The same people's first and second answer, by where the first one lay: the ends come back to the middle.
+
+    `table` has columns name, first, second (means), low, high (95 % interval of the second about the first). None with
+    fewer than two groups.
+    """
+    if len(table) < 2:
+        return None
+    drawing, axes = style.figure(7.2, 3.0)
+    colours = (style.BAD, style.GREY, style.ACCENT)
+    for row, colour in zip(table.itertuples(), colours, strict=False):
+        axes.plot([0, 1], [row.first, row.second], color=colour, marker="o", markersize=6, linewidth=1.6)
+        axes.vlines(1, row.low, row.high, color=colour, linewidth=2.2)
+        for x, value, side in ((0, row.first, "right"), (1, row.second, "left")):
+            offset = -9 if side == "right" else 9
+            axes.annotate(style.number(value, 1), (x, value), xytext=(offset, 0), textcoords="offset points",
+                          ha=side, va="center", fontsize=9)  # fmt: skip
+        axes.annotate(style.plain(row.name, 60), (1, row.second), xytext=(34, 0), textcoords="offset points",
+                      va="center", fontsize=9, color=colour)  # fmt: skip
+    axes.set_xticks([0, 1], [_("first answer"), _("next answer")])
+    axes.set_xlim(-0.25, 2.2)
+    axes.set_ylabel(_("mean score"))
+    axes.margins(y=0.15)
     return drawing

@@ -238,9 +238,8 @@ def blocks_of(answers: Answers, structure: Structure) -> tuple[dict[str, str], t
     wanted = structure.blocks()
     dimension = {"satisfaction": structure.satisfaction}
     dimension |= {name: item.dimension for name, item in answers.items.items() if item.role != "importance"}
-    asked = {dimension[name] for name, item in answers.items.items() if item.role != "expectation"}
-    asked.add(dimension["satisfaction"])
     expected = {name for name, item in answers.items.items() if item.role == "expectation"}
+    asked = {block for name, block in dimension.items() if name not in expected}
     found = {
         name: block
         for name, block in dimension.items()
