@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -9,6 +11,7 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from numpy.typing import NDArray
 
 from crm_analysis import style
 from crm_analysis.language import _
@@ -82,7 +85,7 @@ def waves(table: pd.DataFrame, spread: pd.DataFrame, *, note: str = "") -> Figur
     axes.set_xlim(-0.5, len(table) - 0.5)
     axes.set_ylim(0, 100)
     axes.legend(loc="lower left", fontsize=9, ncols=2)
-    axes.set_title(note, fontsize=10)
+    axes.set_title(textwrap.fill(note, 88), fontsize=10)
     for x, name in enumerate(table["name"]):
         _stack(below, float(x), spread[spread["name"] == name], upright=True)
     names = [f"{style.wrapped(name, 9)}\nn {n}" for name, n in zip(table["name"], table["n"], strict=True)]
@@ -114,7 +117,7 @@ def promoters(table: pd.DataFrame, *, note: str = "") -> Figure | None:
     axes.yaxis.set_major_formatter(style.percent_tick)
     axes.set_ylabel(_("share of answers"))
     axes.legend(loc="upper left", fontsize=9)
-    axes.set_title(note, fontsize=10)
+    axes.set_title(textwrap.fill(note, 88), fontsize=10)
     return drawing
 
 
@@ -212,7 +215,7 @@ def service_gaps(table: pd.DataFrame, *, note: str = "") -> Figure | None:
             1.02, len(rows) - 0.4, _("points"), transform=axes.get_yaxis_transform(), fontsize=9, color=style.MUTE
         )
     axes.set_xlabel(_("perception less expectation, points of the scale"), loc="left")
-    axes.set_title(note, fontsize=10)
+    axes.set_title(textwrap.fill(note, 88), fontsize=10)
     return drawing
 
 
@@ -225,18 +228,24 @@ def answered_again(table: pd.DataFrame) -> Figure | None:
     if len(table) < 2:
         return None
     drawing, axes = style.figure(7.2, 3.0)
-    colours = (style.BAD, style.GREY, style.ACCENT)
-    for row, colour in zip(table.itertuples(), colours, strict=False):
+    ends = _apart(table["second"].to_numpy(float), float(np.ptp(table[["first", "second"]].to_numpy())) * 0.07)
+    for row, end, colour in zip(table.itertuples(), ends, (style.BAD, style.GREY, style.ACCENT), strict=False):
         axes.plot([0, 1], [row.first, row.second], color=colour, marker="o", markersize=6, linewidth=1.6)
         axes.vlines(1, row.low, row.high, color=colour, linewidth=2.2)
-        for x, value, side in ((0, row.first, "right"), (1, row.second, "left")):
-            offset = -9 if side == "right" else 9
-            axes.annotate(style.number(value, 1), (x, value), xytext=(offset, 0), textcoords="offset points",
-                          ha=side, va="center", fontsize=9)  # fmt: skip
-        axes.annotate(style.plain(row.name, 60), (1, row.second), xytext=(34, 0), textcoords="offset points",
+        axes.annotate(f"{style.plain(row.name, 60)}:  {style.number(row.first, 1)}", (0, row.first), xytext=(-9, 0),
+                      textcoords="offset points", ha="right", va="center", fontsize=9, color=colour)  # fmt: skip
+        axes.annotate(style.number(row.second, 1), (1, end), xytext=(9, 0), textcoords="offset points", ha="left",
                       va="center", fontsize=9, color=colour)  # fmt: skip
     axes.set_xticks([0, 1], [_("first answer"), _("next answer")])
-    axes.set_xlim(-0.25, 2.2)
+    axes.set_xlim(-1.1, 1.3)
     axes.set_ylabel(_("mean score"))
     axes.margins(y=0.15)
     return drawing
+
+
+def _apart(heights: NDArray[np.float64], least: float) -> NDArray[np.float64]:
+    """Heights moved as little as it takes to keep them `least` apart, in their order."""
+    order, moved = np.argsort(heights, kind="stable"), heights.copy()
+    for below, above in pairwise(order):
+        moved[above] = max(moved[above], moved[below] + least)
+    return np.asarray(moved - (moved - heights).mean())
