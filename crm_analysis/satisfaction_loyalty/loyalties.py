@@ -121,7 +121,7 @@ def three_ways(
             for cut in np.arange(first, item.scale[1] + 1):
                 add("stated", name, float(cut), cut == main, given, given[name] >= cut)
     relationship = None
-    if follow is not None:
+    if follow is not None and follow.n:
         for times in range(1, MOST_TIMES + 1):
             add("behavioural", "", times, times == 1, follow.frame, follow.frame["times"] >= times)
         if status is not None and status.notna().any():

@@ -38,7 +38,9 @@ class Told:
         """The same as text; where it would tell too small a count beside the number of its level, on which side."""
         n, cell = int(self.link.levels["n"].iloc[position]), self.study.min_cell
         part = round(self.rate(position) * n)
-        return style.share(part, n, cell, 0) if privacy.tells(part, n, cell) else rate_text(self.rate(position))
+        if not privacy.tells(part, n, cell):
+            return rate_text(self.rate(position))
+        return style.share(part, n, cell, 0).replace(" ", style.SPACE)
 
     def step(self, position: int) -> float:
         """Rise to the level at `position` from the one below."""

@@ -18,7 +18,7 @@ def branch_steps(study: Study, profile: Profile) -> dict[str, Any]:
     """The last step in every branch."""
     return noted(
         _("One curve for all branches?"),
-        further.branch_steps_table(study, profile) if study.of_all else None,
+        further.branch_steps_table(study, profile) if study.further.between is not None else None,
         further.branch_steps_note(study),
     )
 
@@ -27,7 +27,7 @@ def branch_split(study: Study, profile: Profile) -> dict[str, Any]:
     """Distribution against curve, branch by branch."""
     return noted(
         _("Why branches keep more or fewer"),
-        further.branch_split_table(study, profile) if study.of_all else None,
+        further.branch_split_table(study, profile) if study.further.between is not None else None,
         _(
             "By distribution: more or fewer {customers} on the levels that stay, on the curve of all. By curve: they "
             "stay more or less often than others on the same level. The first asks for satisfaction, the second for "
@@ -39,7 +39,7 @@ def branch_split(study: Study, profile: Profile) -> dict[str, Any]:
 def groups(study: Study, profile: Profile) -> dict[str, Any]:
     """Words and table of customers, staff and, where there are several, branches: distributions beside means."""
     table = displays.groups_table(study, profile)
-    if table.empty:
+    if len(table) < 2:  # noqa: PLR2004 - one group stands in the distribution above already
         return NOTHING
     title = _("{customers}, staff and branches") if len(study.branches) else _("{customers} and staff")
     notes = [
@@ -61,16 +61,15 @@ def kinds(study: Study, profile: Profile) -> dict[str, Any]:
     title = _("{customers}, staff and dealers by branch") if dealers else _("{customers} and staff by branch")
     return noted(
         title.format(customers=displays.who(profile)),
-        measuring.kinds_table(study, profile),
+        measuring.kinds_table(study, profile) if len(study.kinds) else None,
         _("The last twelve months for all, by the same rules; branches without answers of staff or dealers are out."),
-        otherwise=_("No answers of staff or dealers in the last twelve months."),
     )
 
 
 def stores(study: Study) -> dict[str, Any]:
-    """The constructed pair of stores, beside all branches only; none where nobody was surveyed."""
+    """The constructed pair of stores, where several branches stand side by side."""
     return noted(
         _("Two branches with the same index"),
-        None if study.missing or not study.of_all else displays.stores_table(two_stores()),
+        displays.stores_table(two_stores()) if len(study.branches) > 1 else None,
         _("A constructed pair: same index, same curve, answers spread otherwise; see the method page."),
     )

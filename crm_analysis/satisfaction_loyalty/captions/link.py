@@ -8,7 +8,7 @@ from crm_analysis import language, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty import displays, shape
-from crm_analysis.satisfaction_loyalty.captions.parts import NOTHING, noted
+from crm_analysis.satisfaction_loyalty.captions.parts import NOTHING, followed, noted
 from crm_analysis.satisfaction_loyalty.displays import further
 from crm_analysis.satisfaction_loyalty.displays.link import shown_link
 from crm_analysis.satisfaction_loyalty.study import Study
@@ -86,7 +86,7 @@ def steps(study: Study, profile: Profile) -> dict[str, Any]:
     """What each step between levels is worth."""
     return noted(
         _("What a step is worth"),
-        displays.steps_table(study, profile),
+        displays.steps_table(study, profile) if followed(study) else None,
         _("An upper bound if satisfaction is the whole cause; margin within the window."),
     )
 
@@ -105,7 +105,7 @@ def ways(study: Study, profile: Profile) -> dict[str, Any]:
     """What they did beside where the relationship stands."""
     return noted(
         _("Coming back and staying"),
-        further.ways_table(study, profile),
+        further.ways_table(study, profile) if followed(study) else None,
         _(
             "Behaviour within the window, and the status at the first yearly look after it: two kinds of loyalty, "
             "never added up. What people say they will do has a table of its own."
@@ -123,7 +123,8 @@ def cuts(study: Study, profile: Profile) -> dict[str, Any]:
 def adjusted(study: Study, profile: Profile) -> dict[str, Any]:
     """The link among people alike."""
     note = further.adjusted_note(study, profile)
-    return noted(_("Among people alike"), further.adjusted_table(study, profile), note, otherwise=note)
+    table = further.adjusted_table(study, profile) if followed(study) else None
+    return noted(_("Among people alike"), table, note, otherwise=note)
 
 
 def smooth(study: Study) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from crm_analysis import language, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty import displays
-from crm_analysis.satisfaction_loyalty.captions.parts import NOTHING, noted
+from crm_analysis.satisfaction_loyalty.captions.parts import NOTHING, followed, noted
 from crm_analysis.satisfaction_loyalty.displays import types as typed
 from crm_analysis.satisfaction_loyalty.study import Study
 
@@ -19,7 +19,7 @@ def silence(study: Study, profile: Profile) -> dict[str, Any]:
     """Respondents beside those who did not answer."""
     return noted(
         _("Who answered and who did not"),
-        displays.silence_table(study, profile),
+        displays.silence_table(study, profile) if followed(study) else None,
         _("All active within the year before, followed from the median day of the answers."),
     )
 
@@ -28,10 +28,11 @@ def unscored(study: Study, profile: Profile) -> dict[str, Any]:
     """Where the score is missing."""
     return noted(
         _("Where the score is missing"),
-        displays.unscored_table(study, profile),
+        displays.unscored_table(study, profile) if followed(study) else None,
         _("A gap that goes with what {customers} do can bend the link.").format(
             customers=profile.vocabulary(language.active()).customers
         ),
+        otherwise=_("No questionnaire whose follow-up is known lacks its score."),
     )
 
 
@@ -69,7 +70,8 @@ def type_map(study: Study, profile: Profile) -> dict[str, Any]:
 
 def type_cuts(study: Study, profile: Profile) -> dict[str, Any]:
     """Shares of the types by satisfaction over neighbouring cuts."""
-    return _cuts(_("Types by other cuts of satisfaction"), typed.type_cuts_table(study, profile, "satisfaction"))
+    table = typed.type_cuts_table(study, profile, "satisfaction")
+    return _cuts(_("Types by other cuts of satisfaction"), None if table.empty else table)
 
 
 def attachment_cuts(study: Study, profile: Profile) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def waves(table: pd.DataFrame, spread: pd.DataFrame, *, note: str = "") -> Figur
     axes.set_xlim(-0.5, len(table) - 0.5)
     axes.set_ylim(0, 100)
     axes.legend(loc="lower left", fontsize=9, ncols=2)
-    axes.set_title(textwrap.fill(note, 88), fontsize=10)
+    axes.set_title(textwrap.fill(note, 72), fontsize=10)
     for x, name in enumerate(table["name"]):
         _stack(below, float(x), spread[spread["name"] == name], upright=True)
     names = [f"{style.wrapped(name, 9)}\nn {n}" for name, n in zip(table["name"], table["n"], strict=True)]
@@ -117,7 +117,7 @@ def promoters(table: pd.DataFrame, *, note: str = "") -> Figure | None:
     axes.yaxis.set_major_formatter(style.percent_tick)
     axes.set_ylabel(_("share of answers"))
     axes.legend(loc="upper left", fontsize=9)
-    axes.set_title(textwrap.fill(note, 88), fontsize=10)
+    axes.set_title(textwrap.fill(note, 72), fontsize=10)
     return drawing
 
 
@@ -145,7 +145,7 @@ def spread(table: pd.DataFrame, *, head: str) -> Figure | None:
     ]
     if table["share"].isna().any():
         keys.append(Patch(**_BLANK, label=_("too few to show")))
-    axes.legend(handles=keys, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, fontsize=9, frameon=False)
+    drawing.legend(handles=keys, loc="outside upper left", ncols=4, fontsize=9, frameon=False)
     axes.set_yticks(range(len(names)), [style.plain(name, 34) for name in reversed(names)])
     axes.set_xlim(0, 1.24)
     axes.set_ylim(-0.6, len(names) - 0.1)
@@ -215,7 +215,7 @@ def service_gaps(table: pd.DataFrame, *, note: str = "") -> Figure | None:
             1.02, len(rows) - 0.4, _("points"), transform=axes.get_yaxis_transform(), fontsize=9, color=style.MUTE
         )
     axes.set_xlabel(_("perception less expectation, points of the scale"), loc="left")
-    axes.set_title(textwrap.fill(note, 88), fontsize=10)
+    axes.set_title(textwrap.fill(note, 72), fontsize=10)
     return drawing
 
 

@@ -187,7 +187,8 @@ def _groups(study: Study, profile: Profile) -> list[tuple[str, Wave]]:
     """Who stands beside whom, by name: branches (in `all`), everybody, staff."""
     dealers = "dealer" in set(study.kinds["kind"])
     others = _("Staff and dealers, last twelve months") if dealers else _("Staff, last twelve months")
-    named = [(profile.branch_name(branch, language.active()), wave) for branch, wave in study.branches.items()]
+    several = study.branches if len(study.branches) > 1 else {}
+    named = [(profile.branch_name(branch, language.active()), wave) for branch, wave in several.items()]
     rest = [(name, wave) for name, wave in ((who(profile), study.wave), (others, study.staff)) if wave is not None]
     return named + [(name, wave) for name, wave in rest if wave.n >= profile.privacy.min_cell]
 
