@@ -96,7 +96,7 @@ def drawn(study: Study, profile: object) -> dict[str, bool]:
     }
     words = (
         captions.waves(study),
-        captions.promoters(study),
+        captions.promoters(study, profile),  # type: ignore[arg-type]
         captions.item_spread(study, profile),  # type: ignore[arg-type]
         captions.service_gaps(study),
     )

@@ -107,7 +107,7 @@ def ways(study: Study, profile: Profile) -> dict[str, Any]:
         _("Coming back and staying"),
         further.ways_table(study, profile) if followed(study) else None,
         _(
-            "Behaviour within the window, and the status at the first yearly look after it: two kinds of loyalty, "
+            "Behaviour within the window, and the status at the first quarterly look after it: two kinds of loyalty, "
             "never added up. What people say they will do has a table of its own."
         ),
     )

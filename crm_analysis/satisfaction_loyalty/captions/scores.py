@@ -65,13 +65,13 @@ def waves(study: Study) -> dict[str, Any]:
     }
 
 
-def promoters(study: Study) -> dict[str, Any]:
+def promoters(study: Study, profile: Profile) -> dict[str, Any]:
     """Words and table of the promoters."""
     text = measuring.promoters_text(study)
+    if not any(item.role == "recommend" for item in profile.survey.items.values()):
+        return NOTHING
     if not text:
-        why = _(
-            "No net promoter score: the survey has no question on recommending from 0 to 10, or nobody answered it."
-        )
+        why = _("No net promoter score: recommending is not asked from 0 to 10, or too few answered it.")
         return {"title": "", "alt": why, "how_to_read": ""}
     return {
         "table": measuring.promoters_table(study),
@@ -87,6 +87,8 @@ def promoters(study: Study) -> dict[str, Any]:
 def item_spread(study: Study, profile: Profile) -> dict[str, Any]:
     """Words and table of the items: the distribution drawn, the gaps in the table."""
     table = measuring.gaps_table(study, profile)
+    if not profile.survey.items:
+        return NOTHING
     if table.empty:
         return {"title": "", "alt": _("No item of the survey was answered in this period."), "how_to_read": ""}
     return {

@@ -12,7 +12,7 @@ from crm_analysis.satisfaction_loyalty.displays.link import shown_link
 from crm_analysis.satisfaction_loyalty.displays.names import OVERALL, item_name
 from crm_analysis.satisfaction_loyalty.study import Study
 
-CEILING = 0.5
+CEILING, MOST_NAMED = 0.5, 3
 Pitfall = tuple[str, str, str]
 
 
@@ -85,8 +85,11 @@ def _ceiling(study: Study, profile: Profile) -> Pitfall | None:
     item = max(high, key=lambda name: high[name])
     return (
         _("Ceiling: most are at the top already, so that a rise cannot show"),
-        _("{n} questions with half or more at the top, most in “{item}” ({share})").format(
-            n=style.number(len(high)), item=style.escape(item_name(profile, item)), share=style.percent(high[item], 0)
+        _("at the top already: {items}").format(
+            items=", ".join(
+                f"“{style.escape(item_name(profile, name))}” {style.percent(share, 0)}"
+                for name, share in sorted(high.items(), key=lambda pair: -pair[1])[:MOST_NAMED]
+            )
         ),
         _("How satisfied they are") if item == OVERALL else _("Every item of the survey"),
     )
