@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from html import unescape
 from pathlib import Path
 
@@ -55,6 +57,12 @@ def study_of(profile_path: Path, period: str, data: Path) -> tuple[Study, Claims
 
 
 def made(folder: Path, **changes: object) -> tuple[Study, Claims, object]:
+    """The chapter on the files of `write`."""
+    write(folder, **changes)
+    return study_of(folder / "profile.yaml", "2026H1", folder)
+
+
+def write(folder: Path, **changes: object) -> None:
     """Two hundred customers and twenty of staff over two half years, through files and the profile."""
     rng, n = np.random.default_rng(5), 440
     level = rng.choice([1, 2, 3, 4, 5], n, p=[0.1, 0.1, 0.3, 0.3, 0.2])
@@ -82,7 +90,6 @@ def made(folder: Path, **changes: object) -> tuple[Study, Claims, object]:
     survey.to_csv(folder / "survey.csv", index=False)
     paid.to_csv(folder / "paid.csv", index=False)
     (folder / "profile.yaml").write_text(PROFILE.replace("COLUMNS", ", ".join(f"{c}: {c}" for c in survey)))
-    return study_of(folder / "profile.yaml", "2026H1", folder)
 
 
 def drawn(study: Study, profile: object) -> dict[str, bool]:
@@ -192,3 +199,18 @@ def test_withheld_levels_keep_their_place_in_the_bar() -> None:
     bars = [bar for bar in drawing.axes[0].patches if bar.get_width() > 0]  # type: ignore[attr-defined]
     assert [round(bar.get_x(), 2) for bar in bars] == [0.0, 0.03, 0.23, 0.63]  # type: ignore[attr-defined]
     assert [bool(bar.get_hatch()) for bar in bars] == [True, False, False, False]
+
+
+@pytest.mark.slow
+def test_a_scale_that_does_not_fit_stops_the_installed_command_with_its_reason(tmp_path: Path) -> None:
+    write(tmp_path, satisfaction=[8, 9, 10, 7] * 110)
+    asked = ["report", "--profile", "profile.yaml", "--chapter", "satisfaction_loyalty", "--branch", "all"]
+    done = subprocess.run(
+        [sys.executable, "-m", "crm_analysis", *asked], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert (
+        "survey_responses.*: More rows would be set aside than the profile's quality.max_set_aside allows. "
+        "satisfaction lies outside the scale that the profile states and is no declared code (330 of 440 rows; Declare codes for no "
+        "answer under survey.satisfaction.codes in the profile, or correct the scale.) Correct the export"
+    ) in " ".join(done.stderr.split())
