@@ -211,6 +211,6 @@ def test_a_scale_that_does_not_fit_stops_the_installed_command_with_its_reason(t
     assert done.returncode == 2
     assert (
         "survey_responses.*: More rows would be set aside than the profile's quality.max_set_aside allows. "
-        "satisfaction lies outside the scale that the profile states and is no declared code (330 of 440 rows; Declare codes for no "
-        "answer under survey.satisfaction.codes in the profile, or correct the scale.) Correct the export"
+        "satisfaction lies outside the scale that the profile states and is no declared code (330 of 440 rows; Declare "
+        "codes for no answer under survey.satisfaction.codes in the profile, or correct the scale.) Correct the export"
     ) in " ".join(done.stderr.split())

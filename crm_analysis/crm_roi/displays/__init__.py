@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from crm_analysis.crm_roi.displays import cards, effects, gate, holdout, together
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.findings import Finding
 from crm_analysis.profile import Profile
 
-__all__ = ["findings"]
+__all__ = ["cards", "effects", "findings", "gate", "holdout", "together"]
 
 
 def findings(study: Study, *, profile: Profile) -> tuple[Finding, ...]:
     """The findings of every topic, in the order of the annex."""
-    return ()
+    return (
+        *together.findings(study),
+        *holdout.findings(study),
+    )
