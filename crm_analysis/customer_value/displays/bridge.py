@@ -9,11 +9,9 @@ import pandas as pd
 from crm_analysis import privacy, style
 from crm_analysis.customer_value import listing
 from crm_analysis.customer_value.assessment import CustomerValue
-from crm_analysis.customer_value.bridge import FACTORS, STEPS, Bridge
+from crm_analysis.customer_value.bridge import CAME, FACTORS, STEPS, WENT, Bridge
 from crm_analysis.customer_value.wording import words
 from crm_analysis.language import _
-
-CAME, WENT = ("new", "ripened", "back"), ("lost", "leaving")
 
 
 def step_name(key: str) -> str:
@@ -149,21 +147,35 @@ def _advice(state: CustomerValue) -> str:
     found, steps = state.bridge, shown_steps(state).set_index("step")
     who, currency = words(state.scope.profile).customers, state.scope.profile.currency
     came, went = (steps["amount"].reindex(group).sum() for group in (CAME, WENT))
+    both, low, high = found.together(step for step in steps.index if step in (*CAME, *WENT))
     worst = _worst(found, list(steps.index))
     said = {
         "customers": who,
         "came": style.money(came, currency),
         "went": style.money(-went, currency),
+        "both": style.money(abs(both), currency),
+        "interval": style.interval(*((-high, -low) if high < 0 else (low, high)), "money", currency),
         "step": step_name(worst).lower() if worst else "",
         "loss": style.money(-found.step(worst)["amount"], currency) if worst else "",
     }
     if not set(steps.index) & set(WENT):
         return ""
-    parts = [
-        _("Those who came brought {came}, those who left or are leaving took {went}: keep before you recruit.")
-        if came < -went
-        else _("Those who came brought {came}, those who left or are leaving took {went}: see that newcomers stay.")
-    ]
+    if high < 0:
+        template = _(
+            "Those who came brought {came}, those who left or are leaving took {went}, {both} more "
+            "({interval}): keep before you recruit."
+        )
+    elif low > 0:
+        template = _(
+            "Those who came brought {came}, those who left or are leaving took {went}, {both} less ({interval}): see "
+            "that newcomers stay."
+        )
+    else:
+        template = _(
+            "Those who came brought {came}, those who left or are leaving took {went}: the difference is within noise "
+            "({interval}), so this does not say whether to keep or to recruit first."
+        )
+    parts = [template]
     if worst:
         parts.append(_("Among those who stayed, the loss is in one step ({step}: {loss}): look there first."))
     return " ".join(part.format(**said) for part in parts)
