@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import privacy, style
-from crm_analysis.customer_value import listing
+from crm_analysis.customer_value import disclosure
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.bridge import CAME, FACTORS, STEPS, WENT, Bridge
 from crm_analysis.customer_value.wording import words
@@ -44,17 +44,19 @@ def shown_steps(state: CustomerValue) -> pd.DataFrame:
         frame.empty
         or len(each) < rule.min_cell
         or privacy.dominated(year["margin"], rule.dominance_share)
-        or listing.hidden_amount(state, year["margin"], listing.branch_of(state, year["customer_id"]))
+        or disclosure.hidden_amount(state, year["margin"], disclosure.branch_of(state, year["customer_id"]))
     ):
         return found.steps.iloc[:0]
-    branch = listing.branch_of(state, each["customer_id"])
-    hidden = pd.Series({step: listing.hidden_amount(state, each[step], branch) for step in frame["step"]}, dtype=bool)
+    branch = disclosure.branch_of(state, each["customer_id"])
+    hidden = pd.Series(
+        {step: disclosure.hidden_amount(state, each[step], branch) for step in frame["step"]}, dtype=bool
+    )
     hidden = privacy.complement(hidden, frame.set_index("step")["amount"])
     veiled = frame["step"].map(hidden)
     if not veiled.any():
         return frame.reset_index(drop=True)
     together = each[list(frame.loc[veiled, "step"])].sum(axis=1)
-    if listing.hidden_amount(state, together, branch):
+    if disclosure.hidden_amount(state, together, branch):
         return found.steps.iloc[:0]
     other = pd.DataFrame({"step": ["others"], "amount": together.sum(), "n": int((together != 0).sum())})
     return pd.concat([frame[~veiled], other], ignore_index=True)
@@ -89,7 +91,7 @@ def table(state: CustomerValue) -> pd.DataFrame:
     rows = [(_("Twelve months before"), style.DASH, style.money(found.before, currency), style.DASH)]
     for row in steps.itertuples(index=False):
         low_high = style.interval(row.low, row.high, "money", currency)
-        n = listing.count(state, row.n, each.loc[took[row.step], "customer_id"])
+        n = disclosure.count(state, row.n, each.loc[took[row.step], "customer_id"])
         rows.append((step_name(row.step), n, style.money(row.amount, currency), low_high))
     if not found.kinds:
         rows.append((step_name("breadth"), style.DASH, style.DASH, _("no column tells kinds apart")))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import style
-from crm_analysis.customer_value import listing
+from crm_analysis.customer_value import disclosure
 from crm_analysis.customer_value.assessment import MIN_GROUP, CustomerValue
 from crm_analysis.customer_value.profits import n_best
 from crm_analysis.customer_value.sentences import saying
@@ -244,7 +244,7 @@ def concentration(state: CustomerValue) -> Finding | None:
             top=style.percent(shape.top_share, 0),
             loss=saying.money(state, loss or 0.0),
             each=saying.money(state, worth / size),
-            n=listing.of_total(state, style.number(size)),
+            n=disclosure.of_total(state, style.number(size)),
         ),
         value=shape.top_share,
         low=shape.top_low,

@@ -8,7 +8,7 @@ import ibis
 import pandas as pd
 
 from crm_analysis import customers, privacy, style
-from crm_analysis.customer_value import listing
+from crm_analysis.customer_value import disclosure
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.profits import n_best
 from crm_analysis.customer_value.wording import words
@@ -67,7 +67,7 @@ def measured(state: CustomerValue, share: Proportion, change: customers.ShareCha
     """The numbers of a finding about a share of customers; none where they would tell how few they are."""
     if privacy.tells(round(share.share * share.n), share.n, min_cell(state)):
         return {"value": None}
-    if listing.total_hidden(state):  # an interval tells how many a share is of
+    if disclosure.total_hidden(state):  # an interval tells how many a share is of
         return {"value": round(share.share, 2)}
     return {"value": share.share, "low": share.low, "high": share.high, "change": _change(change)}
 
@@ -94,8 +94,8 @@ def hidden(state: CustomerValue, amounts: pd.Series, ids: pd.Series | None = Non
     With `ids`, the customers, also where it would tell what one branch's page withholds.
     """
     given = amounts[amounts != 0]
-    branch = listing.branch_of(state, ids[amounts != 0]) if ids is not None else None
-    return given.empty or listing.hidden_amount(state, given, branch)
+    branch = disclosure.branch_of(state, ids[amounts != 0]) if ids is not None else None
+    return given.empty or disclosure.hidden_amount(state, given, branch)
 
 
 def top_shown(state: CustomerValue) -> bool:
@@ -112,8 +112,8 @@ def withheld(state: CustomerValue) -> bool:
     """Whether the value to come cannot be shown: nothing expected, or too few or too dominant customers behind it."""
     foreseen = state.outlook.customers
     expected = foreseen["expected_value"]
-    return hidden(state, expected[expected > 0]) or listing.rests_on_one(
-        state, listing.margins(state, foreseen["customer_id"])
+    return hidden(state, expected[expected > 0]) or disclosure.rests_on_one(
+        state, disclosure.margins(state, foreseen["customer_id"])
     )
 
 
