@@ -34,6 +34,10 @@ class PurchaseFit(Fit, ABC):
         """P(n purchases in (T, T + t] | alive at T), t in `unit`."""
 
     @abstractmethod
+    def probability_alive(self, histories: Histories, *, later_days: float = 0.0) -> pd.Series:
+        """P(alive at T, or `later_days` after it | history)."""
+
+    @abstractmethod
     def new_customer_purchases(self, days: float | np.ndarray) -> np.ndarray:
         """Expected repeat purchases of a new customer in the first `days`."""
 
