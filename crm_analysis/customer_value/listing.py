@@ -20,6 +20,7 @@ from crm_analysis.customer_value.wording import (
 )
 from crm_analysis.language import _
 
+SMALL = 0.1  # a mean below this needs more digits to be told from another
 TOPS = (0.01, 0.05, 0.10, 0.20, 0.50)
 
 
@@ -273,12 +274,17 @@ def class_table(state: CustomerValue) -> pd.DataFrame:
         {
             _("Repeat {orders} before").format(orders=words(state.scope.profile).orders): wide["repeat_purchases"],
             disclosure.who(state): [shown[key] for key in wide["repeat_purchases"]],
-            _("What took place"): wide["actual"].map(lambda value: style.number(value, 2)),
+            _("What took place"): wide["actual"].map(_mean),
         }
     )
     for rule in _drawn(check):
-        table[rule_name(rule.key)] = wide[rule.key].map(lambda value: style.number(value, 2))
+        table[rule_name(rule.key)] = wide[rule.key].map(_mean)
     return table
+
+
+def _mean(value: float) -> str:
+    """A mean number of purchases, with digits enough to be told from another where people rarely come back."""
+    return style.number(value, 2 if value >= SMALL else 4)
 
 
 def rule_table(state: CustomerValue) -> pd.DataFrame:
@@ -286,18 +292,22 @@ def rule_table(state: CustomerValue) -> pd.DataFrame:
     check = state.outlook.holdout
     if check is None or check.n < disclosure.TELLING * state.scope.profile.privacy.min_cell:
         return pd.DataFrame()
+    digits = 2 if check.thumb.root_mean_squared_error >= 1 else 4
     rows = [
         (
             rule_name(rule.key),
             style.number(rule.total),
             style.percent(rule.total / check.actual - 1 if check.actual else None),
-            style.number(rule.bias, 3),
-            style.number(rule.mean_absolute_error, 2),
-            style.number(rule.root_mean_squared_error, 2),
+            style.number(rule.bias, max(digits, 3)),
+            style.number(rule.mean_absolute_error, digits),
+            style.number(rule.root_mean_squared_error, digits),
             style.number(rule.rank_correlation, 2),
             style.number(rule.lift, 1),
             style.interval(
-                rule.better - check.needed * rule.better_error, rule.better + check.needed * rule.better_error, "ratio"
+                rule.better - check.needed * rule.better_error,
+                rule.better + check.needed * rule.better_error,
+                "ratio",
+                digits=digits,
             ),
         )
         for rule in check.rules

@@ -416,3 +416,9 @@ def test_the_model_in_use_is_the_fitted_one(scope_of):
     assert holdout.MODELS[state.outlook.holdout.model.key](state.outlook.histories).values == fit.values
     table = listing.parameter_table(state)
     assert set(table.iloc[:, 1]) == {*fit.names, "p", "q", "gamma"}
+
+
+@pytest.mark.parametrize(("log", "digits"), [(buyers, 2), (once, 4)])
+def test_errors_of_rare_purchases_have_digits_enough(scope_of, log, digits):
+    table = listing.rule_table(assess(scope_of({"transactions": log()})))
+    assert {len(cell.partition(".")[2]) for cell in table["Root mean squared error"].iloc[:-1]} == {digits}

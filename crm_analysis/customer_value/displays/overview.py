@@ -14,7 +14,6 @@ from crm_analysis.customer_value.wording import rule_name, segment_name, words
 from crm_analysis.estimators.proportions import wilson
 from crm_analysis.language import _
 
-SMALL = 0.1  # a mean below this needs more digits to be told from another
 ROUNDS = 0.005  # a share below this would read as nothing
 
 
@@ -99,7 +98,7 @@ def classes(state: CustomerValue) -> str:
     if outside.empty:
         return _("**{way}: all {classes} classes foreseen within their interval**: plan by class.").format(**values)
     worst = outside.loc[(outside["foreseen"] - outside["actual"]).abs().idxmax()]
-    digits = 2 if worst["actual"] >= SMALL else 4
+    digits = 2 if worst["actual"] >= listing.SMALL else 4
     return _(
         "**{way}: {within} of {classes} classes foreseen within their interval**; farthest off: number of "
         "repeats {repeats}, {foreseen} foreseen, {actual} took place ({interval}). Plan by the sum, not by that class."
