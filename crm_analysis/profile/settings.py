@@ -143,6 +143,7 @@ class CostToServe(Settings):
     per_customer_year: NotNegative = 0.0
     per_order: NotNegative = 0.0
     per_contact: NotNegative = 0.0
+    per_point: NotNegative = Field(0.0, description="what a loyalty point costs when it is redeemed")
 
 
 class Privacy(Settings):
