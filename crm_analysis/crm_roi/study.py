@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crm_analysis.crm_roi.comparisons import Comparison, compare
 from crm_analysis.crm_roi.evaluation import Evaluation, evaluate
 
 if TYPE_CHECKING:
@@ -18,8 +19,10 @@ class Study:
     """`evaluation` holds gate, effect, cost and return of every campaign; the other fields what goes beyond them."""
 
     evaluation: Evaluation
+    comparisons: tuple[Comparison, ...]
 
 
 def examine(scope: Scope) -> Study:
     """Compute the chapter; absent tables and thin data leave their parts empty."""
-    return Study(evaluation=evaluate(scope))
+    evaluation = evaluate(scope)
+    return Study(evaluation=evaluation, comparisons=compare(scope, evaluation))

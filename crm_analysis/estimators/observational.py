@@ -27,6 +27,7 @@ __all__ = [
     "event_study",
     "hidden_bias",
     "naive_difference",
+    "own_change",
     "robustness_value",
     "standardised_difference",
 ]
@@ -140,6 +141,14 @@ def naive_difference(outcome: ArrayLike, treated: ArrayLike) -> Contrast:
         found.n_control,
         "Welch",
     )
+
+
+def own_change(before: ArrayLike, outcome: ArrayLike) -> Contrast:
+    """Mean change of the same units, paired t. Assumes that nothing else would have changed them meanwhile."""
+    change = np.asarray(outcome, dtype=float) - np.asarray(before, dtype=float)
+    marks = np.ones(change.size, dtype=bool)
+    error = float(change.std(ddof=1)) / math.sqrt(change.size) if change.size >= _ARM else None
+    return _contrast(float(change.mean()), error, float(change.size - 1), marks, "paired t")
 
 
 def ancova(outcome: ArrayLike, treated: ArrayLike, before: ArrayLike) -> Contrast:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 import statsmodels.treatment.tests as published
+from scipy import stats
 from scipy.optimize import approx_fprime
 from statsmodels.treatment.treatment_effects import TreatmentEffect
 
@@ -60,6 +61,16 @@ def test_naive_difference_is_the_difference_in_means(world):
     found = obs.naive_difference(outcome, treated)
     assert found.estimate == pytest.approx(outcome[treated].mean() - outcome[~treated].mean())
     assert (found.n_treated, found.n_comparison) == (treated.sum(), (~treated).sum())
+
+
+def test_own_change_is_the_paired_t_test():
+    rng = np.random.default_rng(6)
+    before, after = rng.gamma(1, 10, 40), rng.gamma(1, 12, 40)
+    oracle = stats.ttest_rel(after, before)
+    found = obs.own_change(before, after)
+    assert found.p_value == pytest.approx(oracle.pvalue)
+    assert (found.low, found.high) == pytest.approx(tuple(oracle.confidence_interval()))
+    assert (found.n_treated, found.n_comparison) == (40, 0)
 
 
 def test_ancova_equals_statsmodels_hc2(world):

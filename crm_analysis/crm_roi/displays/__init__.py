@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crm_analysis.crm_roi.displays import comparisons
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.findings import Finding
 from crm_analysis.profile import Profile
@@ -11,4 +12,4 @@ __all__ = ["findings"]
 
 def findings(study: Study, *, profile: Profile) -> tuple[Finding, ...]:
     """The findings of every topic, in the order of the annex."""
-    return ()
+    return comparisons.findings(study)
