@@ -7,7 +7,7 @@ fails, the records do not even hold that. The rule was fixed before any programm
 - pre-trend: the joint test that list and others moved alike before the day, p at or above `PRETREND_ALPHA`;
 - placebo: no adjusted estimate differs from zero (95 %) on a date when nothing happened, one window and a year earlier;
 - overlap: at most `MOST_OUTSIDE` of the list unlike everybody else, and others worth `roi.min_control` or more;
-- sign: the adjusted estimates agree on the sign.
+- sign: where an adjusted estimate differs from zero, all of them have its sign.
 """
 
 from __future__ import annotations
@@ -171,16 +171,17 @@ def _occasion(
     )
     keep = ((units["first_on"] < day) & reaches_back).to_numpy(bool) & ~busy
     y, before = past.values[:, at], past.values[:, at - n_before : at]
+    if _hidden(listed & keep, y, before, profile) or _hidden(~listed & keep, y, before, profile):
+        return "withheld"
     keep = keep & ~_told_by_the_others(units["branch"], listed, keep, y, before, profile)
     d = listed[keep]
     if d.sum() < profile.roi.min_control:
         return "too_few"
     if (~d).sum() < profile.roi.min_control:
         return "no_pool"
-    y, before = y[keep], before[keep]
-    rule = profile.privacy.min_cell, profile.privacy.dominance_share
-    if any(privacy.withhold(amounts, *rule) for part in (d, ~d) for amounts in (y[part], before[part].sum(axis=1))):
+    if _hidden(listed & keep, y, before, profile) or _hidden(~listed & keep, y, before, profile):
         return "withheld"
+    y, before = y[keep], before[keep]
     level = before.mean(axis=1)
     codes, x = _covariates(units[keep], day[keep], past.habits[shift][keep], before, n_listed=int(d.sum()))
     weighted = obs.aipw(y, d, x)
@@ -221,19 +222,24 @@ def _told_by_the_others(
 
     Where several branches' amounts are hidden, the sum tells none of them.
     """
-    rule = profile.privacy.min_cell, profile.privacy.dominance_share
     names, out = branch.to_numpy(object), np.zeros(len(branch), dtype=bool)
     for group in (listed & keep, ~listed & keep):
         there = pd.unique(names[group])
-        veiled = []
-        for name in there if len(there) > 1 else ():
-            own = group & (names == name)
-            amounts = (y[own], before[own].sum(axis=1))
-            if privacy.small(int(own.sum()), rule[0]) or any(privacy.withhold(part, *rule) for part in amounts):
-                veiled.append(own)
+        own = [group & (names == name) for name in there if len(there) > 1]
+        veiled = [
+            part
+            for part in own
+            if privacy.small(int(part.sum()), profile.privacy.min_cell) or _hidden(part, y, before, profile)
+        ]
         if len(veiled) == 1:
             out |= veiled[0]
     return out
+
+
+def _hidden(group: NDArray[np.bool_], y: NDArray[np.float64], before: NDArray[np.float64], profile: Profile) -> bool:
+    """Whether what a group left, in the window or before, must not be shown."""
+    rule = profile.privacy.min_cell, profile.privacy.dominance_share
+    return any(privacy.withhold(amounts, *rule) for amounts in (y[group], before[group].sum(axis=1)))
 
 
 def _covariates(
@@ -284,6 +290,7 @@ def _checks(real: Occasion, placebos: tuple[Occasion, ...], *, least: int) -> tu
     overlap = real.weighted.overlap
     enough = overlap.outside_share <= MOST_OUTSIDE and overlap.effective_n >= least
     signs = {np.sign(contrast.estimate) for contrast in _adjusted(real)}
+    agree = len(signs) == 1 or not any(contrast.excludes_zero for contrast in _adjusted(real))
     return (
         Check(
             "pretrend",
@@ -296,7 +303,7 @@ def _checks(real: Occasion, placebos: tuple[Occasion, ...], *, least: int) -> tu
             {"n": found, "of": len(tested), "dates": len(placebos)},
         ),
         Check("overlap", _status(enough), {"outside": overlap.outside_share, "effective": overlap.effective_n}),
-        Check("sign", _status(len(signs) == 1), {"of": len(_adjusted(real))}),
+        Check("sign", _status(agree), {"of": len(_adjusted(real))}),
     )
 
 

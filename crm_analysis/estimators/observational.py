@@ -319,7 +319,7 @@ def standardised_difference(
     NaN where that standard deviation is undefined, and where it is zero while the means differ.
     """
     a, b = np.asarray(treated, float), np.asarray(comparison, float)
-    wa, wb = (None, None) if weights is None else weights
+    wa, wb = (None, None) if weights is None else (np.asarray(weights[0], float), np.asarray(weights[1], float))
     gap = float(np.average(a, weights=wa) - np.average(b, weights=wb))
     of = a if spread_of is None else np.asarray(spread_of, float)
     spread = float(of.std(ddof=1)) if of.size > 1 else math.nan

@@ -26,14 +26,14 @@ def estimates(bars: pd.DataFrame, *, currency: str) -> Figure | None:
         return None
     names = list(dict.fromkeys(bars["programme"]))
     methods = bars.drop_duplicates("method")
-    fig, axes = style.figure(7.2, 0.7 + (0.5 + 0.52 * len(methods)) * len(names), nrows=len(names), squeeze=False)
+    fig, axes = _panels(len(names), 0.7 + (0.5 + 0.52 * len(methods)) * len(names))
     labels = {
         "campaign": _("the programme's window"),
-        "window": _("one window earlier, nothing happened"),
-        "year": _("a year earlier, nothing happened"),
+        "window": _("one window earlier"),
+        "year": _("a year earlier"),
     }
     look = {"campaign": ("o", style.ACCENT, True), "window": ("s", style.GREY, False), "year": ("D", style.WAIT, False)}
-    for ax, name in zip(axes[:, 0], names, strict=True):
+    for ax, name in zip(axes, names, strict=True):
         own = bars[bars["programme"] == name]
         for turn, kind in enumerate(_KINDS):
             marker, colour, filled = look[kind]
@@ -52,9 +52,9 @@ def estimates(bars: pd.DataFrame, *, currency: str) -> Figure | None:
         _against_zero(ax, currency, vertical=True)
         if len(names) > 1:
             ax.set_title(style.plain(name))
-    handles, texts = axes[0, 0].get_legend_handles_labels()
+    handles, texts = axes[0].get_legend_handles_labels()
     fig.legend(handles, texts, loc="outside lower center", ncols=3, fontsize=9)
-    axes[-1, 0].set_xlabel(_("margin per member and window, with 95 % interval"))
+    axes[-1].set_xlabel(_("margin per member and window, with 95 % interval"))
     return fig
 
 
@@ -63,21 +63,27 @@ def trends(points: pd.DataFrame, *, currency: str) -> Figure | None:
     if points.empty:
         return None
     names = list(dict.fromkeys(points["programme"]))
-    fig, axes = style.figure(7.2, 0.6 + 2.5 * len(names), nrows=len(names), squeeze=False)
-    for ax, name in zip(axes[:, 0], names, strict=True):
+    fig, axes = _panels(len(names), 0.6 + 2.5 * len(names))
+    for ax, name in zip(axes, names, strict=True):
         own = points[points["programme"] == name]
         for part, colour in ((own[own["window"] < 0], style.GREY), (own[own["window"] == 0], style.ACCENT)):
             stated = part[part["low"].notna()]
             ax.vlines(stated["window"], stated["low"], stated["high"], color=colour, lw=2)
             ax.plot(part["window"], part["estimate"], "o", color=colour, ms=6)
         ax.axvline(-0.5, color=style.INK, lw=1, ls=":")
-        ax.set_xticks(list(own["window"]), [_("the programme's") if w == 0 else f"{-w}" for w in own["window"]])
+        ax.set_xticks(list(own["window"]), [_("programme") if w == 0 else f"{-w}" for w in own["window"]])
         ax.set_xlim(own["window"].min() - 0.5, 0.5)
         _against_zero(ax, currency, vertical=False)
         if len(names) > 1:
             ax.set_title(style.plain(name))
-    axes[-1, 0].set_xlabel(_("windows before the programme, the one just before being zero by definition"))
+    axes[-1].set_xlabel(_("windows before the programme, the one just before being zero by definition"))
     return fig
+
+
+def _panels(n: int, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure with `n` axes below each other."""
+    fig, axes = style.figure(7.2, height, nrows=n, squeeze=False)
+    return fig, list(np.ravel(axes))
 
 
 def _against_zero(ax: Axes, currency: str, *, vertical: bool) -> None:

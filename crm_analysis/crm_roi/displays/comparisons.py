@@ -36,10 +36,12 @@ def side_by_side(study: Study) -> dict[str, Any]:
             rows.append(
                 {
                     _("Programme"): style.plain(found.name),
-                    _("Method"): _method(method),
-                    _("Rests on"): _assumption(method),
-                    _("On the list"): _listed(found, evaluation),
-                    _("Others"): style.DASH if method == "own" else _pool(found, evaluation),
+                    _("Method, and what it rests on"): f"{_method(method)}: {_assumption(method)}",
+                    "n": _listed(found, evaluation)
+                    if method == "own"
+                    else _("{listed} beside {others}").format(
+                        listed=_listed(found, evaluation), others=_pool(found, evaluation)
+                    ),
                 }
                 | told
             )
@@ -166,7 +168,9 @@ def trend(study: Study) -> dict[str, Any]:
         }
     )
     said = "; ".join(
-        _("{name}: {p}").format(name=style.escape(found.name), p=style.p_value(found.real.trend.p_value))
+        _("{name}, windows of {days} days: {p}").format(
+            name=style.escape(found.name), days=found.window_days + 1, p=style.p_value(found.real.trend.p_value)
+        )
         for found in tested
         if found.real is not None
     )
@@ -280,10 +284,10 @@ def sentence(found: Comparison, study: Study) -> str:
 
 def _reading() -> str:
     return _(
-        "Margin per member and window, 95 % intervals in brackets. Others: customers known then, in no programme while "
-        "the window was open. The right-hand columns repeat everything on dates when nothing happened, where zero is "
-        "the right answer. What would break even, the range of the controlled programmes and the hold-out that would "
-        "settle it stand in the table before this one."
+        "Margin per member and window; in brackets: 95 % intervals; n: on the list, beside others known then and in no "
+        "programme while the window was open. The columns on the right repeat everything on dates when nothing "
+        "happened, where zero is the right answer. What would break even, the range of the controlled programmes and "
+        "the hold-out that would settle it stand above, under programmes without control."
     )
 
 
@@ -364,7 +368,8 @@ def _hidden(found: Comparison) -> str | None:
         "value": style.percent(hidden.robustness),
         "interval": style.percent(hidden.robustness_interval),
     }
-    if hidden.robustness_interval == 0:
+    adjusted = found.real.estimates["ancova"] if found.real is not None else None
+    if hidden.robustness_interval == 0 or adjusted is None or not adjusted.excludes_zero:
         return _(
             "the estimate adjusted for value before does not differ from zero; a trait that explains {value} of what "
             "is left of list and margin alike would bring it there. Value before explains {treatment} and {outcome}"
@@ -393,13 +398,17 @@ def _found(item: Check, found: Comparison, study: Study) -> str:
             if found.real.weighted.contrast is None:
                 return _("what is known tells the list from everybody else: nobody is left to compare with")
             n = found.real.n_listed
-            return _("{share} of the list resemble nobody else; those who resemble the others are worth {n}").format(
+            return _(
+                "{share} of the list resemble nobody else; the others, weighted to look like it, are worth {n} people"
+            ).format(
                 share=style.share(round(numbers["outside"] * n), n, study.evaluation.min_cell, 0),
                 n=style.number(numbers["effective"]),
             )
         case _:
             return (
-                _("the adjusted estimates agree") if item.status == "passed" else _("the adjusted estimates disagree")
+                _("the adjusted estimates do not contradict each other")
+                if item.status == "passed"
+                else _("the adjusted estimates contradict each other")
             )
 
 
@@ -414,7 +423,7 @@ def _reason(code: str, found: Comparison) -> str:
         "pretrend": _("list and others were not moving alike before"),
         "placebo": _("the same methods find something on dates when nothing happened"),
         "overlap": _("too much of the list resembles nobody outside it"),
-        "sign": _("the methods disagree even on the sign"),
+        "sign": _("the methods contradict each other even on the sign"),
     }[code]
 
 
@@ -447,7 +456,7 @@ def _date(kind: str) -> str:
 
 
 def _window(window: int) -> str:
-    return _("the programme's") if window == 0 else _("{n} before").format(n=-window)
+    return _("programme") if window == 0 else _("{n} before").format(n=-window)
 
 
 def _check(code: str) -> str:
