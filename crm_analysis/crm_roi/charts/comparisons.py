@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -82,8 +82,9 @@ def trends(points: pd.DataFrame, *, currency: str) -> Figure | None:
 
 def _panels(n: int, height: float) -> tuple[Figure, list[Axes]]:
     """A figure with `n` axes below each other."""
+    axes: Any
     fig, axes = style.figure(7.2, height, nrows=n, squeeze=False)
-    return fig, list(np.ravel(axes))
+    return fig, list(axes[:, 0])
 
 
 def _against_zero(ax: Axes, currency: str, *, vertical: bool) -> None:
