@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from crm_analysis import privacy
 from crm_analysis.crm_roi import pools
-from crm_analysis.crm_roi.evaluation import CampaignResult, Evaluation
 from crm_analysis.crm_roi.gate import Check
 from crm_analysis.crm_roi.pools import Past
+from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.estimators import observational as obs
 from crm_analysis.estimators.observational import Contrast, EventStudy, HiddenBias, Weighted
 

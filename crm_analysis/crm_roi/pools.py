@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from crm_analysis.crm_roi.evaluation import CampaignResult, Evaluation
 from crm_analysis.crm_roi.outcomes import priced
+from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from crm_analysis.crm_roi.displays import comparisons
+from crm_analysis.crm_roi.displays import comparisons, effects, gate
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.findings import Finding
 from crm_analysis.profile import Profile
 
-__all__ = ["findings"]
+__all__ = ["comparisons", "effects", "findings", "gate"]
 
 
 def findings(study: Study, *, profile: Profile) -> tuple[Finding, ...]:

@@ -7,10 +7,12 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import privacy, style
+from crm_analysis.crm_roi import cells
 from crm_analysis.crm_roi.captions import SILENT
 from crm_analysis.crm_roi.comparisons import ADJUSTED, Comparison, Occasion
-from crm_analysis.crm_roi.evaluation import CampaignResult, Evaluation
+from crm_analysis.crm_roi.displays import comparison_terms as terms
 from crm_analysis.crm_roi.gate import Check
+from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.estimators.observational import Contrast
 from crm_analysis.findings import Finding
@@ -32,11 +34,11 @@ def side_by_side(study: Study) -> dict[str, Any]:
     for found in _compared(study):
         at = {occasion.kind: occasion for occasion in _occasions(found)}
         for method in METHODS:
-            told = {_date(kind): _estimate(at.get(kind), method, evaluation) for kind in KINDS}
+            told = {terms.date(kind): _estimate(at.get(kind), method, evaluation) for kind in KINDS}
             rows.append(
                 {
                     _("Programme"): style.plain(found.name),
-                    _("Method, and what it rests on"): f"{_method(method)}: {_assumption(method)}",
+                    _("Method, and what it rests on"): f"{terms.method(method)}: {terms.assumption(method)}",
                     "n": _listed(found, evaluation)
                     if method == "own"
                     else _("{listed} beside {others}").format(
@@ -59,7 +61,9 @@ def checks(study: Study) -> dict[str, Any]:
     evaluation, rows = study.evaluation, []
     for found in _compared(study):
         for item in found.checks:
-            rows.append((style.plain(found.name), _check(item.code), _status(item.status), _found(item, found, study)))
+            rows.append(
+                (style.plain(found.name), terms.check(item.code), terms.status(item.status), _found(item, found, study))
+            )
         if (hidden := _hidden(found)) is not None:
             rows.append((style.plain(found.name), _("What something unrecorded would undo"), _("noted"), hidden))
     note = _(
@@ -68,9 +72,7 @@ def checks(study: Study) -> dict[str, Any]:
     )
     absent = sorted({code for found in _compared(study) for code in found.absent})
     if absent:
-        note = (
-            f"{note} {_('No table supplies {names}, so that nothing is adjusted for it.').format(names=_names(absent))}"
-        )
+        note = f"{note} {_('No table supplies {names}, so that nothing is adjusted for it.').format(names=terms.absent(absent))}"
     return {
         "title": _("Does anything identify what the programme did?"),
         "frame": pd.DataFrame(rows, columns=[_("Programme"), _("Check"), _("Result"), _("Found")]),
@@ -81,7 +83,7 @@ def checks(study: Study) -> dict[str, Any]:
 def balance(study: Study) -> dict[str, Any]:
     """How unlike the list and the others are, raw and weighted, as keyword arguments of `report.table`."""
     rows = [
-        (style.plain(found.name), _covariate(row.code), style.number(row.before, 2), style.number(row.after, 2))
+        (style.plain(found.name), terms.covariate(row.code), style.number(row.before, 2), style.number(row.after, 2))
         for found in _compared(study)
         if found.real is not None
         for row in found.real.balance.itertuples(index=False)
@@ -103,7 +105,7 @@ def balance(study: Study) -> dict[str, Any]:
 def bars(study: Study) -> pd.DataFrame:
     """programme, method, label, kind, estimate, low, high of the programmes that are drawn."""
     rows = [
-        (found.name, method, _method(method), occasion.kind, contrast.estimate, contrast.low, contrast.high)
+        (found.name, method, terms.method(method), occasion.kind, contrast.estimate, contrast.low, contrast.high)
         for found in _compared(study)[:MOST_PANELS]
         for method in METHODS
         for occasion in _occasions(found)
@@ -159,7 +161,7 @@ def trend(study: Study) -> dict[str, Any]:
     table = pd.DataFrame(
         {
             _("Programme"): [style.plain(name) for name in points["programme"]],
-            _("Window"): [_window(int(window)) for window in points["window"]],
+            _("Window"): [terms.window(int(window)) for window in points["window"]],
             _("List less others, against the window before"): [style.money(v, money) for v in points["estimate"]],
             _("95 % interval"): [
                 style.interval(low, high, "money", money)
@@ -250,7 +252,7 @@ def sentence(found: Comparison, study: Study) -> str:
             "estimates run from {low} a member, the plain difference says {naive}; none of them is a result."
         ).format(
             name=name,
-            reasons="; ".join(_reason(code, found) for code in found.failed),
+            reasons="; ".join(terms.reason(code, found) for code in found.failed),
             low=style.interval(min(ends), max(ends), "money", evaluation.currency),
             naive=style.money(naive.estimate, evaluation.currency),
         )
@@ -330,11 +332,7 @@ def _estimate(occasion: Occasion | None, method: str, evaluation: Evaluation) ->
     if contrast is None:
         return style.DASH
     text = style.money(contrast.estimate, evaluation.currency)
-    if contrast.low is None:
-        return text
-    return _("{value} ({interval})").format(
-        value=text, interval=style.interval(contrast.low, contrast.high, "money", evaluation.currency)
-    )
+    return cells.with_interval(text, contrast.low, contrast.high, "money", evaluation)
 
 
 def _listed(found: Comparison, evaluation: Evaluation) -> str:
@@ -410,81 +408,3 @@ def _found(item: Check, found: Comparison, study: Study) -> str:
                 if item.status == "passed"
                 else _("the adjusted estimates contradict each other")
             )
-
-
-def _reason(code: str, found: Comparison) -> str:
-    """Why nothing is identified, for the sentence."""
-    if next(check.status for check in found.checks if check.code == code) == "untested":
-        return {
-            "pretrend": _("the data do not reach back far enough to see whether list and others moved alike"),
-            "placebo": _("the data do not reach back to a date when nothing happened"),
-        }[code]
-    return {
-        "pretrend": _("list and others were not moving alike before"),
-        "placebo": _("the same methods find something on dates when nothing happened"),
-        "overlap": _("too much of the list resembles nobody outside it"),
-        "sign": _("the methods contradict each other even on the sign"),
-    }[code]
-
-
-def _method(code: str) -> str:
-    return {
-        "own": _("The list's own change"),
-        "naive": _("Plain difference"),
-        "ancova": _("Adjusted for value before"),
-        "did": _("Difference in changes"),
-        "aipw": _("Weighted for likeness"),
-    }[code]
-
-
-def _assumption(code: str) -> str:
-    return {
-        "own": _("nothing else would have changed them"),
-        "naive": _("list and others alike without the programme"),
-        "ancova": _("alike at the same value before, on one line"),
-        "did": _("both would have changed by the same amount"),
-        "aipw": _("nothing unrecorded decides on list and margin"),
-    }[code]
-
-
-def _date(kind: str) -> str:
-    return {
-        "campaign": _("In the window"),
-        "window": _("One window earlier, nothing happened"),
-        "year": _("A year earlier, nothing happened"),
-    }[kind]
-
-
-def _window(window: int) -> str:
-    return _("programme") if window == 0 else _("{n} before").format(n=-window)
-
-
-def _check(code: str) -> str:
-    return {
-        "pretrend": _("List and others moved alike before"),
-        "placebo": _("Nothing found when nothing happened"),
-        "overlap": _("Others like those on the list"),
-        "sign": _("Methods agree on the sign"),
-    }[code]
-
-
-def _status(code: str) -> str:
-    return {"passed": _("passed"), "failed": _("failed"), "untested": _("not testable")}[code]
-
-
-def _covariate(code: str) -> str:
-    return {
-        "value": _("Margin per window before"),
-        "value_log": _("Margin per window before, on a log scale"),
-        "value_last": _("Margin in the last window before, on a log scale"),
-        "recency": _("Days since the last payment, on a log scale"),
-        "frequency": _("Days with a payment in the year before, on a log scale"),
-        "tenure": _("Tenure, on a log scale"),
-        "channel": _("Channel of the last payment, most unlike one"),
-        "branch": _("Branch, most unlike one"),
-    }[code]
-
-
-def _names(absent: list[str]) -> str:
-    named = {"channel": _("the channel of payments"), "tenure": _("when customers joined (first payment stands in)")}
-    return ", ".join(named[code] for code in absent)
