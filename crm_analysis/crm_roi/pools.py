@@ -17,7 +17,16 @@ from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
 
-__all__ = ["MOST_COMPARED", "Past", "contacts", "known_customers", "past_of", "pool_of", "supplied_channel"]
+__all__ = [
+    "MOST_COMPARED",
+    "Past",
+    "contacts",
+    "in_campaign",
+    "known_customers",
+    "past_of",
+    "pool_of",
+    "supplied_channel",
+]
 
 MOST_COMPARED = 100_000
 """Customers of the pool that are compared; of a larger pool a random part, since more would not narrow anything."""
@@ -88,9 +97,10 @@ def pool_of(result: CampaignResult, customers: pd.DataFrame, treated: pd.DataFra
     """
     units = result.gate.units
     mine = units[["customer_id", "branch", "assigned_on"]].rename(columns={"assigned_on": "event_on"})
-    about = customers.drop(columns="branch")
-    mine = mine.merge(about, on="customer_id", how="left").assign(listed=True)
-    mine["first_on"] = mine["first_on"].fillna(units.set_index("customer_id")["first_on"].reindex(mine["customer_id"]))
+    mine = mine.merge(customers.drop(columns="branch"), on="customer_id", how="left").assign(listed=True)
+    mine["first_on"] = mine["first_on"].fillna(pd.Series(units["first_on"].to_numpy(), index=mine.index))
+    start = customers.groupby("branch")["covered_from"].min()
+    mine["covered_from"] = mine["covered_from"].fillna(mine["branch"].map(start)).fillna(start.min())
     others = customers[~customers["customer_id"].isin(mine["customer_id"])].reset_index(drop=True)
     days = np.sort(mine["event_on"].to_numpy())
     turn = (np.arange(len(others)) * _GOLDEN) % 1
@@ -127,7 +137,7 @@ def past_of(units: pd.DataFrame, scope: Scope, *, window_days: int, depth: int, 
     """
     profile, length = scope.profile, window_days + 1
     rows = priced(
-        with_channel(scope), margin_rate=profile.margin.rate, list_prices=profile.margin.list_prices, keep=("channel",)
+        _with_channel(scope), margin_rate=profile.margin.rate, list_prices=profile.margin.list_prices, keep=("channel",)
     )
     anchors = ibis.memtable(units[["customer_id", "event_on"]])
     anchors = anchors.mutate(event_on=anchors.event_on.cast("date"))
@@ -171,7 +181,7 @@ def supplied_channel(scope: Scope) -> bool:
     return "channel" in scope.columns("transactions")
 
 
-def with_channel(scope: Scope) -> ibis.Table:
+def _with_channel(scope: Scope) -> ibis.Table:
     """Transactions whose channel is text, empty where none is supplied."""
     table = scope.table("transactions")
     known = table.channel.cast("string").fill_null("") if "channel" in table.columns else ibis.literal("")

@@ -270,7 +270,8 @@ def test_thin_data_say_so(tables, state, words):
     assert comparison.state == state
     assert words in displays.comparisons.sentence(comparison, found)
     if state != "compared":
-        assert displays.comparisons.estimates(found)["alt"] == displays.comparisons.sentence(comparison, found)
+        assert displays.comparisons.side_by_side(found)["note"] == displays.comparisons.sentence(comparison, found)
+        assert displays.comparisons.estimates(found)["alt"] == displays.comparisons.trend(found)["alt"] == " "
         assert charts.comparisons.estimates(displays.comparisons.bars(found), currency="KRW") is None
         assert charts.comparisons.trends(displays.comparisons.trend_points(found), currency="KRW") is None
         assert displays.comparisons.checks(found) == displays.comparisons.balance(found) == {"frame": None}
@@ -331,6 +332,15 @@ def test_with_transactions_alone_it_says_what_is_not_adjusted_for():
         "No table supplies the channel of payments, when customers joined"
         in (displays.comparisons.checks(found)["note"])
     )
+
+
+def test_members_whom_the_table_of_customers_lacks_are_compared_all_the_same(idle):
+    listed = set(world()["campaign_members"]["customer_id"].head(40))
+    found = only(world(changes={"customers": lambda c: c[~c["customer_id"].isin(listed)]}))
+    paid = world()["transactions"]
+    unknown = listed - set(paid.loc[paid["occurred_at"] < DAY, "customer_id"])
+    assert found.real.n_listed == idle.comparisons[0].real.n_listed - len(unknown), "known by their first payment"
+    assert found.real.n_pool == idle.comparisons[0].real.n_pool
 
 
 def test_a_branch_compares_its_own_list_with_its_own_customers(idle):

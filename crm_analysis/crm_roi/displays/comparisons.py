@@ -50,7 +50,7 @@ def side_by_side(study: Study) -> dict[str, Any]:
     return {
         "title": _("Beside those on no list: not causal"),
         "frame": pd.DataFrame(rows),
-        "note": " ".join([*(sentence(found, study) for found in study.comparisons), _reading()]),
+        "note": " ".join([*(sentence(found, study) for found in study.comparisons), *([_reading()] if rows else [])]),
     }
 
 
@@ -72,7 +72,8 @@ def checks(study: Study) -> dict[str, Any]:
     )
     absent = sorted({code for found in _compared(study) for code in found.absent})
     if absent:
-        note = f"{note} {_('No table supplies {names}, so that nothing is adjusted for it.').format(names=terms.absent(absent))}"
+        said = _("No table supplies {names}, so that nothing is adjusted for it.")
+        note = f"{note} {said.format(names=terms.absent(absent))}"
     return {
         "title": _("Does anything identify what the programme did?"),
         "frame": pd.DataFrame(rows, columns=[_("Programme"), _("Check"), _("Result"), _("Found")]),
@@ -135,8 +136,8 @@ def trend_points(study: Study) -> pd.DataFrame:
 
 def estimates(study: Study) -> dict[str, Any]:
     """Words of the estimates' figure, as keyword arguments of `report.figure`."""
-    if not _compared(study):
-        return _nothing(study)
+    if not _compared(study):  # the table says why
+        return {"alt": SILENT, "how_to_read": ""}
     return {
         "table": side_by_side(study)["frame"],
         "title": _("What each method says, and what it says when nothing happened"),
@@ -311,12 +312,6 @@ def _cost_note(study: Study, evaluation: Evaluation) -> str:
 
 def _result(found: Comparison, evaluation: Evaluation) -> CampaignResult | None:
     return next((result for result in evaluation.closed if result.campaign_id == found.campaign_id), None)
-
-
-def _nothing(study: Study) -> dict[str, Any]:
-    """Instead of a figure: why no list could be compared; nothing where there is no such list."""
-    said = " ".join(sentence(found, study) for found in study.comparisons)
-    return {"alt": said or SILENT, "how_to_read": ""}
 
 
 def _compared(study: Study) -> list[Comparison]:
