@@ -139,9 +139,8 @@ def past_of(units: pd.DataFrame, scope: Scope, *, window_days: int, depth: int, 
     rows = priced(
         _with_channel(scope), margin_rate=profile.margin.rate, list_prices=profile.margin.list_prices, keep=("channel",)
     )
-    anchors = ibis.memtable(units[["customer_id", "event_on"]])
-    anchors = anchors.mutate(event_on=anchors.event_on.cast("date"))
-    joined = rows.join(anchors, "customer_id")
+    days = ibis.memtable(units[["customer_id", "event_on"]])
+    joined = rows.join(days.mutate(event_on=days.event_on.cast("date")), "customer_id")
     joined = joined.mutate(day=joined.on.delta(joined.event_on, unit="day"))
     joined = joined.filter(joined.day < length)
     sums = {
@@ -172,7 +171,8 @@ def past_of(units: pd.DataFrame, scope: Scope, *, window_days: int, depth: int, 
         values=values,
         habits=habits,
         window_days=window_days,
-        query=str(ibis.to_sql(expression, dialect="duckdb")),
+        # the table in memory has a name drawn anew each time, and findings are the same for the same data
+        query=str(ibis.to_sql(expression, dialect="duckdb")).replace(days.get_name(), "list_and_pool"),
     )
 
 

@@ -181,6 +181,12 @@ def test_the_panel_equals_brute_force():
                 assert habit["channel"] == last["channel"].max()
 
 
+def test_the_query_behind_a_finding_is_the_same_each_time(idle):
+    scope = FrameScope(world(), make_profile())
+    first, second = (compare(scope, idle.evaluation)[0].query for _ in range(2))
+    assert first == second and '"list_and_pool"' in first
+
+
 def test_the_list_in_the_window_is_that_of_the_evaluation(works):
     units = works.evaluation.closed[0].gate.units
     found = works.comparisons[0].real
