@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ MOST_COMPARED = 100_000
 """Customers of the pool that are compared; of a larger pool a random part, since more would not narrow anything."""
 _GOLDEN = (np.sqrt(5) - 1) / 2
 _YEAR_DAYS = 365
+_DAY_BEFORE = re.compile(r"^[^|]*\|")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +163,11 @@ def past_of(units: pd.DataFrame, scope: Scope, *, window_days: int, depth: int, 
             {
                 "days_since_last": -(frame[f"last{shift}"].astype(float) + shift * length),
                 "n_orders": frame[f"orders{shift}"].fillna(0).astype(float),
-                "channel": frame[f"channel{shift}"].str.partition("|")[2],
+                "channel": frame[f"channel{shift}"]
+                .astype("string")
+                .str.replace(_DAY_BEFORE, "", regex=True)
+                .fillna("")
+                .astype(object),
             }
         )
         for shift in shifts

@@ -56,14 +56,14 @@ def test_the_concert_that_did_nothing_is_called_unidentified(tmp_path, monkeypat
     demo.generate(settings.data_root, seed=72)
     tables.ingest(settings)
     study = examine(tables.open(settings).scope("all", "2026Q3"))
-    (found,) = study.comparisons
+    (found,) = study.unrandomised
     assert demo.truth(72).campaigns["CONCERT26"].effect_per_treated == 0.0
     assert found.campaign_id == "CONCERT26" and not found.identified
     assert {"pretrend", "placebo", "overlap"} <= set(found.failed)
     estimates = {name: contrast for name, contrast in found.real.estimates.items() if contrast is not None}
     assert estimates["naive"].low > 0
     assert abs(estimates["ancova"].estimate) < abs(estimates["naive"].estimate)
-    said = displays.comparisons.sentence(found, study)
+    said = displays.unrandomised.sentence(found, study)
     assert "not causal, and nothing in the records identifies what it did" in said
     (finding,) = (f for f in displays.findings(study, profile=settings) if f.key == "crm_roi.concert26.association")
     assert finding.value is None and not finding.causal

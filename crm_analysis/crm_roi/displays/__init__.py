@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from crm_analysis.crm_roi.displays import comparisons, effects, gate
+from crm_analysis.crm_roi.displays import cards, effects, gate, holdout, together, unrandomised
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.findings import Finding
 from crm_analysis.profile import Profile
 
-__all__ = ["comparisons", "effects", "findings", "gate"]
+__all__ = ["cards", "effects", "findings", "gate", "holdout", "together", "unrandomised"]
 
 
 def findings(study: Study, *, profile: Profile) -> tuple[Finding, ...]:
     """The findings of every topic, in the order of the annex."""
-    return comparisons.findings(study)
+    return (
+        *together.findings(study),
+        *holdout.findings(study),
+        *unrandomised.findings(study),
+    )

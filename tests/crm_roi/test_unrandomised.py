@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from crm_analysis.crm_roi import charts, displays, pools
-from crm_analysis.crm_roi.comparisons import ADJUSTED, compare
 from crm_analysis.crm_roi.evaluation import evaluate
 from crm_analysis.crm_roi.sentences import claims
-from crm_analysis.crm_roi.study import Study, examine
+from crm_analysis.crm_roi.study import examine
+from crm_analysis.crm_roi.unrandomised import ADJUSTED, compare
 from crm_analysis.language import activate
 from crm_analysis.units import Period
 from tests.crm_roi.conftest import FrameScope, make_profile
@@ -19,7 +19,7 @@ from tests.crm_roi.conftest import FrameScope, make_profile
 SEED = int(os.environ["CRM_TEST_SEED"])
 DAY = pd.Timestamp("2026-05-01")
 WINDOW = 70
-TABLES = (displays.comparisons.side_by_side, displays.comparisons.checks, displays.comparisons.balance)
+TABLES = (displays.unrandomised.side_by_side, displays.unrandomised.checks, displays.unrandomised.balance)
 
 
 def world(seed=1, *, n=1_200, listed=150, lift=0.0, chosen="by lot", cost=3_000_000.0, changes=None):
@@ -85,7 +85,7 @@ def study(tables, **scope):
 
 
 def only(tables, **scope):
-    (comparison,) = study(tables, **scope).comparisons
+    (comparison,) = study(tables, **scope).unrandomised
     return comparison
 
 
@@ -105,34 +105,34 @@ def best():
 
 
 def test_a_list_drawn_by_lot_that_works_is_an_association_and_no_return(works):
-    (found,) = works.comparisons
+    (found,) = works.unrandomised
     assert found.state == "compared" and found.identified and found.failed == ()
     for name in ADJUSTED:
         assert found.real.estimates[name].low <= 30_000 <= found.real.estimates[name].high, name
-    said = displays.comparisons.sentence(found, works)
+    said = displays.unrandomised.sentence(found, works)
     assert said.startswith("**Gala: not causal.** Adjusted for what is known, its members left ")
     assert "more each than others" in said and said.endswith("an association, since nobody was held out.")
-    (finding,) = displays.comparisons.findings(works)
+    (finding,) = displays.unrandomised.findings(works)
     assert not finding.causal and finding.value == found.real.estimates["aipw"].estimate
     assert works.evaluation.measured == () and works.evaluation.closed[0].roi is None
-    assert "had to bring 20,000\xa0won a member to break even" in displays.comparisons.checks(works)["note"]
+    assert "had to bring 20,000\xa0won a member to break even" in displays.unrandomised.checks(works)["note"]
 
 
 def test_the_page_turns_when_the_campaign_does_nothing(idle):
-    (found,) = idle.comparisons
+    (found,) = idle.unrandomised
     assert found.identified
-    assert "no difference can be told" in displays.comparisons.sentence(found, idle)
+    assert "no difference can be told" in displays.unrandomised.sentence(found, idle)
 
 
 def test_best_customers_are_called_unidentified_and_why(best):
-    (found,) = best.comparisons
+    (found,) = best.unrandomised
     assert not found.identified and {"pretrend", "placebo"} <= set(found.failed)
     own, naive = found.real.estimates["own"], found.real.estimates["naive"]
     assert naive.low > 0, "the plain difference says it worked; nothing was planted"
     assert abs(own.estimate) < abs(naive.estimate) * 5
-    said = displays.comparisons.sentence(found, best)
+    said = displays.unrandomised.sentence(found, best)
     assert said.startswith("**Gala: not causal, and nothing in the records identifies what it did**: list and others")
-    (finding,) = displays.comparisons.findings(best)
+    (finding,) = displays.unrandomised.findings(best)
     assert finding.value is None and finding.low is None and finding.n is None
     assert finding.basis == "not causal: nothing identifies it"
 
@@ -189,7 +189,7 @@ def test_the_query_behind_a_finding_is_the_same_each_time(idle):
 
 def test_the_list_in_the_window_is_that_of_the_evaluation(works):
     units = works.evaluation.closed[0].gate.units
-    found = works.comparisons[0].real
+    found = works.unrandomised[0].real
     assert found.n_listed == len(units) == 150 and found.left_out == 0
     change = units["margin"].mean() - found.estimates["own"].estimate
     table = works.evaluation.closed[0].uncontrolled
@@ -214,7 +214,7 @@ def test_nobody_treated_by_another_campaign_meanwhile_is_compared(idle):
         "campaigns": pd.concat([tables["campaigns"], call]),
         "campaign_members": pd.concat([tables["campaign_members"], busy]),
     }
-    found, without = only(more).real, idle.comparisons[0].real
+    found, without = only(more).real, idle.unrandomised[0].real
     assert without.n_pool - found.n_pool == 200, "those held out of the call may stand for the list"
     assert (found.n_listed, found.left_out) == (130, 20)
     assert found.by_branch["listed"] and sum(found.by_branch["listed"]) == 130
@@ -243,7 +243,7 @@ def test_only_the_known_and_covered_stand_for_the_list():
     all_of = only(tables)
     assert all_of.real.n_listed + all_of.real.n_pool == 900
     covered = FrameScope(tables, make_profile(), last_covered=gone)
-    (found,) = examine(covered).comparisons
+    (found,) = examine(covered).unrandomised
     assert found.real.n_pool < all_of.real.n_pool
     assert len(found.real.by_branch["pool"]) == 1, "a branch whose window is not covered stands for nobody"
 
@@ -272,15 +272,15 @@ def test_a_larger_pool_is_drawn_from_at_random_and_the_same_each_time(monkeypatc
 )
 def test_thin_data_say_so(tables, state, words):
     found = study(tables())
-    (comparison,) = found.comparisons
+    (comparison,) = found.unrandomised
     assert comparison.state == state
-    assert words in displays.comparisons.sentence(comparison, found)
+    assert words in displays.unrandomised.sentence(comparison, found)
     if state != "compared":
-        assert displays.comparisons.side_by_side(found)["note"] == displays.comparisons.sentence(comparison, found)
-        assert displays.comparisons.estimates(found)["alt"] == displays.comparisons.trend(found)["alt"] == " "
-        assert charts.comparisons.estimates(displays.comparisons.bars(found), currency="KRW") is None
-        assert charts.comparisons.trends(displays.comparisons.trend_points(found), currency="KRW") is None
-        assert displays.comparisons.checks(found) == displays.comparisons.balance(found) == {"frame": None}
+        assert displays.unrandomised.side_by_side(found)["note"] == displays.unrandomised.sentence(comparison, found)
+        assert displays.unrandomised.estimates(found)["alt"] == displays.unrandomised.trend(found)["alt"] == " "
+        assert charts.unrandomised.estimates(displays.unrandomised.bars(found), currency="KRW") is None
+        assert charts.unrandomised.trends(displays.unrandomised.trend_points(found), currency="KRW") is None
+        assert displays.unrandomised.checks(found) == displays.unrandomised.balance(found) == {"frame": None}
 
 
 def test_a_list_of_one_giver_is_withheld():
@@ -291,9 +291,9 @@ def test_a_list_of_one_giver_is_withheld():
     one = min(listed & set(inside["customer_id"]))
     keep = keep[~keep["customer_id"].isin(listed - {one})]
     found = study(tables | {"transactions": keep})
-    assert found.comparisons[0].state == "withheld"
-    assert "withheld" in displays.comparisons.side_by_side(found)["note"]
-    assert displays.comparisons.side_by_side(found)["frame"].empty
+    assert found.unrandomised[0].state == "withheld"
+    assert "withheld" in displays.unrandomised.side_by_side(found)["note"]
+    assert displays.unrandomised.side_by_side(found)["frame"].empty
 
 
 def test_a_branch_whose_list_must_be_hidden_stays_out_of_the_sum():
@@ -303,12 +303,12 @@ def test_a_branch_whose_list_must_be_hidden_stays_out_of_the_sum():
     there = members["customer_id"].map(gwangju) == "gwangju"
     members = pd.concat([members[~there], members[there].head(3)])
     found = study(few | {"campaign_members": members})
-    (comparison,) = found.comparisons
+    (comparison,) = found.unrandomised
     assert len(comparison.real.by_branch["listed"]) == 1
     assert comparison.real.left_out == 3
-    frame = displays.comparisons.side_by_side(found)["frame"]
+    frame = displays.unrandomised.side_by_side(found)["frame"]
     assert str(comparison.real.n_listed) not in "".join(frame["n"]), "beside the list's length it would tell the three"
-    (finding,) = displays.comparisons.findings(found)
+    (finding,) = displays.unrandomised.findings(found)
     assert finding.n is None
 
 
@@ -321,22 +321,22 @@ def test_history_shorter_than_a_window_leaves_nothing_to_adjust_for():
 def test_history_of_one_window_cannot_be_tested_so_nothing_is_identified():
     profile = make_profile(coverage={"history_starts_on": date(2026, 1, 15)})
     found = examine(FrameScope(world(lift=30_000.0), profile))
-    (comparison,) = found.comparisons
+    (comparison,) = found.unrandomised
     assert comparison.state == "compared" and not comparison.identified
     assert {c.code: c.status for c in comparison.checks}["placebo"] == "untested"
-    assert "do not reach back" in displays.comparisons.sentence(comparison, found)
-    assert charts.comparisons.estimates(displays.comparisons.bars(found), currency="KRW") is not None
+    assert "do not reach back" in displays.unrandomised.sentence(comparison, found)
+    assert charts.unrandomised.estimates(displays.unrandomised.bars(found), currency="KRW") is not None
 
 
 def test_with_transactions_alone_it_says_what_is_not_adjusted_for():
     tables = world(changes={"customers": lambda _c: None, "transactions": lambda t: t.drop(columns="channel")})
     found = study(tables)
-    (comparison,) = found.comparisons
+    (comparison,) = found.unrandomised
     assert comparison.absent == ("channel", "tenure")
     assert "channel" not in set(comparison.real.balance["code"])
     assert (
         "No table supplies the channel of payments, when customers joined"
-        in (displays.comparisons.checks(found)["note"])
+        in (displays.unrandomised.checks(found)["note"])
     )
 
 
@@ -345,12 +345,12 @@ def test_members_whom_the_table_of_customers_lacks_are_compared_all_the_same(idl
     found = only(world(changes={"customers": lambda c: c[~c["customer_id"].isin(listed)]}))
     paid = world()["transactions"]
     unknown = listed - set(paid.loc[paid["occurred_at"] < DAY, "customer_id"])
-    assert found.real.n_listed == idle.comparisons[0].real.n_listed - len(unknown), "known by their first payment"
-    assert found.real.n_pool == idle.comparisons[0].real.n_pool
+    assert found.real.n_listed == idle.unrandomised[0].real.n_listed - len(unknown), "known by their first payment"
+    assert found.real.n_pool == idle.unrandomised[0].real.n_pool
 
 
 def test_a_branch_compares_its_own_list_with_its_own_customers(idle):
-    whole = idle.comparisons[0].real
+    whole = idle.unrandomised[0].real
     found = only(world(), branch="seoul").real
     branch = idle.evaluation.members.groupby("branch").size()
     assert found.n_listed == branch["seoul"] < whole.n_listed
@@ -360,7 +360,7 @@ def test_a_branch_compares_its_own_list_with_its_own_customers(idle):
 
 def test_tables_and_figures_of_the_annex(works, best):
     for found in (works, best):
-        table = displays.comparisons.side_by_side(found)
+        table = displays.unrandomised.side_by_side(found)
         assert list(table["frame"].columns)[-3:] == [
             "In the window",
             "One window earlier, nothing happened",
@@ -369,9 +369,9 @@ def test_tables_and_figures_of_the_annex(works, best):
         assert len(table["frame"]) == 5
         for make in TABLES:
             assert not make(found)["frame"].empty and make(found)["title"]
-        bars, points = displays.comparisons.bars(found), displays.comparisons.trend_points(found)
-        assert charts.comparisons.estimates(bars, currency="KRW") is not None
-        assert charts.comparisons.trends(points, currency="KRW") is not None
+        bars, points = displays.unrandomised.bars(found), displays.unrandomised.trend_points(found)
+        assert charts.unrandomised.estimates(bars, currency="KRW") is not None
+        assert charts.unrandomised.trends(points, currency="KRW") is not None
         assert list(points["window"]) == [-5, -4, -3, -2, -1, 0]
         assert points.loc[points["window"] == -1, "estimate"].item() == 0.0
 
@@ -381,12 +381,12 @@ def test_without_such_a_programme_nothing_is_shown():
         return members.assign(arm=["treated", "control"] * (len(members) // 2))
 
     found = study(world(changes={"campaign_members": with_control}))
-    assert found.comparisons == () and displays.findings(found, profile=make_profile()) == ()
+    assert found.unrandomised == () and displays.unrandomised.findings(found) == ()
     for make in TABLES:
         assert make(found) == {"frame": None}
-    assert displays.comparisons.estimates(found)["alt"] == displays.comparisons.trend(found)["alt"] == " "
+    assert displays.unrandomised.estimates(found)["alt"] == displays.unrandomised.trend(found)["alt"] == " "
     tables = world()
-    assert study({name: tables[name] for name in ("transactions", "customers")}).comparisons == ()
+    assert study({name: tables[name] for name in ("transactions", "customers")}).unrandomised == ()
 
 
 def test_several_programmes_stand_below_each_other_the_costliest_first():
@@ -403,15 +403,15 @@ def test_several_programmes_stand_below_each_other_the_costliest_first():
             "campaign_members": pd.concat([tables["campaign_members"], guests]),
         }
     )
-    assert [c.campaign_id for c in found.comparisons] == ["DINNER26", "GALA26"]
-    assert len(displays.comparisons.side_by_side(found)["frame"]) == 10
-    assert "<b>" not in displays.comparisons.side_by_side(found)["note"]
-    assert len(charts.comparisons.estimates(displays.comparisons.bars(found), currency="KRW").axes) == 2
+    assert [c.campaign_id for c in found.unrandomised] == ["DINNER26", "GALA26"]
+    assert len(displays.unrandomised.side_by_side(found)["frame"]) == 10
+    assert "<b>" not in displays.unrandomised.side_by_side(found)["note"]
+    assert len(charts.unrandomised.estimates(displays.unrandomised.bars(found), currency="KRW").axes) == 2
 
 
 def test_no_customer_reaches_a_table_or_a_sentence_and_keys_are_single(works, best):
     for found in (works, best):
-        texts = [displays.comparisons.sentence(c, found) for c in found.comparisons]
+        texts = [displays.unrandomised.sentence(c, found) for c in found.unrandomised]
         for make in TABLES:
             texts += [make(found)["note"], *make(found)["frame"].astype(str).to_numpy().ravel()]
         assert not any("D0" in text for text in texts)
@@ -436,13 +436,18 @@ def test_korean_pages_have_no_english_left(works, best):
 def test_a_period_without_data_a_year_earlier_leaves_that_column_empty():
     tables = world(changes={"transactions": lambda t: t[t["occurred_at"] >= "2025-10-01"]})
     profile = make_profile(coverage={"history_starts_on": date(2025, 10, 1)})
-    (found,) = examine(FrameScope(tables, profile)).comparisons
-    assert [occasion.kind for occasion in found.placebos] == ["window"]
-    shown = displays.comparisons.side_by_side(
-        Study(evaluation=evaluate(FrameScope(tables, profile)), comparisons=(found,))
-    )
-    assert set(shown["frame"]["A year earlier, nothing happened"]) == {"–"}
+    found = examine(FrameScope(tables, profile))
+    assert [occasion.kind for occasion in found.unrandomised[0].placebos] == ["window"]
+    assert set(displays.unrandomised.side_by_side(found)["frame"]["A year earlier, nothing happened"]) == {"–"}
+
+
+def test_dates_before_anybody_paid_tell_nothing():
+    quiet = study(world(changes={"transactions": lambda t: t[t["occurred_at"] >= "2025-10-01"]}))
+    (found,) = quiet.unrandomised
+    (early,) = (occasion for occasion in found.placebos if occasion.kind == "year")
+    assert early.estimates["did"].estimate == 0.0 and early.estimates["did"].low is None
+    assert not displays.unrandomised.side_by_side(quiet)["frame"].empty
 
 
 def test_study_takes_a_period_without_closed_campaigns():
-    assert study(world(), period=Period.parse("2026Q1")).comparisons == ()
+    assert study(world(), period=Period.parse("2026Q1")).unrandomised == ()

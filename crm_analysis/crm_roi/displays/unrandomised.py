@@ -9,11 +9,11 @@ import pandas as pd
 from crm_analysis import privacy, style
 from crm_analysis.crm_roi import cells
 from crm_analysis.crm_roi.captions import SILENT
-from crm_analysis.crm_roi.comparisons import ADJUSTED, Comparison, Occasion
-from crm_analysis.crm_roi.displays import comparison_terms as terms
+from crm_analysis.crm_roi.displays import unrandomised_terms as terms
 from crm_analysis.crm_roi.gate import Check
 from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.crm_roi.study import Study
+from crm_analysis.crm_roi.unrandomised import ADJUSTED, Comparison, Occasion
 from crm_analysis.estimators.observational import Contrast
 from crm_analysis.findings import Finding
 from crm_analysis.language import _
@@ -28,7 +28,7 @@ MOST_PANELS = 3
 
 def side_by_side(study: Study) -> dict[str, Any]:
     """Every estimate of every programme without control, as keyword arguments of `report.table`."""
-    if not study.comparisons:
+    if not study.unrandomised:
         return {"frame": None}
     evaluation, rows = study.evaluation, []
     for found in _compared(study):
@@ -50,7 +50,7 @@ def side_by_side(study: Study) -> dict[str, Any]:
     return {
         "title": _("Beside those on no list: not causal"),
         "frame": pd.DataFrame(rows),
-        "note": " ".join([*(sentence(found, study) for found in study.comparisons), *([_reading()] if rows else [])]),
+        "note": " ".join([*(sentence(found, study) for found in study.unrandomised), *([_reading()] if rows else [])]),
     }
 
 
@@ -67,7 +67,7 @@ def checks(study: Study) -> dict[str, Any]:
         if (hidden := _hidden(found)) is not None:
             rows.append((style.plain(found.name), _("What something unrecorded would undo"), _("noted"), hidden))
     note = _(
-        "The rule was fixed beforehand. Each check is held at 5 %, so that about one sound comparison in four fails "
+        "The rule was fixed beforehand. Each check is held at 5 %, so that about one sound comparison in five fails "
         "one of them by chance: the rule would rather say nothing."
     )
     absent = sorted({code for found in _compared(study) for code in found.absent})
@@ -191,7 +191,7 @@ def trend(study: Study) -> dict[str, Any]:
 
 def findings(study: Study) -> tuple[Finding, ...]:
     """One measure per comparison: the doubly robust estimate where every check passed, otherwise no value."""
-    return tuple(_finding(found, study) for found in study.comparisons)
+    return tuple(_finding(found, study) for found in study.unrandomised)
 
 
 def _finding(found: Comparison, study: Study) -> Finding:
@@ -315,7 +315,7 @@ def _result(found: Comparison, evaluation: Evaluation) -> CampaignResult | None:
 
 
 def _compared(study: Study) -> list[Comparison]:
-    return [found for found in study.comparisons if found.state == "compared"]
+    return [found for found in study.unrandomised if found.state == "compared"]
 
 
 def _occasions(found: Comparison) -> list[Occasion]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crm_analysis.crm_roi.comparisons import Comparison
+from crm_analysis.crm_roi.unrandomised import Comparison
 from crm_analysis.language import _
 
 __all__ = ["absent", "assumption", "check", "covariate", "date", "method", "reason", "status", "window"]
