@@ -68,3 +68,28 @@ def test_the_concert_that_did_nothing_is_called_unidentified(tmp_path, monkeypat
     (finding,) = (f for f in displays.findings(study, profile=settings) if f.key == "crm_roi.concert26.association")
     assert finding.value is None and not finding.causal
     assert all(result.roi is None for result in study.evaluation.closed if result.campaign_id == "CONCERT26")
+
+
+@pytest.mark.parametrize("flips", [(), ("welcome_loses",)])
+def test_nobody_is_told_apart_where_all_respond_alike_and_the_concert_does_nothing(tmp_path, monkeypatch, flips):
+    monkeypatch.setenv("CRM_ANALYSIS_BUILD", str(tmp_path))
+    settings = profile.load(DEMO)
+    demo.generate(settings.data_root, seed=71, flips=flips)
+    tables.ingest(settings)
+    found = examine(tables.open(settings).scope("all", "2026Q3"))
+    planted = demo.truth(71, flips=flips).campaigns
+    who = {one.campaign_id: one for one in found.responders}
+    assert set(who) == {"WELCOME26", "SPRING26"}
+    for name, one in who.items():
+        policy = one.policy
+        truth = policy.n * (0.97 * planted[name].effect_per_treated - policy.contact_cost) - policy.fixed_cost
+        error = (policy.everybody.high - policy.everybody.low) / (2 * 1.96)
+        assert abs(policy.everybody.mean - truth) < 4 * error, "every member responds alike"
+        assert policy.advice != "target"
+    assert who["WELCOME26"].policy.advice in (("nobody", "unsettled") if flips else ("everybody", "unsettled"))
+    (line,) = found.thresholds
+    assert line.campaign_id == "CONCERT26" and line.n_in == pytest.approx(240, abs=5)
+    assert abs(line.effect.value) < 4 * line.effect.se, "the planted effect is zero"
+    assert {kind.kind for kind in found.rewards.measured} == {"price", "none"}
+    back = found.comeback.groups.set_index("group")
+    assert found.comeback.campaign_id == "CALL25" and (back["before"] < back["low"]).all()

@@ -2,6 +2,7 @@
 
 import os
 from datetime import date
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,6 @@ import pytest
 from crm_analysis.crm_roi import charts, displays, pools
 from crm_analysis.crm_roi.evaluation import evaluate
 from crm_analysis.crm_roi.sentences import claims
-from crm_analysis.crm_roi.study import examine
 from crm_analysis.crm_roi.unrandomised import ADJUSTED, compare
 from crm_analysis.language import activate
 from crm_analysis.units import Period
@@ -81,7 +81,13 @@ def one_above_all(transactions):
 
 
 def study(tables, **scope):
-    return examine(FrameScope(tables, make_profile(), **scope))
+    return examined(FrameScope(tables, make_profile(), **scope))
+
+
+def examined(scope):
+    """What the displays of this topic read of a study, without the other topics' work."""
+    evaluation = evaluate(scope)
+    return SimpleNamespace(evaluation=evaluation, unrandomised=compare(scope, evaluation))
 
 
 def only(tables, **scope):
@@ -243,7 +249,7 @@ def test_only_the_known_and_covered_stand_for_the_list():
     all_of = only(tables)
     assert all_of.real.n_listed + all_of.real.n_pool == 900
     covered = FrameScope(tables, make_profile(), last_covered=gone)
-    (found,) = examine(covered).unrandomised
+    (found,) = examined(covered).unrandomised
     assert found.real.n_pool < all_of.real.n_pool
     assert len(found.real.by_branch["pool"]) == 1, "a branch whose window is not covered stands for nobody"
 
@@ -320,7 +326,7 @@ def test_history_shorter_than_a_window_leaves_nothing_to_adjust_for():
 
 def test_history_of_one_window_cannot_be_tested_so_nothing_is_identified():
     profile = make_profile(coverage={"history_starts_on": date(2026, 1, 15)})
-    found = examine(FrameScope(world(lift=30_000.0), profile))
+    found = examined(FrameScope(world(lift=30_000.0), profile))
     (comparison,) = found.unrandomised
     assert comparison.state == "compared" and not comparison.identified
     assert {c.code: c.status for c in comparison.checks}["placebo"] == "untested"
@@ -416,7 +422,7 @@ def test_no_customer_reaches_a_table_or_a_sentence_and_keys_are_single(works, be
             texts += [make(found)["note"], *make(found)["frame"].astype(str).to_numpy().ravel()]
         assert not any("D0" in text for text in texts)
         profile = make_profile()
-        page = claims(found.evaluation, profile=profile, further=displays.findings(found, profile=profile))
+        page = claims(found.evaluation, profile=profile, further=displays.unrandomised.findings(found))
         assert sum(f.key == "crm_roi.gala26.association" for f in page.measures) == 1
         assert page.verdict.startswith("**Nobody knows what Gala earned**")
 
@@ -436,7 +442,7 @@ def test_korean_pages_have_no_english_left(works, best):
 def test_a_period_without_data_a_year_earlier_leaves_that_column_empty():
     tables = world(changes={"transactions": lambda t: t[t["occurred_at"] >= "2025-10-01"]})
     profile = make_profile(coverage={"history_starts_on": date(2025, 10, 1)})
-    found = examine(FrameScope(tables, profile))
+    found = examined(FrameScope(tables, profile))
     assert [occasion.kind for occasion in found.unrandomised[0].placebos] == ["window"]
     assert set(displays.unrandomised.side_by_side(found)["frame"]["A year earlier, nothing happened"]) == {"–"}
 
