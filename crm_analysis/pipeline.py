@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -27,7 +27,11 @@ from crm_analysis.profile import Profile
 from crm_analysis.profile.settings import BuiltIn
 from crm_analysis.units import Period
 
+if TYPE_CHECKING:
+    from crm_analysis.contracts.checking import Report, Result
+
 _OWNER_ONLY = ("source", "tables", "data_quality", "executed", "exports")
+_MOST_REASONS = 3
 _OWN_PARAMETERS = ("profile", "branch", "period", "language")
 
 
@@ -133,7 +137,7 @@ class Steps:
         self._checked_file.unlink(missing_ok=True)
         report = hold_to_contracts(tables.open(self.profile), fingerprint=key)
         stopping = [
-            f"{item.rule.table}.{item.rule.column or '*'}: {item.rule.what} {item.rule.action}"
+            f"{item.rule.table}.{item.rule.column or '*'}: {item.rule.what}{_reasons(report, item)} {item.rule.action}"
             for item in report.stopping
         ]
         checked = {"key": key, "stopping": stopping}
@@ -537,3 +541,23 @@ def _age(seconds: float) -> str:
         if seconds >= length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def _reasons(report: Report, stopped: Result) -> str:
+    """Why a table's rows would be set aside, the commonest reasons first; empty where that is not what stops it."""
+    if stopped.rule.type != "set_aside_share":
+        return ""
+    found = [
+        item
+        for item in report.results
+        if item.rule.table == stopped.rule.table
+        and item.rule.level == "row"
+        and item.rule.severity == "critical"
+        and item.rows_failed
+    ]
+    found.sort(key=lambda item: -item.rows_failed)
+    said = [
+        f"{item.rule.what.removesuffix('.')} ({item.rows_failed:,} of {item.rows_checked:,} rows; {item.rule.action})"
+        for item in found[:_MOST_REASONS]
+    ]
+    return f" {' '.join(said)}" if said else ""

@@ -143,6 +143,7 @@ class CostToServe(Settings):
     per_customer_year: NotNegative = 0.0
     per_order: NotNegative = 0.0
     per_contact: NotNegative = 0.0
+    per_point: NotNegative = Field(0.0, description="what a loyalty point costs when it is redeemed")
 
 
 class Privacy(Settings):
@@ -371,6 +372,16 @@ class Tiers(Settings):
         return self
 
 
+class EntryRule(Settings):
+    """How customers get onto a best-customer list: by what they brought in the days before it starts."""
+
+    measure: Literal["amount", "margin"] = Field("amount", description="what is added up: paid, or margin left")
+    days: int = Field(ge=1, le=3660, description="days before the campaign starts over which it is added up")
+    threshold: float | None = Field(
+        None, gt=0, description="from where on a customer is in; empty: found between members and others"
+    )
+
+
 class Roi(Settings):
     """Assumptions of programme evaluation."""
 
@@ -384,6 +395,7 @@ class Roi(Settings):
         description="share held out by plan, by campaign, or by campaign and stratum where strata were split "
         "differently; where absent the usual share nearest to the counts",
     )
+    entry_rules: dict[str, EntryRule] = Field({}, description="line that lets customers into a campaign, by campaign")
     universal_holdout: str | None = Field(
         None, description="the campaign whose control arm got no campaign at all, to check the sum of all of them"
     )
