@@ -183,3 +183,15 @@ def test_a_dear_unsettled_campaign_takes_the_place_of_a_cheap_one():
     frames = association(lift=13_000.0, cost=4_000_000.0)
     dear = FrameScope(frames, make_profile())
     assert next_test(dear, evaluate(dear)).campaign.campaign_id == "CALL26"
+
+
+@pytest.mark.parametrize(("written", "state"), [(0.5, "measured"), (0.1, "blocked")])
+def test_the_split_is_held_against_the_share_written_before_the_start(written, state):
+    frames = association()
+    frames["campaigns"] = frames["campaigns"].assign(planned_control_share=[written, math.nan, math.nan])
+    scope = FrameScope(frames, make_profile())
+    found = {result.campaign_id: result for result in evaluate(scope).closed}["CALL26"]
+    check = next(check for check in found.gate.checks if check.code == "sample_ratio")
+    assert check.numbers["planned"] == pytest.approx(1 - written) and found.state == state
+    profile = make_profile(roi={"planned_control_share": {"CALL26": 0.5}})  # the profile's own word comes first
+    assert evaluate(FrameScope(frames, profile)).closed[0].state == "measured"
