@@ -44,8 +44,10 @@ def scorecard(frame: pd.DataFrame) -> Figure | None:
                     color=style.MUTE,
                 )
         if not pd.isna(row.before):
-            ring = {"markerfacecolor": "white", "markeredgecolor": style.ACCENT, "markersize": 12}
-            axes.plot([row.before], [y], "o", **ring, zorder=3)  # seen around the other where nothing changed
+            # larger, so that it is seen around the other where nothing changed
+            axes.plot(
+                [row.before], [y], "o", markerfacecolor="white", markeredgecolor=style.ACCENT, markersize=12, zorder=3
+            )
         axes.plot([row.score], [y], "o", color=style.ACCENT, markersize=8, zorder=4)
         axes.annotate(
             row.text,
