@@ -7,6 +7,7 @@ import pytest
 from crm_analysis import demo, profile, tables
 from crm_analysis.crm_roi.evaluation import evaluate
 from crm_analysis.crm_roi.sentences import claims
+from crm_analysis.crm_roi.study import examine
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:fetch_arrow_table")]
 DEMO = Path(__file__).parents[2] / "analyses" / "profiles" / "demo.yaml"
@@ -45,3 +46,28 @@ def test_planted_truth_is_found_and_the_page_turns_with_it(tmp_path, monkeypatch
         text = advice[f"crm_roi.{name.lower()}.action"]
         assert text.startswith(opening[results[name].verdict])
     assert any(f.key == "crm_roi.spring26.unplanned" for f in said.findings + said.measures)
+
+
+@pytest.mark.parametrize("flips", [(), ("welcome_loses",)])
+def test_nobody_is_told_apart_where_all_respond_alike_and_the_concert_does_nothing(tmp_path, monkeypatch, flips):
+    monkeypatch.setenv("CRM_ANALYSIS_BUILD", str(tmp_path))
+    settings = profile.load(DEMO)
+    demo.generate(settings.data_root, seed=71, flips=flips)
+    tables.ingest(settings)
+    found = examine(tables.open(settings).scope("all", "2026Q3"))
+    planted = demo.truth(71, flips=flips).campaigns
+    who = {one.campaign_id: one for one in found.responders}
+    assert set(who) == {"WELCOME26", "SPRING26"}
+    for name, one in who.items():
+        policy = one.policy
+        truth = policy.n * (0.97 * planted[name].effect_per_treated - policy.contact_cost) - policy.fixed_cost
+        error = (policy.everybody.high - policy.everybody.low) / (2 * 1.96)
+        assert abs(policy.everybody.mean - truth) < 4 * error, "every member responds alike"
+        assert policy.advice != "target"
+    assert who["WELCOME26"].policy.advice in (("nobody", "unsettled") if flips else ("everybody", "unsettled"))
+    (line,) = found.thresholds
+    assert line.campaign_id == "CONCERT26" and line.n_in == pytest.approx(240, abs=5)
+    assert abs(line.effect.value) < 4 * line.effect.se, "the planted effect is zero"
+    assert {kind.kind for kind in found.rewards.measured} == {"price", "none"}
+    back = found.comeback.groups.set_index("group")
+    assert found.comeback.campaign_id == "CALL25" and (back["before"] < back["low"]).all()

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
-from crm_analysis.crm_roi.displays import cards, effects, gate, holdout, together
+from crm_analysis.crm_roi.displays import (
+    cards,
+    comebacks,
+    effects,
+    gate,
+    holdout,
+    planning,
+    replay,
+    responders,
+    rewards,
+    thresholds,
+    together,
+)
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.findings import Finding
 from crm_analysis.profile import Profile
 
-__all__ = ["cards", "effects", "findings", "gate", "holdout", "together"]
+__all__ = [
+    "cards",
+    "comebacks",
+    "effects",
+    "findings",
+    "gate",
+    "holdout",
+    "planning",
+    "replay",
+    "responders",
+    "rewards",
+    "thresholds",
+    "together",
+]
 
 
 def findings(study: Study, *, profile: Profile) -> tuple[Finding, ...]:
@@ -15,4 +40,9 @@ def findings(study: Study, *, profile: Profile) -> tuple[Finding, ...]:
     return (
         *together.findings(study),
         *holdout.findings(study),
+        *planning.findings(study),
+        *replay.findings(study),
+        *responders.findings(study),
+        *thresholds.findings(study),
+        *rewards.findings(study),
     )
