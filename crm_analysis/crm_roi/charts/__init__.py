@@ -1,5 +1,6 @@
 """The chapter's figures, drawn from finished frames: one module per topic. None where there is nothing to draw."""
 
+from crm_analysis.crm_roi.charts import unrandomised
 from crm_analysis.crm_roi.charts.comebacks import comebacks
 from crm_analysis.crm_roi.charts.overview import plan_bars, portfolio, recovery, regression, waterfall
 from crm_analysis.crm_roi.charts.planning import power_curves
@@ -22,5 +23,6 @@ __all__ = [
     "recovery",
     "regression",
     "reward_kinds",
+    "unrandomised",
     "waterfall",
 ]

@@ -14,6 +14,7 @@ from crm_analysis.crm_roi.displays import (
     rewards,
     thresholds,
     together,
+    unrandomised,
 )
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.findings import Finding
@@ -32,6 +33,7 @@ __all__ = [
     "rewards",
     "thresholds",
     "together",
+    "unrandomised",
 ]
 
 
@@ -40,6 +42,7 @@ def findings(study: Study, *, profile: Profile) -> tuple[Finding, ...]:
     return (
         *together.findings(study),
         *holdout.findings(study),
+        *unrandomised.findings(study),
         *planning.findings(study),
         *replay.findings(study),
         *responders.findings(study),
