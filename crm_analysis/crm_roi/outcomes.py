@@ -156,8 +156,13 @@ def _units(members: ibis.Table, window_days: Mapping[str, int]) -> ibis.Table:
 
 
 def priced(transactions: ibis.Table, *, margin_rate: float, list_prices: bool) -> ibis.Table:
-    """Transactions with their day, what was paid, what it left, and the discount to be charged apart."""
-    rows = with_columns(transactions, {"margin": "float64", "cost": "float64", "discount": "float64"})
+    """Transactions with their day, what was paid, what it left, and the discount to be charged apart.
+
+    `granted` is the discount as it is recorded, whether or not it is charged.
+    """
+    rows = with_columns(
+        transactions, {"margin": "float64", "cost": "float64", "discount": "float64", "product": "string"}
+    )
     rows = rows.filter(rows.customer_id.notnull() & (rows.customer_id != ""))
     sign = (rows.kind == "refund").ifelse(-1.0, 1.0)
     paid = rows.amount.abs()
@@ -172,6 +177,8 @@ def priced(transactions: ibis.Table, *, margin_rate: float, list_prices: bool) -
         paid=signed_amount(rows),
         left=left,
         discount=own.ifelse(0.0, sign * granted),
+        granted=sign * rows.discount.abs().fill_null(0.0),
+        product=rows["product"],
         is_order=rows.kind != "refund",
     )
 

@@ -1,0 +1,214 @@
+"""Where a campaign's money went: every cost line once, what discounts went to buyers anyway, and break-even points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from crm_analysis.crm_roi.amounts import Amount, PerUnit, cost_per_unit, total
+from crm_analysis.crm_roi.evaluation import Evaluation
+from crm_analysis.crm_roi.flows import MemberFlows, split
+from crm_analysis.customers import GONE
+from crm_analysis.estimators.means import welch
+from crm_analysis.estimators.ratios import fieller
+
+if TYPE_CHECKING:
+    from crm_analysis.tables import Scope
+
+__all__ = ["Costing", "cost_in_depth", "fixed_cost", "own_costs", "rests_on_rate"]
+
+Floats = NDArray[np.float64]
+KINDS = ("contact", "fulfilment", "reward", "software", "integration", "data", "staff", "training", "service", "fixed")
+"""What a cost line is, tried in this order: by its driver (contact, order), else by its category."""
+
+
+@dataclass(frozen=True, slots=True)
+class Costing:
+    """The cost of one measured campaign in depth; money in the profile's currency, for the treated members compared.
+
+    `lines` has each kind of cost once: kind, planned (empty without a plan), actual, charged. `shared` is the part of
+    the programme-wide costs of the period that falls to the campaign by its share of the treated members; None on a
+    branch's page and for earlier periods. `discount` is the discount the treated took beyond what the control took at
+    the same rate, `subsidy` what of it went to purchases that would have been made anyway: as many as the control made
+    of the same goods. Both are None where the treated took none. `holdout` is the net margin that the held-out members
+    would have brought had they been treated too, at the cost of one more member; negative where holding out saved it.
+    `kept` are customers who are neither dormant nor lost at the scope's end.
+    """
+
+    key: str
+    name: str
+    lines: pd.DataFrame
+    shared: float | None
+    net: Amount
+    discount: Amount | None
+    subsidy: Amount | None
+    holdout: Amount
+    per_order: PerUnit
+    per_kept: PerUnit | None
+    break_even_contact: Amount | None
+    break_even_margin: Amount
+    break_even_rate: Amount | None
+    break_even_lift: float | None
+    lift: Amount | None
+
+
+def cost_in_depth(
+    flows: Sequence[MemberFlows], evaluation: Evaluation, scope: Scope, *, status: pd.DataFrame | None
+) -> tuple[Costing, ...]:
+    """`Costing` of the period's measured campaigns. `status` (customer_id, status) at the scope's end says who stayed.
+
+    Assumes randomised arms, and for the subsidy that a discount is spread alike over the purchases it was taken on.
+    """
+    wanted = {result.campaign_id for result in evaluation.closed}
+    mine = [flow for flow in flows if flow.result.campaign_id in wanted]
+    treated = sum(int(flow.treated.sum()) for flow in mine)
+    shared = evaluation.ledger.shared_total if evaluation.ledger and evaluation.branch == "all" else 0.0
+    there = None if status is None else set(status.loc[~status["status"].isin(GONE), "customer_id"])
+    rate = scope.profile.margin.rate if rests_on_rate(scope) else None
+    return tuple(
+        _costing(flow, shared=shared * int(flow.treated.sum()) / treated if shared else None, there=there, rate=rate)
+        for flow in mine
+    )
+
+
+def own_costs(flow: MemberFlows) -> Floats:
+    """What each treated member cost by behaviour of their own, month by month: discount charged and orders handled."""
+    orders = flow.n_orders[flow.treated]
+    own = flow.charged_discount[flow.treated].copy()
+    assert flow.result.cost is not None
+    if orders.sum() > 0:
+        own += flow.result.cost.charged_by_orders * orders / orders.sum()
+    return own
+
+
+def fixed_cost(flow: MemberFlows) -> float:
+    """Cost charged to the treated that does not depend on what a member did."""
+    cost = flow.result.cost
+    assert cost is not None
+    return cost.charged - (cost.charged_by_orders if flow.n_orders[flow.treated].sum() > 0 else 0.0)
+
+
+def rests_on_rate(scope: Scope) -> bool:
+    """Whether margins come from the profile's rate, since no column tells them."""
+    return not {"margin", "cost"} & scope.columns("transactions")
+
+
+def _costing(flow: MemberFlows, *, shared: float | None, there: set[str] | None, rate: float | None) -> Costing:
+    result = flow.result
+    roi, cost = result.roi, result.cost
+    assert roi is not None and cost is not None
+    n_t, n_c = int(flow.treated.sum()), int((~flow.treated).sum())
+    own = own_costs(flow).sum(axis=1)
+    fixed = fixed_cost(flow)
+    margin_t, margin_c = split(result.gate.units["margin"].to_numpy(float), flow.treated)
+    orders_t, orders_c = split(result.gate.units["n_orders"].to_numpy(float), flow.treated)
+    contact = float(cost.lines.loc[cost.lines["driver"] == "contact", "charged"].sum()) / n_t
+    per_kept = None
+    if there is not None:
+        kept = result.gate.units["customer_id"].isin(there).to_numpy(float)
+        kept_t, kept_c = split(kept, flow.treated)
+        if kept.any() and not kept.all():
+            per_kept = cost_per_unit(own, kept_t, kept_c, fixed_cost=fixed)
+    spent = welch(own, np.zeros(n_c))
+    break_even_margin = _shifted(total(spent, 1.0), fixed / n_t)
+    return Costing(
+        key=result.key,
+        name=result.name,
+        lines=_by_kind(cost.lines, has_plan=cost.planned is not None),
+        shared=shared,
+        net=Amount(roi.net, roi.net_low, roi.net_high),
+        **_discounts(flow),
+        holdout=total(welch(margin_t - own - contact, margin_c), n_c),
+        per_order=cost_per_unit(own, orders_t, orders_c, fixed_cost=fixed),
+        per_kept=per_kept,
+        break_even_contact=_shifted(
+            Amount(roi.net / n_t, roi.net_low / n_t, roi.net_high / n_t), roi.break_even_contact_cost - roi.net / n_t
+        )
+        if roi.break_even_contact_cost is not None
+        else None,
+        break_even_margin=break_even_margin,
+        break_even_rate=_break_even_rate(margin_t, margin_c, own, fixed / n_t, rate),
+        break_even_lift=roi.cost_per_treated / float(margin_c.mean()) if margin_c.mean() > 0 else None,
+        lift=_lift(margin_t, margin_c),
+    )
+
+
+def _shifted(amount: Amount, by: float) -> Amount:
+    low, high = (None if end is None else end + by for end in (amount.low, amount.high))
+    return Amount(amount.value + by, low, high)
+
+
+def _by_kind(lines: pd.DataFrame, *, has_plan: bool) -> pd.DataFrame:
+    """Each line in one kind; a line that nobody planned is in its kind with a plan of nothing."""
+    by_driver = {"contact": "contact", "order": "fulfilment"}
+    kind = lines["driver"].map(by_driver).fillna(lines["category"].replace({"campaign": "fixed"}))
+    reward = lines["category"] == "reward"
+    grouped = lines.assign(kind=np.where(reward, "reward", kind)).groupby("kind")
+    found = grouped[["actual", "charged"]].sum()
+    found["planned"] = grouped["planned"].sum() if has_plan else math.nan
+    order = [name for name in KINDS if name in found.index]
+    return found.loc[order, ["planned", "actual", "charged"]].reset_index()
+
+
+def _discounts(flow: MemberFlows) -> dict[str, Amount | None]:
+    """Discount beyond the control's, and the part of it that went to purchases that would have been made anyway."""
+    nothing: dict[str, Amount | None] = {"discount": None, "subsidy": None}
+    if "promoted" not in flow.in_window:
+        return nothing
+    granted_t, granted_c = split(flow.in_window["granted"].to_numpy(), flow.treated)
+    extra = welch(granted_t, granted_c)
+    if extra.low is None or extra.low <= 0:
+        return nothing
+    bought_t, bought_c = split(flow.in_window["promoted"].to_numpy(), flow.treated)
+    n_t, n_c = granted_t.size, granted_c.size
+    share = float(bought_c.mean() / bought_t.mean())
+    if share >= 1:
+        return {"discount": total(extra, n_t), "subsidy": total(extra, n_t)}
+    influence_t = share * (granted_t - granted_t.mean()) - granted_t.mean() * share / bought_t.mean() * (
+        bought_t - bought_t.mean()
+    )
+    influence_c = granted_t.mean() / bought_t.mean() * (bought_c - bought_c.mean())
+    error = math.sqrt(influence_t.var(ddof=1) / n_t + influence_c.var(ddof=1) / n_c)
+    return {
+        "discount": total(extra, n_t),
+        "subsidy": Amount.around(float(granted_t.mean()) * share * n_t, error * n_t),
+    }
+
+
+def _break_even_rate(
+    margin_t: Floats, margin_c: Floats, own: Floats, fixed: float, rate: float | None
+) -> Amount | None:
+    """The margin rate at which the net would be nothing: the rate times cost over gain, Fieller's interval."""
+    gain = float(margin_t.mean() - margin_c.mean())
+    if rate is None or gain <= 0:
+        return None
+    covariance = np.cov(own, margin_t, ddof=1) / margin_t.size
+    found = fieller(
+        float(own.mean()) + fixed,
+        gain,
+        variance_numerator=float(covariance[0, 0]),
+        variance_denominator=float(covariance[1, 1] + margin_c.var(ddof=1) / margin_c.size),
+        covariance=float(covariance[0, 1]),
+    )
+    low, high = (None if end is None else end * rate for end in (found.low, found.high))
+    return Amount(found.ratio * rate, low, high)
+
+
+def _lift(margin_t: Floats, margin_c: Floats) -> Amount | None:
+    """Relative difference in margin with Fieller's interval; None where the control left nothing."""
+    if margin_c.mean() <= 0:
+        return None
+    found = fieller(
+        float(margin_t.mean()),
+        float(margin_c.mean()),
+        variance_numerator=float(margin_t.var(ddof=1) / margin_t.size),
+        variance_denominator=float(margin_c.var(ddof=1) / margin_c.size),
+    )
+    low, high = (None if end is None else end - 1 for end in (found.low, found.high))
+    return Amount(found.ratio - 1, low, high)
