@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from crm_analysis.crm_roi.amounts import Amount, PerUnit, cost_per_unit, total
 from crm_analysis.crm_roi.evaluation import Evaluation
@@ -21,7 +21,7 @@ from crm_analysis.estimators.ratios import fieller
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
 
-__all__ = ["Costing", "cost_in_depth", "fixed_cost", "own_costs", "rests_on_rate"]
+__all__ = ["Costing", "cost_in_depth", "fixed_cost", "made_anyway", "own_costs", "rests_on_rate"]
 
 Floats = NDArray[np.float64]
 KINDS = ("contact", "fulfilment", "reward", "software", "integration", "data", "staff", "training", "service", "fixed")
@@ -54,7 +54,8 @@ class Costing:
     break_even_contact: Amount | None
     break_even_margin: Amount
     break_even_rate: Amount | None
-    break_even_lift: float | None
+    margin_gained: Amount
+    break_even_lift: Amount | None
     lift: Amount | None
 
 
@@ -133,8 +134,9 @@ def _costing(flow: MemberFlows, *, shared: float | None, there: set[str] | None,
         if roi.break_even_contact_cost is not None
         else None,
         break_even_margin=break_even_margin,
-        break_even_rate=_break_even_rate(margin_t, margin_c, own, fixed / n_t, rate),
-        break_even_lift=roi.cost_per_treated / float(margin_c.mean()) if margin_c.mean() > 0 else None,
+        break_even_rate=_break_even_rate(cost_per_unit(own, margin_t, margin_c, fixed_cost=fixed), rate),
+        margin_gained=Amount(roi.margin_per_treated, roi.incremental_low / n_t, roi.incremental_high / n_t),
+        break_even_lift=_over_control(own + fixed / n_t, margin_c),
         lift=_lift(margin_t, margin_c),
     )
 
@@ -165,50 +167,53 @@ def _discounts(flow: MemberFlows) -> dict[str, Amount | None]:
     extra = welch(granted_t, granted_c)
     if extra.low is None or extra.low <= 0:
         return nothing
-    bought_t, bought_c = split(flow.in_window["promoted"].to_numpy(), flow.treated)
-    n_t, n_c = granted_t.size, granted_c.size
-    share = float(bought_c.mean() / bought_t.mean())
+    bought = split(flow.in_window["promoted"].to_numpy(), flow.treated)
+    return {"discount": total(extra, granted_t.size), "subsidy": made_anyway(granted_t, *bought)}
+
+
+def made_anyway(granted_treated: ArrayLike, bought_treated: ArrayLike, bought_control: ArrayLike) -> Amount:
+    """Discount that went to purchases that would have been made without it, over all treated members.
+
+    Discounts times the control's purchases of the same goods over the treated's, all of them where the control bought
+    as often; delta method. Assumes randomised arms and a discount that is spread alike over the purchases.
+    """
+    granted, got = np.asarray(granted_treated, dtype=float), np.asarray(bought_treated, dtype=float)
+    without = np.asarray(bought_control, dtype=float)
+    n_t, n_c = granted.size, without.size
+    share = float(without.mean() / got.mean())
     if share >= 1:
-        return {"discount": total(extra, n_t), "subsidy": total(extra, n_t)}
-    influence_t = share * (granted_t - granted_t.mean()) - granted_t.mean() * share / bought_t.mean() * (
-        bought_t - bought_t.mean()
-    )
-    influence_c = granted_t.mean() / bought_t.mean() * (bought_c - bought_c.mean())
-    error = math.sqrt(influence_t.var(ddof=1) / n_t + influence_c.var(ddof=1) / n_c)
-    return {
-        "discount": total(extra, n_t),
-        "subsidy": Amount.around(float(granted_t.mean()) * share * n_t, error * n_t),
-    }
+        return Amount.around(float(granted.sum()), float(granted.std(ddof=1)) * math.sqrt(n_t))
+    per_purchase = granted.mean() / got.mean()
+    influence = share * (granted - granted.mean()) - share * per_purchase * (got - got.mean())
+    error = math.sqrt(influence.var(ddof=1) / n_t + per_purchase**2 * without.var(ddof=1) / n_c)
+    return Amount.around(float(granted.sum()) * share, error * n_t)
 
 
-def _break_even_rate(
-    margin_t: Floats, margin_c: Floats, own: Floats, fixed: float, rate: float | None
-) -> Amount | None:
-    """The margin rate at which the net would be nothing: the rate times cost over gain, Fieller's interval."""
-    gain = float(margin_t.mean() - margin_c.mean())
-    if rate is None or gain <= 0:
+def _break_even_rate(per_margin: PerUnit, rate: float | None) -> Amount | None:
+    """The margin rate at which the net would be nothing: the rate times cost over gain."""
+    if rate is None or per_margin.value is None:
         return None
-    covariance = np.cov(own, margin_t, ddof=1) / margin_t.size
-    found = fieller(
-        float(own.mean()) + fixed,
-        gain,
-        variance_numerator=float(covariance[0, 0]),
-        variance_denominator=float(covariance[1, 1] + margin_c.var(ddof=1) / margin_c.size),
-        covariance=float(covariance[0, 1]),
-    )
-    low, high = (None if end is None else end * rate for end in (found.low, found.high))
-    return Amount(found.ratio * rate, low, high)
+    low, high = (None if end is None else end * rate for end in (per_margin.low, per_margin.high))
+    return Amount(per_margin.value * rate, low, high)
 
 
 def _lift(margin_t: Floats, margin_c: Floats) -> Amount | None:
-    """Relative difference in margin with Fieller's interval; None where the control left nothing."""
+    """Relative difference in margin; None where the control left nothing."""
+    found = _over_control(margin_t, margin_c)
+    if found is None:
+        return None
+    low, high = (None if end is None else end - 1 for end in (found.low, found.high))
+    return Amount(found.value - 1, low, high)
+
+
+def _over_control(treated: Floats, margin_c: Floats) -> Amount | None:
+    """Mean of the treated over the control's mean margin, Fieller's interval; None where the control left nothing."""
     if margin_c.mean() <= 0:
         return None
     found = fieller(
-        float(margin_t.mean()),
+        float(treated.mean()),
         float(margin_c.mean()),
-        variance_numerator=float(margin_t.var(ddof=1) / margin_t.size),
+        variance_numerator=float(treated.var(ddof=1) / treated.size),
         variance_denominator=float(margin_c.var(ddof=1) / margin_c.size),
     )
-    low, high = (None if end is None else end - 1 for end in (found.low, found.high))
-    return Amount(found.ratio - 1, low, high)
+    return Amount(found.ratio, found.low, found.high)

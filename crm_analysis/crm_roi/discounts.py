@@ -97,7 +97,9 @@ def _groups(paid: np.ndarray, new: np.ndarray) -> np.ndarray:
     return found
 
 
-def _share(name: str, frame: pd.DataFrame, scope: Scope) -> tuple[str, int, int, float, float | None, float | None, bool]:
+def _share(
+    name: str, frame: pd.DataFrame, scope: Scope
+) -> tuple[str, int, int, float, float | None, float | None, bool]:
     rule = scope.profile.privacy
     found = delta_ratio(frame["reduced"], frame["paid"])
     users = int((frame["reduced"] > 0).sum())
@@ -112,7 +114,7 @@ def _share(name: str, frame: pd.DataFrame, scope: Scope) -> tuple[str, int, int,
 def aftermaths(flows: Sequence[MemberFlows], scope: Scope) -> tuple[Aftermath, ...]:
     """What followed the window of every measured campaign whose data reach at least four weeks beyond it.
 
-    Left out where too few members paid afterwards for their amounts to be shown.
+    Left out where nobody paid afterwards, or too few for their amounts to be shown.
     """
     return tuple(each for flow in flows if (each := _aftermath(flow, scope)) is not None)
 
@@ -125,7 +127,9 @@ def _aftermath(flow: MemberFlows, scope: Scope) -> Aftermath | None:
         return None
     rule = scope.profile.privacy
     parts = {name: split(stayed[name].to_numpy(), treated) for name in stayed}
-    if any(privacy.withhold(arm, rule.min_cell, rule.dominance_share) for arm in parts["left"]):
+    if not stayed["paid"].any() or any(
+        privacy.withhold(arm, rule.min_cell, rule.dominance_share) for arm in parts["left"]
+    ):
         return None
     margin = welch(*parts["left"])
     effect = flow.result.effect("margin")

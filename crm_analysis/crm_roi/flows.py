@@ -24,6 +24,8 @@ __all__ = ["MIN_AFTER_DAYS", "MemberFlows", "member_flows", "measured_results"]
 
 MIN_AFTER_DAYS = 28
 """Fewer days after the window say nothing about purchases pulled forward."""
+LEAST_OF_A_MONTH = 0.1
+"""A shorter rest at the end joins the month before."""
 Floats = NDArray[np.float64]
 _SUMS = ("paid", "left", "discount", "granted", "n_orders", "paid_on_discount")
 
@@ -159,7 +161,7 @@ def _sums(scope: Scope, listing: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFra
 
 def _flows(plan: _Plan, sums: pd.DataFrame, promoted: pd.DataFrame) -> MemberFlows:
     n = len(plan.members)
-    months = math.ceil(plan.days / DAYS_PER_MONTH)
+    months = max(math.ceil(plan.days / DAYS_PER_MONTH - LEAST_OF_A_MONTH), 1)
     held, inside = sums[~sums["beyond"].astype(bool)], sums[~sums["after"].astype(bool)]
     later = sums[sums["after"].astype(bool)]
     in_window = _by_member(inside, n).drop(columns=["left", "discount"])
@@ -175,7 +177,7 @@ def _flows(plan: _Plan, sums: pd.DataFrame, promoted: pd.DataFrame) -> MemberFlo
         n_orders=_by_month(held, "n_orders", n, months),
         in_window=in_window,
         after_days=plan.after_days,
-        after=_by_member(later[later["member"].map(plan.followed.__getitem__)], n) if plan.after_days else None,
+        after=_by_member(later[plan.followed[later["member"].to_numpy(int)]], n) if plan.after_days else None,
         followed=plan.followed,
     )
 
@@ -189,9 +191,7 @@ def _by_month(sums: pd.DataFrame, column: str, n: int, months: int) -> Floats:
 
 def _by_member(sums: pd.DataFrame, n: int) -> pd.DataFrame:
     member = sums["member"].to_numpy(int)
-    return pd.DataFrame(
-        {name: np.bincount(member, weights=sums[name].to_numpy(float), minlength=n) for name in _SUMS}
-    )
+    return pd.DataFrame({name: np.bincount(member, weights=sums[name].to_numpy(float), minlength=n) for name in _SUMS})
 
 
 def split(values: Sequence[float] | Floats, treated: NDArray[np.bool_]) -> tuple[Floats, Floats]:

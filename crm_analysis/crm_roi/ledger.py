@@ -65,8 +65,8 @@ class CampaignCost:
     part of everybody treated in the scope, compared or not yet. `per_contact` is the part of contacts in `actual`.
     `planned` is None when no line has a plan. `unplanned` is the sum of lines that nobody planned,
     `unplanned_category` the largest of their categories. `estimated` marks a cost taken from the campaign's contact
-    cost because the ledger has no line for it. `lines` are the lines themselves (`LINE_COLUMNS`): what was planned, what
-    it was, what is charged, and whether nobody planned it.
+    cost because the ledger has no line for it. `lines` are the lines themselves (`LINE_COLUMNS`): what was planned and
+    spent, what is charged, and whether nobody planned it.
     """
 
     actual: float

@@ -296,7 +296,9 @@ def extrapolations(
         extra, error = more.difference * paid_t.size, more.standard_error * paid_t.size
         value = extra * float(year.mean()) * lasting
         relative = float(year.std(ddof=1)) / math.sqrt(year.size) / float(year.mean())
-        value_error = float(year.mean()) * lasting * math.hypot(error, extra * relative, extra * lasting_error / lasting)
+        value_error = (
+            float(year.mean()) * lasting * math.hypot(error, extra * relative, extra * lasting_error / lasting)
+        )
         measured = money.present.value
         assert money.present.high is not None
         found.append(
@@ -318,9 +320,7 @@ def _two_years(scope: Scope, status: pd.DataFrame, before: pd.DataFrame, looked_
     rows = priced(scope.table("transactions"), margin_rate=profile.margin.rate, list_prices=profile.margin.list_prices)
     ends = branch_ends(scope)
     end = end_of(rows.branch, ends, scope.as_of).cast("date")
-    years = [
-        {branch: add_months(day, -YEAR_MONTHS * back) for branch, day in ends.items()} for back in (1, 2)
-    ]
+    years = [{branch: add_months(day, -YEAR_MONTHS * back) for branch, day in ends.items()} for back in (1, 2)]
     starts = [
         end_of(rows.branch, days, add_months(scope.as_of, -YEAR_MONTHS * back)).cast("date")
         for back, days in zip((1, 2), years, strict=True)

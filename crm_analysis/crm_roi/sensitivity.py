@@ -37,10 +37,10 @@ class Sensitivity:
 
     `bars` has one row per assumption that applies, widest first: assumption, low_input and high_input (what it was set
     to; empty for the effect and for what is either counted or not), at_low and at_high (present value then).
-    `percentiles` maps 5, 25, 50, 75 and 95 to the present value below which that share of `n_draws` draws fell; `chance`
-    is the share of draws above zero. Drawn are the effect (normal, from its sampling distribution) and the ranges of
-    the profile (triangular, peak at the profile's own value). Costs that nobody planned, shared systems and what
-    followed the window are moved alone and not drawn.
+    `percentiles` maps 5, 25, 50, 75 and 95 to the present value below which that share of `n_draws` draws fell;
+    `chance` is the share of draws above zero. Drawn are the effect (normal, from its sampling distribution) and the
+    ranges of the profile (triangular, peak at the profile's own value). Costs that nobody planned, shared systems and
+    what followed the window are moved alone and not drawn.
     """
 
     key: str
@@ -103,9 +103,7 @@ def monthly_rate_of(rates: Floats) -> Floats:
     return found
 
 
-def _sensitivity(
-    cash: Cash, costing: Costing, flow: MemberFlows, *, forgotten: float, scope: Scope
-) -> Sensitivity:
+def _sensitivity(cash: Cash, costing: Costing, flow: MemberFlows, *, forgotten: float, scope: Scope) -> Sensitivity:
     base = present_value(cash)
     ranges = _ranges(cash, scope, on_rate=rests_on_rate(scope))
     rows: list[tuple[str, float, float, float, float]] = [
@@ -201,5 +199,3 @@ def _drawn(cash: Cash, ranges: dict[str, tuple[float, float]], *, rate: float) -
     margin = triangular("margin_rate", rate) / rate if rate > 0 else np.ones(DRAWS)
     factors = np.array([margin, triangular("contact_cost", 1.0), triangular("other_costs", 1.0), np.ones(DRAWS)])
     return _values(cash, effects, factors, triangular("discount_rate", cash.rate_annual))
-
-

@@ -264,7 +264,10 @@ class Value(Settings):
     horizon_months: int = Field(12, ge=3, description="how far ahead future value looks")
     holdout_months: float = Field(12, gt=0)
     discount_rate_annual: float = Field(
-        0.10, ge=0, le=1, description="what money a year later is worth less: of customers' value and of programmes' money"
+        0.10,
+        ge=0,
+        le=1,
+        description="what money a year later is worth less: of customers' value and of programmes' money",
     )
     score_cuts: dict[Literal["recency_days", "frequency", "monetary"], list[float]] = Field(
         {}, description="four inner cut points per score; quintiles at the base period where absent"

@@ -1,5 +1,15 @@
 """The chapter's figures, drawn from finished frames: one module per topic. None where there is nothing to draw."""
 
+from crm_analysis.crm_roi.charts.money import cash_curves, programme_curve, tornado
 from crm_analysis.crm_roi.charts.overview import plan_bars, portfolio, recovery, regression, waterfall
 
-__all__ = ["plan_bars", "portfolio", "recovery", "regression", "waterfall"]
+__all__ = [
+    "cash_curves",
+    "plan_bars",
+    "portfolio",
+    "programme_curve",
+    "recovery",
+    "regression",
+    "tornado",
+    "waterfall",
+]

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from crm_analysis.crm_roi.displays import cash, costing, discounts, lifetime, programme, sensitivity, textbook
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.findings import Finding
 from crm_analysis.profile import Profile
 
-__all__ = ["findings"]
+__all__ = [
+    "cash",
+    "costing",
+    "discounts",
+    "findings",
+    "lifetime",
+    "programme",
+    "sensitivity",
+    "textbook",
+]
 
 
 def findings(study: Study, *, profile: Profile) -> tuple[Finding, ...]:
     """The findings of every topic, in the order of the annex."""
-    return ()
+    found: list[Finding] = []
+    for topic in (costing, cash, discounts, lifetime, programme):
+        found += topic.findings(study)
+    return tuple(found)
