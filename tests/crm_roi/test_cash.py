@@ -128,5 +128,5 @@ def test_cost_of_one_more_covers_the_truth():
         found = cost_per_unit(np.full(300, 4.0), got, without, fixed_cost=0.0)
         if found.value is None:
             continue
-        held += found.low <= 20.0 and (found.high is None or 20.0 <= found.high)
+        held += found.low <= 20.0 and (found.high is None or found.high >= 20.0)
     assert 0.92 < held / 600 < 0.98
