@@ -55,9 +55,9 @@ class Cash:
     end. `curve` has month, flow, total (running), low and high (95 % of the running total) and present (running total
     of discounted flows). `lifts` and `own` are the differences in margin per treated member and the treated's own costs
     by month, `covariance` that of both together (2 x months), `spent` the other costs by month from 0, split into
-    `contact`, `other` and `unplanned`. `internal` is per month; `internal_low` and `internal_high` hold the rates at
-    which the interval of the present value contains zero, None without end. `withheld` where single months rest on too
-    few payers to be shown: then only present value and total are.
+    `contact`, `other` and `unplanned`. `internal` is per month; `internal_low` and `internal_high` hold the rates
+    around it at which the interval of the present value contains zero, None without end. `withheld` where single months
+    rest on too few payers to be shown: then only present value and total are.
     """
 
     campaign_id: str
@@ -141,7 +141,9 @@ def _cash(flow: MemberFlows, scope: Scope) -> Cash:
     draws = draw_flows(amounts, joint, n_t, months, draws=DRAWS, salt=f"payback {result.campaign_id}")
     discounted = discount_factors(len(amounts), rate)
     internal = internal_rate_of_return(list(amounts))
-    low, high = _internal_interval(amounts, joint, n_t, months) if internal.rate is not None else (None, None)
+    low, high = None, None
+    if internal.rate is not None:
+        low, high = _internal_interval(amounts, joint, n_t, months, internal.rate)
     error = _spread(joint, n_t, discounted[1 : months + 1])
     return Cash(
         campaign_id=result.campaign_id,
@@ -237,18 +239,19 @@ def _payback(flows: Floats, draws: Floats) -> Payback:
     )
 
 
-def _internal_interval(flows: Floats, joint: Floats, n_treated: int, months: int) -> tuple[float | None, float | None]:
-    """Rates per month at which the interval of the present value holds zero; None where that has no end in sight."""
-    inside = []
-    for rate in RATES_PER_MONTH:
-        factors = discount_factors(len(flows), float(rate))
-        reach = NORMAL_REACH * _spread(joint, n_treated, factors[1 : months + 1])
-        inside.append(abs(float(factors @ flows)) <= reach)
-    held = np.flatnonzero(inside)
-    if held.size == 0:
-        return None, None
-    first, last = int(held[0]), int(held[-1])
-    return (
-        None if first == 0 else float(RATES_PER_MONTH[first]),
-        None if last == len(inside) - 1 else float(RATES_PER_MONTH[last]),
-    )
+def _internal_interval(
+    flows: Floats, joint: Floats, n_treated: int, months: int, rate: float
+) -> tuple[float | None, float | None]:
+    """The rates per month around the estimate at which the interval of the present value holds zero.
+
+    None at an end that lies beyond `RATES_PER_MONTH`.
+    """
+
+    def holds(candidate: float) -> bool:
+        factors = discount_factors(len(flows), candidate)
+        return abs(float(factors @ flows)) <= NORMAL_REACH * _spread(joint, n_treated, factors[1 : months + 1])
+
+    at = int(np.searchsorted(RATES_PER_MONTH, rate))
+    sides = RATES_PER_MONTH[:at][::-1], RATES_PER_MONTH[at:]
+    low, high = (next((float(r) for r in side if not holds(float(r))), None) for side in sides)
+    return low, high

@@ -37,8 +37,7 @@ def five_points(study: Study, profile: Profile) -> dict[str, Any]:
             _("Kept in a year"): cells.amount(each.retention, "share"),
             _("Margin a year of one kept"): cells.amount(each.margin_year, "money", currency),
             _("Worth of one"): cells.amount(each.value, "money", currency),
-            _("Five points more, each"): _or_never(each, "gain", currency),
-            _("for all there now"): _or_never(each, "gain_all", currency),
+            _("Five points more, for all there now"): _or_never(each, currency),
             _("Rise"): cells.amount(each.rise, "share", digits=0),
             _("Elasticity"): style.number(each.elasticity, 2),
         }
@@ -59,9 +58,8 @@ def five_points(study: Study, profile: Profile) -> dict[str, Any]:
     )
 
 
-def _or_never(each: RetentionValue, name: str, currency: str) -> str:
-    found = getattr(each, name)
-    return _("retention is above 95 %") if found is None else cells.amount(found, "money", currency)
+def _or_never(each: RetentionValue, currency: str) -> str:
+    return _("retention is above 95 %") if each.gain_all is None else cells.amount(each.gain_all, "money", currency)
 
 
 def _sentence(each: RetentionValue, profile: Profile, currency: str) -> str:
