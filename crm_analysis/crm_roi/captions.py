@@ -11,15 +11,14 @@ import pandas as pd
 
 from crm_analysis import style
 from crm_analysis.crm_roi import frames
-from crm_analysis.crm_roi.evaluation import Evaluation
+from crm_analysis.crm_roi.results import Evaluation
 from crm_analysis.language import _
 
 __all__ = [
     "earlier",
-    "effects",
-    "gate",
     "ledger",
     "money",
+    "noted",
     "plan",
     "portfolio",
     "recovery",
@@ -151,7 +150,7 @@ def recovery(groups: pd.DataFrame, *, days: int) -> dict[str, Any]:
 
 def results(evaluation: Evaluation) -> dict[str, Any]:
     """Programmes of the period and what each earned, as keyword arguments of `report.table`."""
-    return _noted(
+    return noted(
         evaluation,
         _("Programmes of the period and running ones"),
         frames.portfolio_table(evaluation),
@@ -159,19 +158,9 @@ def results(evaluation: Evaluation) -> dict[str, Any]:
     )
 
 
-def effects(evaluation: Evaluation) -> dict[str, Any]:
-    """Effects per member, as keyword arguments of `report.table`."""
-    return _noted(
-        evaluation,
-        _("Effect per member"),
-        frames.effects_table(evaluation),
-        _("The plain difference decides. CUPED and Lin adjust for the year before; they should agree with it."),
-    )
-
-
 def money(evaluation: Evaluation) -> dict[str, Any]:
     """Break-even points and the second interval, as keyword arguments of `report.table`."""
-    return _noted(
+    return noted(
         evaluation,
         _("Break-even and cross-check"),
         frames.money_table(evaluation),
@@ -179,19 +168,9 @@ def money(evaluation: Evaluation) -> dict[str, Any]:
     )
 
 
-def gate(evaluation: Evaluation) -> dict[str, Any]:
-    """Every check of every closed programme, as keyword arguments of `report.table`."""
-    return _noted(
-        evaluation,
-        _("The gate: may the arms be compared?"),
-        frames.gate_table(evaluation),
-        _("Noted: counted, and the result stands. Failed: no return is stated."),
-    )
-
-
 def ledger(evaluation: Evaluation) -> dict[str, Any]:
     """The cost ledger, as keyword arguments of `report.table`."""
-    return _noted(
+    return noted(
         evaluation,
         _("Cost ledger, every line once, all branches together"),
         frames.ledger_table(evaluation),
@@ -200,7 +179,7 @@ def ledger(evaluation: Evaluation) -> dict[str, Any]:
 
 def shared(evaluation: Evaluation) -> dict[str, Any]:
     """Costs of all programmes together; no table on the page of one branch, as keyword arguments of `report.table`."""
-    return _noted(
+    return noted(
         evaluation,
         _("Shared costs that fall in the period"),
         frames.shared_table(evaluation) if evaluation.branch == "all" else None,
@@ -210,7 +189,7 @@ def shared(evaluation: Evaluation) -> dict[str, Any]:
 
 def uncontrolled(evaluation: Evaluation) -> dict[str, Any]:
     """Programmes without control, as keyword arguments of `report.table`."""
-    return _noted(
+    return noted(
         evaluation,
         _("Programmes without control: not causal"),
         frames.uncontrolled_table(evaluation),
@@ -220,14 +199,14 @@ def uncontrolled(evaluation: Evaluation) -> dict[str, Any]:
 
 def earlier(evaluation: Evaluation) -> dict[str, Any]:
     """Programmes whose window closed before the period, as keyword arguments of `report.table`."""
-    return _noted(
+    return noted(
         evaluation,
         _("Programmes of earlier periods"),
         frames.earlier_table(evaluation),
     )
 
 
-def _noted(evaluation: Evaluation, title: str, frame: pd.DataFrame | None, note: str = "") -> dict[str, Any]:
+def noted(evaluation: Evaluation, title: str, frame: pd.DataFrame | None, note: str = "") -> dict[str, Any]:
     """The note only where there is something to note, and no table where the chapter's tables are missing."""
     if frame is None or evaluation.without_tables:
         return {"frame": None}

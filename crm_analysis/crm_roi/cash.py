@@ -18,8 +18,8 @@ from crm_analysis import privacy
 from crm_analysis.crm_roi.amounts import NORMAL_REACH, Amount
 from crm_analysis.crm_roi.cashflow import InternalRate, internal_rate_of_return, net_present_value, payback_periods
 from crm_analysis.crm_roi.costing import own_costs
-from crm_analysis.crm_roi.evaluation import CampaignResult
 from crm_analysis.crm_roi.flows import MemberFlows
+from crm_analysis.crm_roi.results import CampaignResult
 from crm_analysis.units import DAYS_PER_MONTH
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from crm_analysis.crm_roi.amounts import Amount, PerUnit, cost_per_unit, total
-from crm_analysis.crm_roi.evaluation import Evaluation
+from crm_analysis.crm_roi.effects import treated_costs
 from crm_analysis.crm_roi.flows import MemberFlows, split
+from crm_analysis.crm_roi.results import Evaluation
 from crm_analysis.customers import GONE
 from crm_analysis.estimators.means import welch
 from crm_analysis.estimators.ratios import fieller
@@ -21,7 +22,7 @@ from crm_analysis.estimators.ratios import fieller
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
 
-__all__ = ["Costing", "cost_in_depth", "fixed_cost", "made_anyway", "own_costs", "rests_on_rate"]
+__all__ = ["Costing", "cost_in_depth", "made_anyway", "own_costs", "rests_on_rate"]
 
 Floats = NDArray[np.float64]
 KINDS = ("contact", "fulfilment", "reward", "software", "integration", "data", "staff", "training", "service", "fixed")
@@ -88,13 +89,6 @@ def own_costs(flow: MemberFlows) -> Floats:
     return own
 
 
-def fixed_cost(flow: MemberFlows) -> float:
-    """Cost charged to the treated that does not depend on what a member did."""
-    cost = flow.result.cost
-    assert cost is not None
-    return cost.charged - (cost.charged_by_orders if flow.n_orders[flow.treated].sum() > 0 else 0.0)
-
-
 def rests_on_rate(scope: Scope) -> bool:
     """Whether margins come from the profile's rate, since no column tells them."""
     return not {"margin", "cost"} & scope.columns("transactions")
@@ -105,8 +99,7 @@ def _costing(flow: MemberFlows, *, shared: float | None, there: set[str] | None,
     roi, cost = result.roi, result.cost
     assert roi is not None and cost is not None
     n_t, n_c = int(flow.treated.sum()), int((~flow.treated).sum())
-    own = own_costs(flow).sum(axis=1)
-    fixed = fixed_cost(flow)
+    own, fixed = treated_costs(result.gate.units[flow.treated], cost)
     margin_t, margin_c = split(result.gate.units["margin"].to_numpy(float), flow.treated)
     orders_t, orders_c = split(result.gate.units["n_orders"].to_numpy(float), flow.treated)
     contact = float(cost.lines.loc[cost.lines["driver"] == "contact", "charged"].sum()) / n_t

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from crm_analysis.crm_roi.cash import Cash, cash_over_time
 from crm_analysis.crm_roi.costing import Costing, cost_in_depth
 from crm_analysis.crm_roi.discounts import Aftermath, DiscountUse, aftermaths, discount_use
-from crm_analysis.crm_roi.evaluation import Evaluation
 from crm_analysis.crm_roi.flows import member_flows
 from crm_analysis.crm_roi.lifetime import Extrapolation, Keeping, extrapolations, keeping
 from crm_analysis.crm_roi.programme import Alongside, Programme, alongside, programme
+from crm_analysis.crm_roi.results import Evaluation
 from crm_analysis.crm_roi.sensitivity import Sensitivity, sensitivities
 from crm_analysis.crm_roi.textbook import Claim, textbook_claims
 

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from crm_analysis.crm_roi.evaluation import CampaignResult, Evaluation
 from crm_analysis.crm_roi.outcomes import priced
+from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.units import DAYS_PER_MONTH
 
 if TYPE_CHECKING:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from crm_analysis import privacy, style
-from crm_analysis.crm_roi import words
+from crm_analysis import style
+from crm_analysis.crm_roi import cells, words
 from crm_analysis.crm_roi.associations import QUICK_DAYS
-from crm_analysis.crm_roi.evaluation import CampaignResult, Evaluation
-from crm_analysis.crm_roi.gate import Check
-from crm_analysis.estimators.means import MeanDifference
+from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.language import _
 
 __all__ = [
     "cost_plan",
     "cost_plan_table",
     "earlier_table",
-    "effects_table",
-    "gate_table",
     "ledger_table",
     "money_table",
     "portfolio_dots",
@@ -70,22 +65,22 @@ def _results_table(evaluation: Evaluation, results: tuple[CampaignResult, ...]) 
     rows = []
     for result in results:
         roi = result.roi
-        money = _money(evaluation)
+        money = cells.money(evaluation)
         rows.append(
             {
                 _("Programme"): style.plain(result.name),
                 _("Purpose"): words.programme(result.programme),
-                _("Treated"): _count(result, "treated", evaluation),
-                _("Held out"): _count(result, "control", evaluation),
+                _("Treated"): cells.count(result, "treated", evaluation),
+                _("Held out"): cells.count(result, "control", evaluation),
                 _("Margin gained"): money(roi.incremental_margin if roi else None),
                 _("Cost"): money(roi.cost if roi else _charged(result, evaluation)),
-                _("Net"): _with_interval(money(roi.net), roi.net_low, roi.net_high, "money", evaluation)
+                _("Net"): cells.with_interval(money(roi.net), roi.net_low, roi.net_high, "money", evaluation)
                 if roi
                 else style.DASH,
-                _("ROI"): _with_interval(style.percent(roi.roi, 0), roi.roi_low, roi.roi_high, "share", evaluation)
+                _("ROI"): cells.with_interval(style.percent(roi.roi, 0), roi.roi_low, roi.roi_high, "share", evaluation)
                 if roi
                 else style.DASH,
-                _("Chance that it earned"): _chance(roi.probability_earned) if roi else style.DASH,
+                _("Chance that it earned"): cells.chance(roi.probability_earned) if roi else style.DASH,
                 _("Result"): _result(result),
             }
         )
@@ -119,7 +114,7 @@ def waterfall_table(evaluation: Evaluation) -> pd.DataFrame:
     """The waterfall's numbers as text."""
     frame = waterfall(evaluation)
     return pd.DataFrame(
-        {_("Step"): frame["label"], _("Amount"): [_money(evaluation)(value) for value in frame["value"]]}
+        {_("Step"): frame["label"], _("Amount"): [cells.money(evaluation)(value) for value in frame["value"]]}
     )
 
 
@@ -135,7 +130,7 @@ def cost_plan(evaluation: Evaluation) -> pd.DataFrame:
 
 def cost_plan_table(evaluation: Evaluation) -> pd.DataFrame:
     """Planned and actual cost as text."""
-    money = _money(evaluation)
+    money = cells.money(evaluation)
     frame = cost_plan(evaluation)
     return pd.DataFrame(
         {
@@ -147,58 +142,9 @@ def cost_plan_table(evaluation: Evaluation) -> pd.DataFrame:
     )
 
 
-def gate_table(evaluation: Evaluation) -> pd.DataFrame:
-    """Every check of every closed campaign, with what it found."""
-    rows = [
-        {
-            _("Programme"): style.plain(result.name),
-            _("Check"): words.check(item.code),
-            _("Result"): words.check_status(item.status),
-            _("Found"): _found(item, result, evaluation),
-        }
-        for result in evaluation.closed
-        for item in result.gate.checks
-    ]
-    return pd.DataFrame(rows)
-
-
-def effects_table(evaluation: Evaluation) -> pd.DataFrame:
-    """Effects per member: plain and adjusted for value before."""
-    rows = []
-    for result in evaluation.closed:
-        for effect in result.effects:
-            unit = {"active": "points", "n_orders": "ratio"}.get(effect.metric, "money")
-            plain, adjusted, lin = effect.plain, effect.adjusted, effect.lin
-            level = "share" if unit == "points" else unit
-            rows.append(
-                {
-                    _("Programme"): style.plain(result.name),
-                    _("Per member"): words.metric(effect.metric),
-                    _("Treated"): style.value(plain.mean_treated, level, evaluation.currency),
-                    _("Held out"): style.value(plain.mean_control, level, evaluation.currency),
-                    _("Difference"): _estimate(plain, unit, evaluation),
-                    _("CUPED"): _estimate(adjusted, unit, evaluation),
-                    _("Lin"): _estimate(lin, unit, evaluation),
-                }
-            )
-        if result.capped is not None:
-            rows.append(
-                {
-                    _("Programme"): style.plain(result.name),
-                    _("Per member"): _("Contribution margin, capped"),
-                    _("Treated"): style.money(result.capped.mean_treated, evaluation.currency),
-                    _("Held out"): style.money(result.capped.mean_control, evaluation.currency),
-                    _("Difference"): _estimate(result.capped, "money", evaluation),
-                    _("CUPED"): style.DASH,
-                    _("Lin"): style.DASH,
-                }
-            )
-    return pd.DataFrame(rows)
-
-
 def money_table(evaluation: Evaluation) -> pd.DataFrame:
     """Break-even points and the cross-check of each measured campaign."""
-    money = _money(evaluation)
+    money = cells.money(evaluation)
     rows = []
     for result in evaluation.measured:
         roi = result.roi
@@ -229,7 +175,7 @@ def _reached(result: CampaignResult, evaluation: Evaluation) -> str:
 
 def ledger_table(evaluation: Evaluation) -> pd.DataFrame:
     """Cost lines of the closed campaigns by category, planned and actual, whole campaign."""
-    money = _money(evaluation)
+    money = cells.money(evaluation)
     rows = []
     for result in evaluation.closed:
         if evaluation.ledger is None or result.cost is None:
@@ -265,7 +211,7 @@ def ledger_table(evaluation: Evaluation) -> pd.DataFrame:
 
 def uncontrolled_table(evaluation: Evaluation) -> pd.DataFrame:
     """What can be said of campaigns without control; nothing in it is an effect."""
-    money = _money(evaluation)
+    money = cells.money(evaluation)
     rows = []
     for result in evaluation.closed:
         found = result.uncontrolled
@@ -278,7 +224,7 @@ def uncontrolled_table(evaluation: Evaluation) -> pd.DataFrame:
         rows.append(
             {
                 _("Programme"): style.plain(result.name),
-                _("Treated"): _count(result, "treated", evaluation),
+                _("Treated"): cells.count(result, "treated", evaluation),
                 _("Cost per member"): money(found.cost_per_treated),
                 _("Margin per member, as long before"): money(found.margin_before),
                 _("Margin per member, in the window"): money(found.margin_in_window),
@@ -322,7 +268,7 @@ def recovery_table(groups: pd.DataFrame) -> pd.DataFrame:
 
 def regression_table(falls: pd.DataFrame, evaluation: Evaluation) -> pd.DataFrame:
     """The list and its counterpart of a year earlier as text."""
-    money = _money(evaluation)
+    money = cells.money(evaluation)
     names = {"members": _("members of the programme"), "year_before": _("the best of a year earlier, no programme")}
     return pd.DataFrame(
         {
@@ -342,7 +288,7 @@ def shared_table(evaluation: Evaluation) -> pd.DataFrame:
     """Programme-wide costs that fall in the period, by category, and how treated members would share them out."""
     if evaluation.ledger is None or evaluation.ledger.shared.empty or evaluation.branch != "all":
         return pd.DataFrame()
-    money = _money(evaluation)
+    money = cells.money(evaluation)
     sums = evaluation.ledger.shared.groupby("category")["charged"].sum().sort_values(ascending=False)
     treated = sum(result.n_treated for result in evaluation.measured)
     rows = [{_("Shared cost"): words.category(str(code)), _("In the period"): money(v)} for code, v in sums.items()]
@@ -369,12 +315,7 @@ def _charged(result: CampaignResult, evaluation: Evaluation) -> float | None:
         return None
     if result.n_treated:
         return result.cost.charged
-    return None if _assigned_tell(result, evaluation) else result.cost.in_scope
-
-
-def _assigned_tell(result: CampaignResult, evaluation: Evaluation) -> bool:
-    """Whether an arm is so small in a branch that those assigned, beside their sum on the page, would tell it."""
-    return any(privacy.small(n, evaluation.min_cell) for counts in result.assigned.values() for n in counts)
+    return None if cells.assigned_tell(result, evaluation) else result.cost.in_scope
 
 
 def _cost_by_category(result: CampaignResult) -> dict[str, float]:
@@ -385,122 +326,12 @@ def _cost_by_category(result: CampaignResult) -> dict[str, float]:
     return found | ({"discount": discount} if discount else {})
 
 
-def _money(evaluation: Evaluation) -> Callable[[float | None], str]:
-    return lambda amount: style.money(amount, evaluation.currency)
-
-
-def _with_interval(text: str, low: float | None, high: float | None, unit: str, evaluation: Evaluation) -> str:
-    if low is None or high is None:
-        return text
-    digits = 0 if unit == "share" else None
-    return _("{value} ({interval})").format(
-        value=text, interval=style.interval(low, high, unit, evaluation.currency, digits)
-    )
-
-
-def _estimate(found: MeanDifference | None, unit: str, evaluation: Evaluation) -> str:
-    if found is None:
-        return style.DASH
-    text = style.value(found.difference, unit, evaluation.currency)
-    if unit == "points" and text != style.DASH:
-        text = _("{difference} points").format(difference=text)
-    return _with_interval(text, found.low, found.high, unit, evaluation)
-
-
 def _break_even(cost: float | None, evaluation: Evaluation) -> str:
     """A contact that would have to cost less than nothing has no break-even."""
     return _("none") if cost is not None and cost < 0 else style.money(cost, evaluation.currency)
-
-
-def _chance(probability: float) -> str:
-    if 0.005 <= probability <= 0.995:
-        return style.percent(probability, 0)
-    return f"< {style.percent(0.01, 0)}" if probability < 0.5 else f"> {style.percent(0.99, 0)}"
-
-
-def _count(result: CampaignResult, arm: str, evaluation: Evaluation) -> str:
-    n = result.n_treated if arm == "treated" else result.n_control
-    if n == 0 and result.gate.n_assigned > 0:
-        running = result.state == "too_early" and not _assigned_tell(result, evaluation)
-        return style.number(sum(result.assigned.get(arm, ()))) if running else style.DASH
-    return privacy.count(n, evaluation.min_cell, parts=result.by_branch(arm))
 
 
 def _result(result: CampaignResult) -> str:
     if result.state == "too_early":
         return _("too early until {day}").format(day=style.day(result.closes_on))
     return words.verdict(result.verdict) if result.roi is not None else words.state(result.state)
-
-
-def _found(item: Check, result: CampaignResult, evaluation: Evaluation) -> str:
-    numbers = item.numbers
-    if numbers.get("n") == 0:
-        return _("none")
-    treated, control = (_members(item, arm, result, evaluation) for arm in ("treated", "control"))
-    match item.code:
-        case "one_row":
-            return _("{n} assigned more than once, counted once").format(
-                n=privacy.count(int(numbers["n"]), evaluation.min_cell)
-            )
-        case "both_arms":
-            return _("{n} left out of both arms").format(n=privacy.count(int(numbers["n"]), evaluation.min_cell))
-        case "early_response":
-            return _("{n} responses dated before, not used").format(
-                n=privacy.count(int(numbers["n"]), evaluation.min_cell)
-            )
-        case "sample_ratio":
-            return _("{treated} to {control}, planned {share} treated, {p}").format(
-                treated=treated,
-                control=control,
-                share=style.percent(numbers["planned"], 0),
-                p=style.p_value(numbers["p"]),
-            )
-        case "strata":
-            low, high = (style.percent(numbers[end], 0) for end in ("low", "high"))
-            if low == high:
-                return _("treated: {share} of every stratum, {p}").format(share=low, p=style.p_value(numbers["p"]))
-            return _("treated from {low} to {high} of a stratum, {p}").format(
-                low=low, high=high, p=style.p_value(numbers["p"])
-            )
-        case "follow_up":
-            return _("left out as not measurable: {treated} treated, {control} held out").format(
-                treated=treated, control=control
-            )
-        case "size":
-            return _("{treated} treated, {control} held out").format(treated=treated, control=control)
-        case "balance_value":
-            return _("{treated} and {control} a year before, {p}").format(
-                treated=_value_before("treated", numbers, result, evaluation),
-                control=_value_before("control", numbers, result, evaluation),
-                p=style.p_value(numbers["p"]),
-            )
-        case "balance_tenure":
-            return _("{treated} and {control} days, {p}").format(
-                treated=style.number(numbers["treated"]),
-                control=style.number(numbers["control"]),
-                p=style.p_value(numbers["p"]),
-            )
-        case _:
-            return _("{n} of {of} members were treated by another one meanwhile").format(
-                n=privacy.count(int(numbers["n"]), evaluation.min_cell),
-                of=privacy.count(int(numbers["of"]), evaluation.min_cell),
-            )
-
-
-def _members(item: Check, arm: str, result: CampaignResult, evaluation: Evaluation) -> str:
-    """The members of an arm that a check counts; those assigned do not tell how few could not be followed."""
-    if item.code not in ("sample_ratio", "follow_up", "size"):
-        return ""
-    n = int(item.numbers[arm])
-    if item.code != "sample_ratio":
-        return privacy.count(n, evaluation.min_cell)
-    lost = next((int(check.numbers[arm]) for check in result.gate.checks if check.code == "follow_up"), 0)
-    return privacy.count(n, evaluation.min_cell, parts=(n - lost, lost))
-
-
-def _value_before(arm: str, numbers: Mapping[str, float], result: CampaignResult, evaluation: Evaluation) -> str:
-    units = result.gate.units
-    rule = evaluation.min_cell, evaluation.dominance_share
-    if privacy.withhold(units.loc[units["arm"] == arm, "margin_before"], *rule):
-        return _("withheld")
-    return style.money(numbers[arm], evaluation.currency)

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from crm_analysis.crm_roi.amounts import NORMAL_REACH, Amount
 from crm_analysis.crm_roi.cash import DRAWS, Cash, discount_factors, monthly_rate, paybacks
 from crm_analysis.crm_roi.costing import own_costs
-from crm_analysis.crm_roi.evaluation import Evaluation
 from crm_analysis.crm_roi.flows import MemberFlows
 from crm_analysis.crm_roi.ledger import SHARED_CATEGORIES
 from crm_analysis.crm_roi.outcomes import with_columns
+from crm_analysis.crm_roi.results import Evaluation
 from crm_analysis.estimators.means import MeanDifference, welch
 from crm_analysis.units import add_months
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from crm_analysis.crm_roi.cash import SPENT, Cash
 from crm_analysis.crm_roi.costing import Costing, rests_on_rate
-from crm_analysis.crm_roi.evaluation import Evaluation
 from crm_analysis.crm_roi.flows import MemberFlows, split
+from crm_analysis.crm_roi.results import Evaluation
 from crm_analysis.estimators.means import welch
 from crm_analysis.profile.settings import Ranges
 from crm_analysis.units import DAYS_PER_MONTH

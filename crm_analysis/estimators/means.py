@@ -13,7 +13,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-__all__ = ["MeanDifference", "Moments", "bootstrap_means", "cuped", "lin_adjusted", "welch", "welch_from_moments"]
+__all__ = [
+    "MeanDifference",
+    "Moments",
+    "bootstrap_means",
+    "cuped",
+    "cuped_outcomes",
+    "lin_adjusted",
+    "welch",
+    "welch_from_moments",
+]
 
 Floats = NDArray[np.float64]
 
@@ -89,6 +98,14 @@ def cuped(
     the covariate must have been fixed before the assignment. Without variation in the covariate it is `welch`.
     The means reported are the adjusted ones.
     """
+    adjusted = cuped_outcomes(treated, control, treated_before=treated_before, control_before=control_before)
+    return _renamed(welch(*adjusted, confidence=confidence), "CUPED, Welch")
+
+
+def cuped_outcomes(
+    treated: ArrayLike, control: ArrayLike, *, treated_before: ArrayLike, control_before: ArrayLike
+) -> tuple[Floats, Floats]:
+    """Outcomes of both arms less what the period before predicts, as `cuped` compares them."""
     outcome_t, outcome_c = _finite(treated, "treated"), _finite(control, "control")
     before_t = _finite(treated_before, "treated_before")
     before_c = _finite(control_before, "control_before")
@@ -99,12 +116,7 @@ def cuped(
     centred = before - before.mean()
     spread = float(centred @ centred)
     slope = float(centred @ outcome) / spread if spread > 0 else 0.0
-    plain = welch(
-        outcome_t - slope * (before_t - before.mean()),
-        outcome_c - slope * (before_c - before.mean()),
-        confidence=confidence,
-    )
-    return _renamed(plain, "CUPED, Welch")
+    return outcome_t - slope * (before_t - before.mean()), outcome_c - slope * (before_c - before.mean())
 
 
 def lin_adjusted(
@@ -113,19 +125,23 @@ def lin_adjusted(
     *,
     treated_before: ArrayLike,
     control_before: ArrayLike,
+    treated_unit: NDArray[np.int64] | None = None,
+    control_unit: NDArray[np.int64] | None = None,
     confidence: float = 0.95,
 ) -> MeanDifference:
     """Regression-adjusted difference with a slope of its own in each arm (Lin 2013), HC2 standard error.
 
     Covariates are one column or several, fixed before the assignment; they are centred over both arms, so that the
-    coefficient of the treatment is the average effect. Degrees of freedom are units less coefficients.
+    coefficient of the treatment is the average effect. Degrees of freedom are units less coefficients. Where members
+    were drawn together (`treated_unit`, `control_unit`), scores are added up within units (CR1).
     """
     outcome_t, outcome_c = _finite(treated, "treated"), _finite(control, "control")
     before_t = _columns(treated_before, outcome_t.size)
     before_c = _columns(control_before, outcome_c.size)
     centre = np.concatenate([before_t, before_c]).mean(axis=0)
-    arm_t, arm_c = _arm_regression(outcome_t, before_t - centre), _arm_regression(outcome_c, before_c - centre)
-    freedom = float(outcome_t.size + outcome_c.size - arm_t.rank - arm_c.rank)
+    arm_t = _arm_regression(outcome_t, before_t - centre, treated_unit)
+    arm_c = _arm_regression(outcome_c, before_c - centre, control_unit)
+    freedom = float(arm_t.units + arm_c.units - arm_t.rank - arm_c.rank)
     if arm_t.variance is None or arm_c.variance is None or freedom <= 0:
         return _difference(
             outcome_t.size, outcome_c.size, arm_t.intercept, arm_c.intercept, None, None, confidence, "Lin"
@@ -138,29 +154,40 @@ def lin_adjusted(
         math.sqrt(arm_t.variance + arm_c.variance),
         freedom,
         confidence,
-        "Lin, HC2",
+        "Lin, HC2" if treated_unit is None else "Lin, clustered",
     )
 
 
 def bootstrap_means(
-    values: ArrayLike, *, draws: int, rng: np.random.Generator, blocks: int = 1000
+    values: ArrayLike,
+    *,
+    draws: int,
+    rng: np.random.Generator,
+    blocks: int = 1000,
+    unit: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float64]:
     """Bootstrap distribution of the column means of one arm, shape (draws, columns), from block sums.
 
     Units are dealt at random into at most `blocks` blocks of equal size (sizes differ by one at most); blocks are then
     resampled with replacement and the resampled totals divided by the resampled counts. With no more units than blocks
-    this is the ordinary bootstrap; with more it costs draws x blocks, whatever the number of units.
+    this is the ordinary bootstrap; with more it costs draws x blocks, whatever the number of units. Rows with the same
+    number in `unit` were drawn together and stay together.
     """
     array = np.asarray(values, dtype=float)
     array = array[:, None] if array.ndim == 1 else array
-    n = array.shape[0]
-    if n == 0:
+    if array.shape[0] == 0:
         raise ValueError("an arm without units cannot be resampled")
+    counts = np.ones(array.shape[0])
+    if unit is not None:
+        _names, code = np.unique(unit, return_inverse=True)
+        array = np.column_stack([np.bincount(code, weights=column) for column in array.T])
+        counts = np.bincount(code).astype(float)
+    n = array.shape[0]
     n_blocks = min(n, blocks)
     order = rng.permutation(n)
     edges = np.linspace(0, n, n_blocks + 1).astype(int)
     sums = np.add.reduceat(array[order], edges[:-1], axis=0)
-    sizes = np.diff(edges).astype(float)
+    sizes = np.add.reduceat(counts[order], edges[:-1])
     weights = rng.multinomial(n_blocks, np.full(n_blocks, 1 / n_blocks), size=draws).astype(float)
     return np.asarray((weights @ sums) / (weights @ sizes)[:, None])
 
@@ -170,21 +197,27 @@ class _ArmFit:
     intercept: float
     variance: float | None
     rank: int
+    units: int
 
 
-def _arm_regression(outcome: Floats, centred: Floats) -> _ArmFit:
-    """Intercept at the pooled covariate mean and its HC2 variance, within one arm."""
+def _arm_regression(outcome: Floats, centred: Floats, unit: NDArray[np.int64] | None) -> _ArmFit:
+    """Intercept at the pooled covariate mean and its variance within one arm: HC2, or by units drawn together."""
     design = np.column_stack([np.ones(outcome.size), centred])
     inverse = np.linalg.pinv(design.T @ design)
     coefficients = inverse @ (design.T @ outcome)
     rank = int(np.linalg.matrix_rank(design))
-    if outcome.size <= rank:
-        return _ArmFit(float(coefficients[0]), None, rank)
+    units = outcome.size if unit is None else int(np.unique(unit).size)
+    if units <= rank:
+        return _ArmFit(float(coefficients[0]), None, rank, units)
     residual = outcome - design @ coefficients
+    if unit is not None:
+        _names, code = np.unique(unit, return_inverse=True)
+        scores = np.bincount(code, weights=(design @ inverse[:, 0]) * residual)
+        return _ArmFit(float(coefficients[0]), float(scores @ scores) * units / (units - 1), rank, units)
     leverage = np.einsum("ij,jk,ik->i", design, inverse, design)
     scaled = residual**2 / np.clip(1 - leverage, 1e-12, None)
     influence = design @ inverse[:, 0]
-    return _ArmFit(float(coefficients[0]), float((influence**2) @ scaled), rank)
+    return _ArmFit(float(coefficients[0]), float((influence**2) @ scaled), rank, units)
 
 
 def _difference(

@@ -52,11 +52,23 @@ class FiellerInterval:
     confidence: float
 
 
-def delta_ratio(numerator: ArrayLike, denominator: ArrayLike, *, confidence: float = 0.95) -> Ratio:
-    """Ratio of means over units (Deng, Knoblich and Lu 2018, eq. 3), e.g. amount per order with members as units."""
+def delta_ratio(
+    numerator: ArrayLike,
+    denominator: ArrayLike,
+    *,
+    unit: NDArray[np.int64] | None = None,
+    confidence: float = 0.95,
+) -> Ratio:
+    """Ratio of means over units (Deng, Knoblich and Lu 2018, eq. 3), e.g. amount per order with members as units.
+
+    Rows with the same number in `unit` were drawn together: their residuals are added up before they are squared.
+    """
     top, bottom = np.asarray(numerator, dtype=float), np.asarray(denominator, dtype=float)
     if top.shape != bottom.shape or top.ndim != 1:
         raise ValueError("numerator and denominator need one value per unit")
+    if unit is not None:
+        _names, code = np.unique(unit, return_inverse=True)
+        top, bottom = np.bincount(code, weights=top), np.bincount(code, weights=bottom)
     n = int(top.size)
     if n == 0 or bottom.mean() == 0:
         raise ValueError("the ratio is undefined: no unit has anything in the denominator")
@@ -75,11 +87,13 @@ def delta_ratio_difference(
     treated_denominator: ArrayLike,
     control_numerator: ArrayLike,
     control_denominator: ArrayLike,
+    treated_unit: NDArray[np.int64] | None = None,
+    control_unit: NDArray[np.int64] | None = None,
     confidence: float = 0.95,
 ) -> RatioDifference:
     """Difference of two arms' ratios; arms are independent, units within an arm too."""
-    treated = delta_ratio(treated_numerator, treated_denominator, confidence=confidence)
-    control = delta_ratio(control_numerator, control_denominator, confidence=confidence)
+    treated = delta_ratio(treated_numerator, treated_denominator, unit=treated_unit, confidence=confidence)
+    control = delta_ratio(control_numerator, control_denominator, unit=control_unit, confidence=confidence)
     difference = treated.ratio - control.ratio
     if treated.standard_error is None or control.standard_error is None:
         return RatioDifference(treated, control, difference, None, None, None, None)
@@ -97,15 +111,17 @@ def fieller(
     variance_denominator: float,
     covariance: float = 0.0,
     confidence: float = 0.95,
+    quantile: float | None = None,
 ) -> FiellerInterval:
     """Fieller's interval (Fieller 1954) for numerator / denominator, both approximately normal.
 
-    The ends are the roots in r of (N - r D)^2 = z^2 (V_N - 2 r C + r^2 V_D); z is the normal quantile.
+    The ends are the roots in r of (N - r D)^2 = z^2 (V_N - 2 r C + r^2 V_D); z is the normal quantile, or `quantile`
+    where few units call for that of a t distribution.
     """
     if denominator == 0:
         raise ValueError("the ratio is undefined: its denominator is zero")
     ratio = numerator / denominator
-    z = float(stats.norm.ppf(0.5 + confidence / 2))
+    z = float(stats.norm.ppf(0.5 + confidence / 2)) if quantile is None else quantile
     a = denominator**2 - z**2 * variance_denominator
     b = numerator * denominator - z**2 * covariance
     c = numerator**2 - z**2 * variance_numerator

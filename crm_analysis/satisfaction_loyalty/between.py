@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import optimize, special, stats
+from scipy import special, stats
 
 from crm_analysis.estimators import multiplicity
 from crm_analysis.estimators.proportions import effective_n, normal_quantile
+from crm_analysis.estimators.shrinkage import between_spread
 from crm_analysis.satisfaction_loyalty.shape import THICK_CELL, Shape, Test, tabulate
 
 FEWEST_OF_A_BRANCH = 30
@@ -135,29 +136,6 @@ def _table(names: list[str], sizes: pd.Series, x: Array, m: Array, link: Shape) 
             "by_curve": (shares * (rates - all_rates)).sum(axis=1),
         }
     )
-
-
-def between_spread(steps: Array, variances: Array) -> tuple[float, float]:
-    """Spread (standard deviation) of the true values between groups and their mean, by Paule and Mandel 1982.
-
-    The spread is 0 where the values differ no more than chance would have them.
-    """
-    if steps.size < 2:
-        return math.nan, float(steps.mean()) if steps.size else math.nan
-
-    def excess(tau2: float) -> float:
-        weight = 1 / (variances + tau2)
-        mean = float(weight @ steps / weight.sum())
-        return float(weight @ (steps - mean) ** 2) - (steps.size - 1)
-
-    tau2 = 0.0
-    if excess(0.0) > 0:
-        upper = 1.0
-        while excess(upper) > 0:
-            upper *= 4
-        tau2 = float(optimize.brentq(excess, 0.0, upper))
-    weight = 1 / (variances + tau2)
-    return math.sqrt(tau2), float(weight @ steps / weight.sum())
 
 
 def _shrunk(

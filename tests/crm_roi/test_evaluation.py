@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from crm_analysis.crm_roi import associations, captions, charts, frames
+from crm_analysis.crm_roi.displays import effects, gate
 from crm_analysis.crm_roi.evaluation import evaluate, member_lists
 from crm_analysis.crm_roi.gate import overlaps
 from crm_analysis.crm_roi.ledger import campaign_cost
@@ -16,7 +17,7 @@ from crm_analysis.crm_roi.sentences import claims
 from tests.crm_roi.conftest import FrameScope, association, make_profile
 
 ANNEX = (
-    captions.results, captions.effects, captions.money, captions.gate, captions.ledger, captions.shared,
+    captions.results, effects.effects, captions.money, gate.checks, captions.ledger, captions.shared,
     captions.uncontrolled, captions.earlier,
 )  # fmt: skip
 
@@ -303,8 +304,8 @@ def test_an_unplanned_split_near_one_half_is_held_against_one_half():
 def test_duplicate_assignment_counts_once(evaluated):
     evaluation = found({"campaign_members": lambda m: pd.concat([m, m.head(7)])})
     assert call(evaluation).n_treated == 300
-    gate = frames.gate_table(evaluation)
-    assert "7 assigned more than once, counted once" in set(gate["Found"])
+    checks = gate.gate_table(evaluation)
+    assert "7 assigned more than once, counted once" in set(checks["Found"])
     assert call(evaluation).roi.net == pytest.approx(call(evaluated).roi.net)
 
 
@@ -320,7 +321,7 @@ def test_customer_in_both_arms_leaves_both():
     few = found({"campaign_members": swapped(6)})
     assert call(few).state == "measured"
     assert call(few).n_treated + call(few).n_control == 594
-    assert "6 left out of both arms" in set(frames.gate_table(few)["Found"])
+    assert "6 left out of both arms" in set(gate.gate_table(few)["Found"])
     many = found({"campaign_members": swapped(60)})
     assert call(many).state == "blocked"
     assert "What Thank&#45;you call earned: 60 members are in both arms, so no return is stated." in said(many).unknowns
@@ -333,7 +334,7 @@ def test_response_before_assignment_is_counted_and_not_used(evaluated):
         return members.assign(responded_on=members["responded_on"].dt.date)
 
     evaluation = found({"campaign_members": early})
-    assert "7 responses dated before, not used" in set(frames.gate_table(evaluation)["Found"])
+    assert "7 responses dated before, not used" in set(gate.gate_table(evaluation)["Found"])
     assert call(evaluation).roi.net == pytest.approx(call(evaluated).roi.net)
 
 
@@ -404,9 +405,9 @@ def test_missing_tables_leave_a_page_that_says_so(table):
     assert charts.plan_bars(frames.cost_plan(evaluation), currency="KRW") is None
     for make in (
         frames.portfolio_table,
-        frames.effects_table,
+        effects.effects_table,
         frames.money_table,
-        frames.gate_table,
+        gate.gate_table,
         frames.ledger_table,
         frames.uncontrolled_table,
         frames.shared_table,
@@ -437,7 +438,7 @@ def test_no_customer_reaches_a_table_or_a_sentence(evaluated):
     evaluation = evaluated
     page = said(evaluation)
     texts = [page.verdict, *page.unknowns, *(f.sentence for f in page.findings), *(a.text for a in page.actions)]
-    for make in (frames.portfolio_table, frames.effects_table, frames.gate_table, frames.ledger_table):
+    for make in (frames.portfolio_table, effects.effects_table, gate.gate_table, frames.ledger_table):
         texts += make(evaluation).astype(str).to_numpy().ravel().tolist()
     assert not any("D0" in text for text in texts)
     assert set(member_lists(evaluation)) == {"call26.roi", "gala26.break_even"}

@@ -10,7 +10,7 @@ import pytest
 from crm_analysis import language
 from crm_analysis.crm_roi import charts, displays
 from crm_analysis.crm_roi.amounts import Amount, PerUnit
-from crm_analysis.crm_roi.displays import cells
+from crm_analysis.crm_roi.displays import intervals
 from crm_analysis.crm_roi.lifetime import Bucket
 from crm_analysis.crm_roi.study import examine
 from tests.crm_roi.conftest import FrameScope, association, make_profile
@@ -123,12 +123,12 @@ def test_the_page_turns_with_the_truth():
 
 
 def test_what_an_interval_lacks_is_said():
-    assert cells.amount(Amount(5.0, 2.0, None), "money", "KRW") == "5\xa0won (at least 2\xa0won)"
-    assert cells.amount(Amount(5.0, None, 9.0), "money", "KRW") == "5\xa0won (at most 9\xa0won)"
-    assert cells.amount(Amount(5.0, None, None), "money", "KRW") == "5\xa0won"
-    assert cells.amount(None, "money") == "–"
+    assert intervals.amount(Amount(5.0, 2.0, None), "money", "KRW") == "5\xa0won (at least 2\xa0won)"
+    assert intervals.amount(Amount(5.0, None, 9.0), "money", "KRW") == "5\xa0won (at most 9\xa0won)"
+    assert intervals.amount(Amount(5.0, None, None), "money", "KRW") == "5\xa0won"
+    assert intervals.amount(None, "money") == "–"
     assert displays.costing._per_unit(PerUnit(None, None, None, Amount(-1, -2, 1)), "KRW") == "none"
-    assert cells.months(None) == "never"
+    assert intervals.months(None) == "never"
 
 
 def bucket_of(branch, kept, lost, new, back):

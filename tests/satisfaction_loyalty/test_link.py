@@ -12,6 +12,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
+from crm_analysis.estimators.shrinkage import between_spread
 from crm_analysis.satisfaction_loyalty import adjust, bends, between, shape
 from crm_analysis.satisfaction_loyalty.stores import two_stores
 
@@ -164,8 +165,8 @@ def test_interaction_agrees_with_statsmodels() -> None:
 
 
 def test_spread_between_branches_is_zero_where_chance_suffices() -> None:
-    assert between.between_spread(np.array([0.1, 0.1, 0.1]), np.full(3, 0.01)) == (0.0, pytest.approx(0.1))
-    tau, mean = between.between_spread(np.array([0.0, 0.2]), np.full(2, 1e-8))
+    assert between_spread(np.array([0.1, 0.1, 0.1]), np.full(3, 0.01)) == (0.0, pytest.approx(0.1))
+    tau, mean = between_spread(np.array([0.0, 0.2]), np.full(2, 1e-8))
     assert (tau, mean) == (pytest.approx(math.sqrt(0.02), rel=1e-3), pytest.approx(0.1))
 
 

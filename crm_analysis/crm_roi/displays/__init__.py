@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from crm_analysis.crm_roi.displays import cash, costing, discounts, lifetime, programme, sensitivity, textbook
+from crm_analysis.crm_roi.displays import (
+    cash,
+    costing,
+    discounts,
+    effects,
+    gate,
+    lifetime,
+    programme,
+    sensitivity,
+    textbook,
+)
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.findings import Finding
 from crm_analysis.profile import Profile
@@ -11,7 +21,9 @@ __all__ = [
     "cash",
     "costing",
     "discounts",
+    "effects",
     "findings",
+    "gate",
     "lifetime",
     "programme",
     "sensitivity",

@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import style
+from crm_analysis.crm_roi import cells
 from crm_analysis.crm_roi.amounts import Amount
 from crm_analysis.crm_roi.cash import Cash, Payback
-from crm_analysis.crm_roi.displays import cells
+from crm_analysis.crm_roi.displays import intervals
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.findings import Finding
 from crm_analysis.language import _
@@ -64,7 +65,7 @@ def _by_month(study: Study) -> pd.DataFrame:
                     style.plain(each.name),
                     style.number(row.month),
                     style.money(row.flow, currency),
-                    cells.amount(total, "money", currency),
+                    intervals.amount(total, "money", currency),
                     style.money(row.present, currency),
                 )
             )
@@ -79,7 +80,7 @@ def summary(study: Study) -> dict[str, Any]:
         {
             _("Programme"): style.plain(each.name),
             _("Days followed"): style.number(each.days),
-            _("Present value"): cells.amount(each.present, "money", evaluation.currency),
+            _("Present value"): intervals.amount(each.present, "money", evaluation.currency),
             _("Chance that it is above zero"): cells.chance(each.chance),
             _("Paid back after"): _payback(each.payback),
             _("Discounted"): _payback(each.payback_discounted),
@@ -88,7 +89,7 @@ def summary(study: Study) -> dict[str, Any]:
         for each in study.finance.cash
     ]
     rate = style.percent(study.finance.cash[0].rate_annual, 0) if study.finance.cash else ""
-    return cells.noted(
+    return intervals.noted(
         evaluation,
         _("Present value and payback"),
         pd.DataFrame(rows),
@@ -104,9 +105,9 @@ def summary(study: Study) -> dict[str, Any]:
 def _payback(found: Payback) -> str:
     if found.months is None and found.earliest is None:
         return _("never")
-    first = cells.months(found.earliest) if found.latest is None else style.number(found.earliest, 1)
-    between = _("{low} to {high}").format(low=first, high=cells.months(found.latest))
-    return _("{value} ({interval})").format(value=cells.months(found.months), interval=between)
+    first = intervals.months(found.earliest) if found.latest is None else style.number(found.earliest, 1)
+    between = _("{low} to {high}").format(low=first, high=intervals.months(found.latest))
+    return _("{value} ({interval})").format(value=intervals.months(found.months), interval=between)
 
 
 def _internal(each: Cash) -> str:
@@ -119,7 +120,7 @@ def _internal(each: Cash) -> str:
         )
     if each.internal_low is None and each.internal_high is None:
         return _("{value} (no bounded interval)").format(value=style.percent(found.rate, 0))
-    return cells.amount(Amount(found.rate, each.internal_low, each.internal_high), "share", digits=0)
+    return intervals.amount(Amount(found.rate, each.internal_low, each.internal_high), "share", digits=0)
 
 
 def scenario(study: Study) -> dict[str, Any]:
@@ -129,10 +130,10 @@ def scenario(study: Study) -> dict[str, Any]:
     rows = [
         {
             _("Programme"): style.plain(each.name),
-            _("Paid at all beyond the held-out"): cells.amount(each.extra, "count"),
+            _("Paid at all beyond the held-out"): intervals.amount(each.extra, "count"),
             _("Margin a year, member of the list"): style.money(each.margin_year, currency),
-            _("Worth later, if they stay"): cells.amount(each.value, "money", currency),
-            _("Present value with it"): cells.amount(each.present, "money", currency),
+            _("Worth later, if they stay"): intervals.amount(each.value, "money", currency),
+            _("Present value with it"): intervals.amount(each.present, "money", currency),
         }
         for each in study.finance.scenario
     ]
@@ -148,7 +149,7 @@ def scenario(study: Study) -> dict[str, Any]:
             retention=style.percent(here.retention.value, 0),
             rate=style.percent(here.rate_annual, 0),
         )
-    return cells.noted(
+    return intervals.noted(
         evaluation,
         _("If those it made pay stay on: a scenario"),
         pd.DataFrame(rows),
@@ -161,7 +162,7 @@ def findings(study: Study) -> list[Finding]:
     """Present value of the period's campaigns."""
     evaluation = study.evaluation
     return [
-        cells.finding(
+        intervals.finding(
             evaluation,
             f"{each.key}.present_value",
             each.present,
@@ -169,10 +170,10 @@ def findings(study: Study) -> list[Finding]:
             sentence=_("{name} is worth {value} today ({interval}).").format(
                 name=style.escape(each.name),
                 value=style.money(each.present.value, evaluation.currency),
-                interval=cells.interval(each.present, "money", evaluation.currency),
+                interval=intervals.interval(each.present, "money", evaluation.currency),
             ),
             basis=_("randomised, normal 95 %"),
-            n=cells.members(evaluation, each.key),
+            n=intervals.members(evaluation, each.key),
             causal=True,
             definition=_(
                 "Margin gained less cost, month by month while the control was left alone, discounted at the profile's "

@@ -10,7 +10,7 @@ from crm_analysis import style
 from crm_analysis.crm_roi import words
 from crm_analysis.crm_roi.amounts import Amount, PerUnit
 from crm_analysis.crm_roi.costing import Costing
-from crm_analysis.crm_roi.displays import cells
+from crm_analysis.crm_roi.displays import intervals
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.findings import Finding
 from crm_analysis.language import _
@@ -45,7 +45,7 @@ def lines(study: Study) -> dict[str, Any]:
             )
         rows += [(style.plain(each.name), label, *[style.DASH] * 3, text) for label, text in _beside(each, currency)]
     columns = [_("Programme"), _("Cost"), _("Planned"), _("Actual"), _("Over the plan"), _("Charged to those compared")]
-    return cells.noted(
+    return intervals.noted(
         evaluation,
         _("Where the money went"),
         pd.DataFrame(rows, columns=columns),
@@ -63,16 +63,16 @@ def lines(study: Study) -> dict[str, Any]:
 def _beside(each: Costing, currency: str) -> list[tuple[str, str]]:
     rows = []
     if each.discount is not None and each.subsidy is not None:
-        rows.append((_("discounts taken beyond the held-out"), cells.amount(each.discount, "money", currency)))
-        rows.append((_("of them on purchases made anyway"), cells.amount(each.subsidy, "money", currency)))
+        rows.append((_("discounts taken beyond the held-out"), intervals.amount(each.discount, "money", currency)))
+        rows.append((_("of them on purchases made anyway"), intervals.amount(each.subsidy, "money", currency)))
     if each.shared is not None:
         rows.append((_("its part of the shared systems"), style.money(each.shared, currency)))
         ends = (None if end is None else end - each.shared for end in (each.net.low, each.net.high))
         after = Amount(each.net.value - each.shared, *ends)
-        rows.append((_("net after its part of the shared systems"), cells.amount(after, "money", currency)))
+        rows.append((_("net after its part of the shared systems"), intervals.amount(after, "money", currency)))
     label = _("margin forgone by holding out") if each.holdout.value >= 0 else _("saved by holding out")
     shown = each.holdout if each.holdout.value >= 0 else _turned(each.holdout)
-    rows.append((label, cells.amount(shown, "money", currency)))
+    rows.append((label, intervals.amount(shown, "money", currency)))
     return rows
 
 
@@ -88,14 +88,16 @@ def one_more(study: Study) -> dict[str, Any]:
     rows = [
         {
             _("Programme"): style.plain(each.name),
-            _("Days with a payment gained"): cells.amount(each.per_order.gained, "count"),
+            _("Days with a payment gained"): intervals.amount(each.per_order.gained, "count"),
             _("Cost of one more"): _per_unit(each.per_order, currency),
-            _("Customers kept"): style.DASH if each.per_kept is None else cells.amount(each.per_kept.gained, "count"),
+            _("Customers kept"): style.DASH
+            if each.per_kept is None
+            else intervals.amount(each.per_kept.gained, "count"),
             _("Cost of one kept"): style.DASH if each.per_kept is None else _per_unit(each.per_kept, currency),
         }
         for each in study.finance.costing
     ]
-    return cells.noted(
+    return intervals.noted(
         evaluation,
         _("What one more cost"),
         pd.DataFrame(rows),
@@ -110,7 +112,7 @@ def one_more(study: Study) -> dict[str, Any]:
 def _per_unit(found: PerUnit, currency: str) -> str:
     if found.value is None:
         return _("none")
-    return cells.amount(Amount(found.value, found.low, found.high), "money", currency)
+    return intervals.amount(Amount(found.value, found.low, found.high), "money", currency)
 
 
 def break_even(study: Study) -> dict[str, Any]:
@@ -127,15 +129,15 @@ def break_even(study: Study) -> dict[str, Any]:
                 if contact is None
                 else _("none")
                 if contact.value < 0
-                else cells.amount(contact, "money", currency),
-                _("Margin per member at least"): cells.amount(each.break_even_margin, "money", currency),
-                _("Margin gained per member"): cells.amount(each.margin_gained, "money", currency),
-                _("Margin rate at least"): cells.amount(each.break_even_rate, "share", digits=0),
-                _("Lift at least"): cells.amount(each.break_even_lift, "share", digits=0),
-                _("Lift reached"): cells.amount(each.lift, "share", digits=0),
+                else intervals.amount(contact, "money", currency),
+                _("Margin per member at least"): intervals.amount(each.break_even_margin, "money", currency),
+                _("Margin gained per member"): intervals.amount(each.margin_gained, "money", currency),
+                _("Margin rate at least"): intervals.amount(each.break_even_rate, "share", digits=0),
+                _("Lift at least"): intervals.amount(each.break_even_lift, "share", digits=0),
+                _("Lift reached"): intervals.amount(each.lift, "share", digits=0),
             }
         )
-    return cells.noted(
+    return intervals.noted(
         evaluation,
         _("Where it would break even"),
         pd.DataFrame(rows),
@@ -153,7 +155,7 @@ def findings(study: Study) -> list[Finding]:
     basis = _("randomised, Fieller 95 %")
     for each in study.finance.costing:
         said = {"name": style.escape(each.name)}
-        n = cells.members(evaluation, each.key)
+        n = intervals.members(evaluation, each.key)
         for per, code, label, sentence in (
             (
                 each.per_order,
@@ -172,7 +174,7 @@ def findings(study: Study) -> list[Finding]:
                 continue
             value = Amount(per.value, per.low, per.high)
             found.append(
-                cells.finding(
+                intervals.finding(
                     evaluation,
                     f"{each.key}.{code}",
                     value,
@@ -186,7 +188,7 @@ def findings(study: Study) -> list[Finding]:
             )
         if each.subsidy is not None:
             found.append(
-                cells.finding(
+                intervals.finding(
                     evaluation,
                     f"{each.key}.subsidy",
                     each.subsidy,

@@ -9,7 +9,7 @@ import pandas as pd
 from crm_analysis import privacy, style
 from crm_analysis.crm_roi.amounts import Amount, total
 from crm_analysis.crm_roi.discounts import Aftermath
-from crm_analysis.crm_roi.displays import cells
+from crm_analysis.crm_roi.displays import intervals
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.findings import Finding
 from crm_analysis.language import _
@@ -33,7 +33,9 @@ def use(study: Study, spoken: Words) -> dict[str, Any]:
     title = spoken.customers[:1].upper() + spoken.customers[1:]
     rows = []
     for row in found.groups.itertuples(index=False):
-        share = cells.amount(Amount(row.share, row.low, row.high), "share", digits=2) if row.shown else _("withheld")
+        share = (
+            intervals.amount(Amount(row.share, row.low, row.high), "share", digits=2) if row.shown else _("withheld")
+        )
         users = style.share(row.users, row.n, evaluation.min_cell) if row.shown else _("withheld")
         rows.append((names[row.group], privacy.count(int(row.n), evaluation.min_cell), users, share))
     columns = [_("Group"), title, _("Bought at a discount"), _("Share of what was paid")]
@@ -42,7 +44,7 @@ def use(study: Study, spoken: Words) -> dict[str, Any]:
         if found.supplied
         else _("Needs the column `discount` of the table `transactions`.")
     )
-    return cells.noted(
+    return intervals.noted(
         evaluation,
         _("Who buys at a discount"),
         pd.DataFrame(rows, columns=columns),
@@ -62,10 +64,10 @@ def after_window(study: Study) -> dict[str, Any]:
         {
             _("Programme"): style.plain(each.name),
             _("Days after the window"): style.number(each.days),
-            _("Margin per member"): cells.amount(
+            _("Margin per member"): intervals.amount(
                 Amount(each.margin.difference, each.margin.low, each.margin.high), "money", currency
             ),
-            _("Days with a payment per member"): cells.amount(
+            _("Days with a payment per member"): intervals.amount(
                 Amount(each.orders.difference, each.orders.low, each.orders.high), "ratio"
             ),
             _("Of the gain in the window"): style.percent(each.of_gain, 0),
@@ -74,7 +76,7 @@ def after_window(study: Study) -> dict[str, Any]:
         }
         for each in study.finance.aftermath
     ]
-    return cells.noted(
+    return intervals.noted(
         evaluation,
         _("After the window: pulled forward, or price-sensitive?"),
         pd.DataFrame(rows),
@@ -93,7 +95,7 @@ def _price_sensitivity(each: Aftermath) -> str:
     if each.on_discount is None:
         return _("too few bought at a discount")
     found = each.on_discount
-    return cells.amount(Amount(found.difference, found.low, found.high), "points")
+    return intervals.amount(Amount(found.difference, found.low, found.high), "points")
 
 
 def _verdict(each: Aftermath) -> str:
@@ -110,7 +112,7 @@ def findings(study: Study) -> list[Finding]:
     evaluation = study.evaluation
     mine = {each.key for each in study.finance.costing}
     return [
-        cells.finding(
+        intervals.finding(
             evaluation,
             f"{each.key}.after",
             total(each.margin, each.n_treated),
@@ -119,7 +121,7 @@ def findings(study: Study) -> list[Finding]:
                 days=each.days, name=style.escape(each.name), said=_verdict(each)
             ),
             basis=_("randomised, Welch 95 %"),
-            n=cells.members(evaluation, each.key),
+            n=intervals.members(evaluation, each.key),
             causal=True,
             definition=_("Treated members x difference in margin per member over the days after the outcome window."),
         )

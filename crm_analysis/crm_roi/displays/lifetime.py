@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import privacy, style
-from crm_analysis.crm_roi.displays import cells
+from crm_analysis.crm_roi.displays import intervals
 from crm_analysis.crm_roi.lifetime import Bucket, RetentionValue
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.findings import Finding
@@ -34,17 +34,17 @@ def five_points(study: Study, profile: Profile) -> dict[str, Any]:
     rows = [
         {
             _("Branch"): _branch(each.branch, profile),
-            _("Kept in a year"): cells.amount(each.retention, "share"),
-            _("Margin a year of one kept"): cells.amount(each.margin_year, "money", currency),
-            _("Worth of one"): cells.amount(each.value, "money", currency),
+            _("Kept in a year"): intervals.amount(each.retention, "share"),
+            _("Margin a year of one kept"): intervals.amount(each.margin_year, "money", currency),
+            _("Worth of one"): intervals.amount(each.value, "money", currency),
             _("Five points more, for all there now"): _or_never(each, currency),
-            _("Rise"): cells.amount(each.rise, "share", digits=0),
+            _("Rise"): intervals.amount(each.rise, "share", digits=0),
             _("Elasticity"): style.number(each.elasticity, 2),
         }
         for each in kept.values
     ]
     said = _sentence(kept.values[0], profile, currency) + " " if kept.values else ""
-    return cells.noted(
+    return intervals.noted(
         evaluation,
         _("What five more points of retention are worth"),
         pd.DataFrame(rows),
@@ -59,7 +59,7 @@ def five_points(study: Study, profile: Profile) -> dict[str, Any]:
 
 
 def _or_never(each: RetentionValue, currency: str) -> str:
-    return _("retention is above 95 %") if each.gain_all is None else cells.amount(each.gain_all, "money", currency)
+    return _("retention is above 95 %") if each.gain_all is None else intervals.amount(each.gain_all, "money", currency)
 
 
 def _sentence(each: RetentionValue, profile: Profile, currency: str) -> str:
@@ -75,7 +75,7 @@ def _sentence(each: RetentionValue, profile: Profile, currency: str) -> str:
         share=style.percent(each.retention.value),
         customers=customers,
         gain=style.money(each.gain_all.value, currency),
-        interval=cells.interval(each.gain_all, "money", currency),
+        interval=intervals.interval(each.gain_all, "money", currency),
     )
 
 
@@ -99,11 +99,11 @@ def bucket(study: Study, profile: Profile) -> dict[str, Any]:
                 _("Net"): text["net"],
                 _("Margin a year that left"): _("withheld")
                 if each.leak is None
-                else cells.amount(each.leak, "money", currency),
-                _("Over their time"): cells.amount(each.leak_lasting, "money", currency),
+                else intervals.amount(each.leak, "money", currency),
+                _("Over their time"): intervals.amount(each.leak_lasting, "money", currency),
             }
         )
-    return cells.noted(
+    return intervals.noted(
         evaluation,
         _("The leaky bucket"),
         pd.DataFrame(rows),
@@ -139,13 +139,13 @@ def winning(study: Study) -> dict[str, Any]:
     }
     frame = pd.DataFrame(
         [
-            (label, n, cells.amount(cost, unit, currency, 1 if unit == "ratio" else None))
+            (label, n, intervals.amount(cost, unit, currency, 1 if unit == "ratio" else None))
             for label, n, cost, unit in rows
         ],
         columns=[_("Cost of"), _("Within a year"), _("On average")],
     )
     said = needs.get(found.missing, "")
-    return cells.noted(
+    return intervals.noted(
         evaluation,
         _("Winning against keeping"),
         frame.iloc[:0] if found.winning is None and found.keeping is None else frame,
@@ -171,7 +171,7 @@ def _leak_sentence(buckets: tuple[Bucket, ...], currency: str) -> str:
             "{tenth} a year."
         ).format(
             leak=style.money(here.leak.value, currency),
-            interval=cells.interval(here.leak, "money", currency),
+            interval=intervals.interval(here.leak, "money", currency),
             tenth=tenth,
         )
         + " "
@@ -217,7 +217,7 @@ def findings(study: Study) -> list[Finding]:
     for value in kept.values[:1]:
         if value.gain_all is not None:
             found.append(
-                cells.finding(
+                intervals.finding(
                     evaluation,
                     "five_points",
                     value.gain_all,
@@ -234,7 +234,7 @@ def findings(study: Study) -> list[Finding]:
     for bucket_ in kept.buckets[:1]:
         if bucket_.leak is not None:
             found.append(
-                cells.finding(
+                intervals.finding(
                     evaluation,
                     "leak",
                     bucket_.leak,

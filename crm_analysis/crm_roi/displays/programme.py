@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import style
-from crm_analysis.crm_roi import words
+from crm_analysis.crm_roi import cells, words
 from crm_analysis.crm_roi.amounts import Amount
-from crm_analysis.crm_roi.displays import cells
+from crm_analysis.crm_roi.displays import intervals
 from crm_analysis.crm_roi.programme import Programme
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.findings import Finding
@@ -55,10 +55,10 @@ def sentence(found: Programme, currency: str) -> str:
     """Whether the whole has paid so far."""
     said = {
         "net": style.money(abs(found.net.value), currency),
-        "interval": cells.interval(found.net, "money", currency),
+        "interval": intervals.interval(found.net, "money", currency),
         "months": style.number(len(found.curve)),
         "chance": cells.chance(found.chance),
-        "paid": cells.months(found.payback_months),
+        "paid": intervals.months(found.payback_months),
     }
     if found.payback_months is not None:
         return _("The whole paid back after {paid} and is {net} ahead after {months} months ({interval}).").format(
@@ -83,12 +83,12 @@ def _table(study: Study) -> pd.DataFrame:
     ordered = sorted(found.by_category.items(), key=lambda item: -item[1])
     rows += [(words.category(code), style.money(-amount, currency)) for code, amount in ordered]
     rows += [
-        (_("net so far"), cells.amount(found.net, "money", currency)),
+        (_("net so far"), intervals.amount(found.net, "money", currency)),
         (
             _("present value at {rate} a year").format(rate=style.percent(found.rate_annual, 0)),
-            cells.amount(found.present, "money", currency),
+            intervals.amount(found.present, "money", currency),
         ),
-        (_("paid back after"), cells.months(found.payback_months)),
+        (_("paid back after"), intervals.months(found.payback_months)),
         (_("chance that it is paid back so far"), cells.chance(found.chance)),
         (_("not in it: programmes whose gain nobody knows cost"), style.money(found.unjudged, currency)),
     ]
@@ -120,14 +120,14 @@ def alongside(study: Study) -> dict[str, Any]:
                 names[each.measure],
                 style.number(found.mean_control, 2),
                 style.number(found.mean_treated, 2),
-                cells.amount(change, "ratio"),
+                intervals.amount(change, "ratio"),
                 _("{before} and {after}").format(
                     before=style.number(found.n_control), after=style.number(found.n_treated)
                 ),
             )
         )
     columns = [_("Measure"), _("Year before the first programme"), _("Latest year"), _("Change"), _("n")]
-    return cells.noted(
+    return intervals.noted(
         study.evaluation,
         _("What changed alongside: not causal"),
         pd.DataFrame(rows, columns=columns),
@@ -145,7 +145,7 @@ def findings(study: Study) -> list[Finding]:
     if found is None:
         return []
     return [
-        cells.finding(
+        intervals.finding(
             study.evaluation,
             "programme_net",
             found.net,

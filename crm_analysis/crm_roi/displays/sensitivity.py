@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import style
-from crm_analysis.crm_roi.displays import cells
+from crm_analysis.crm_roi import cells
+from crm_analysis.crm_roi.displays import intervals
 from crm_analysis.crm_roi.sensitivity import PERCENTILES, Sensitivity
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.language import _
@@ -125,7 +126,7 @@ def draws(study: Study) -> dict[str, Any]:
         for each in study.finance.sensitivity
     ]
     n = study.finance.sensitivity[0].n_draws if study.finance.sensitivity else 0
-    return cells.noted(
+    return intervals.noted(
         evaluation,
         _("Everything drawn together"),
         pd.DataFrame(rows),

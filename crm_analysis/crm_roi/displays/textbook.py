@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import style
-from crm_analysis.crm_roi.displays import cells
+from crm_analysis.crm_roi.displays import intervals
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.crm_roi.textbook import Claim
 from crm_analysis.language import _
@@ -32,10 +32,10 @@ def claims(study: Study) -> dict[str, Any]:
     rows = []
     for each in study.finance.claims:
         unit, digits = units[each.code]
-        found = cells.amount(each.found, unit, digits=digits)
+        found = intervals.amount(each.found, unit, digits=digits)
         rows.append((names[each.code], found, verdicts[each.verdict], sentence(each)))
     columns = [_("Textbook"), _("Here"), _("Verdict"), _("In a sentence")]
-    return cells.noted(
+    return intervals.noted(
         study.evaluation,
         _("What the textbooks say, on this organisation's own data"),
         pd.DataFrame(rows, columns=columns),

@@ -1,4 +1,4 @@
-"""How amounts with intervals, months and chances stand in a table's cell; shared by the topics of money."""
+"""Amounts with intervals and months as cells of tables, and as findings; shared by the topics of money."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import privacy, style
+from crm_analysis.crm_roi import captions
 from crm_analysis.crm_roi.amounts import Amount
-from crm_analysis.crm_roi.evaluation import CampaignResult, Evaluation
+from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.findings import Finding
 from crm_analysis.language import _
 
-__all__ = ["amount", "chance", "finding", "interval", "members", "months", "noted", "result_of"]
+__all__ = ["amount", "finding", "interval", "members", "months", "noted", "result_of"]
 
 
 def amount(found: Amount | None, unit: str, currency: str = "", digits: int | None = None) -> str:
@@ -40,23 +41,15 @@ def interval(found: Amount, unit: str, currency: str = "", digits: int | None = 
     return style.interval(low, high, unit, currency, digits)
 
 
-def chance(probability: float) -> str:
-    """A chance in whole per cent, never 0 or 100."""
-    if 0.005 <= probability <= 0.995:
-        return style.percent(probability, 0)
-    return f"< {style.percent(0.01, 0)}" if probability < 0.5 else f"> {style.percent(0.99, 0)}"
-
-
 def months(value: float | None) -> str:
     """Months to one digit; never, if never."""
     return _("never") if value is None else _("{n} months").format(n=style.number(value, 1))
 
 
 def noted(evaluation: Evaluation, title: str, frame: pd.DataFrame | None, note: str, empty: str = "") -> dict[str, Any]:
-    """Keyword arguments of `report.table`; nothing where the chapter's tables are missing."""
-    if frame is None or evaluation.without_tables:
-        return {"frame": None}
-    return {"title": title, "frame": frame, "note": empty if frame.empty else note}
+    """`captions.noted`, with a note of its own for an empty table."""
+    told = captions.noted(evaluation, title, frame, note)
+    return told | {"note": empty} if told["frame"] is not None and told["frame"].empty else told
 
 
 def result_of(evaluation: Evaluation, key: str) -> CampaignResult:

@@ -1,0 +1,270 @@
+"""What to do about each campaign, and what stays unknown."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from crm_analysis import privacy, style
+from crm_analysis.crm_roi import phrases, words
+from crm_analysis.crm_roi.results import CampaignResult, Evaluation
+from crm_analysis.findings import Action
+from crm_analysis.language import _, active
+from crm_analysis.profile import Profile
+
+__all__ = ["action", "actions", "unknowns", "why_unknown"]
+
+KEPT_OUT = 0.1
+WORTH_SETTLING = 10
+"""A test that would need more than this many times the members is not worth repeating as it is."""
+
+
+def actions(evaluation: Evaluation, profile: Profile) -> tuple[Action, ...]:
+    """What to do, the largest expected gain first."""
+    found = [step for result in evaluation.closed if (step := action(result, evaluation, profile))]
+    return tuple(sorted(found, key=lambda step: -(step.value or 0.0)))
+
+
+def action(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> Action | None:
+    """What to do about one closed campaign; None where nothing follows from what is known."""
+    owner = style.escape(
+        profile.owner(result.programme, active()) or result.owner or profile.owner("crm_roi", active())
+    )
+    common: dict[str, Any] = {"key": f"crm_roi.{result.key}.action", "owner": owner}
+    if result.roi is not None:
+        return Action(**common, **_measured_action(result, evaluation, profile))
+    found = result.uncontrolled
+    if found is not None and found.holdout_share is not None:
+        text = _("Hold out {share} of the next {name} at random ({n} {customers})").format(
+            share=style.percent(found.holdout_share, 0),
+            name=phrases.name_of(result),
+            n=style.number(found.n_holdout),
+            customers=profile.vocabulary(active()).customers,
+        )
+        return Action(**common, text=text, resting_on=_("no control so far: not causal"))
+    if found is not None and found.detectable_active is not None:
+        text = _(
+            "Hold out half of the next {name} at random ({n} {customers}) and judge it by who goes on paying"
+        ).format(
+            name=phrases.name_of(result),
+            n=style.number(result.n_treated // 2),
+            customers=profile.vocabulary(active()).customers,
+        )
+        return Action(**common, text=text, resting_on=_("no control so far: not causal"))
+    if result.state == "blocked":
+        text = _("Find out how the list of {name} was split before it runs again").format(name=phrases.name_of(result))
+        return Action(**common, text=text, resting_on=_("the gate's checks"))
+    return None
+
+
+def _measured_action(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> dict[str, Any]:
+    roi = result.roi
+    assert roi is not None
+    members = roi.n_treated + roi.n_control
+    customers = profile.vocabulary(active()).customers
+    tested = _("randomised test, once a year at this size")
+    if roi.verdict == "earned":
+        scale = (1 - KEPT_OUT) * members / roi.n_treated
+        return {
+            "text": _("Repeat {name} for everybody who qualifies, {share} still held out").format(
+                name=phrases.name_of(result), share=style.percent(KEPT_OUT, 0)
+            ),
+            "value": roi.net * scale,
+            "low": roi.net_low * scale,
+            "high": roi.net_high * scale,
+            "resting_on": tested,
+        }
+    if roi.verdict == "lost":
+        saved = {"value": -roi.net, "low": -roi.net_high, "high": -roi.net_low, "resting_on": tested}
+        unplanned = (
+            0.0 if not result.cost else result.cost.unplanned * result.cost.charged / max(result.cost.actual, 1e-9)
+        )
+        if roi.net + unplanned > 0:
+            text = _("Repeat {name} only without the unplanned cost: {category}").format(
+                name=phrases.name_of(result),
+                category=words.category(result.cost.unplanned_category if result.cost else ""),
+            )
+        elif roi.incremental_low > 0:
+            text = _("Run {name} only if it costs less than {limit} a member; it cost {cost}").format(
+                name=phrases.name_of(result),
+                limit=phrases.money(roi.margin_per_treated, evaluation),
+                cost=phrases.money(roi.cost_per_treated, evaluation),
+            )
+        else:
+            text = _("Stop {name}").format(name=phrases.name_of(result))
+        return {"text": text} | saved
+    if evaluation.branch != "all":
+        text = _("Decide on {name} by the result of all branches: {n} members here are too few to tell").format(
+            name=phrases.name_of(result), n=style.number(members)
+        )
+        return {"text": text, "resting_on": _("randomised test, not settled")}
+    needed = result.n_to_settle or 0
+    if 0 < needed <= WORTH_SETTLING * members:
+        n = math.ceil(max(needed, members) / 100) * 100
+        text = _("Test {name} again with {n} {customers}, before it is extended or stopped").format(
+            name=phrases.name_of(result), n=style.number(n), customers=customers
+        )
+    else:
+        text = _(
+            "Do not extend {name}: its result is too near to break-even to be settled by a test of reasonable size"
+        ).format(name=phrases.name_of(result))
+    return {"text": text, "resting_on": _("randomised test, not settled")}
+
+
+def unknowns(evaluation: Evaluation, profile: Profile) -> tuple[str, ...]:
+    """What cannot be said about campaigns and their costs, and why."""
+    found = [sentence for result in evaluation.closed if (sentence := why_unknown(result, evaluation, profile))]
+    for result in evaluation.running:
+        found.append(
+            _("{name} is too early to judge until {day}; {n} {customers} are being followed.").format(
+                name=phrases.name_of(result),
+                day=style.day(result.closes_on),
+                n=privacy.count(result.gate.n_assigned, evaluation.min_cell),
+                customers=profile.vocabulary(active()).customers,
+            )
+        )
+    for result in evaluation.measured:
+        if result.gate.n_not_measurable:
+            found.append(
+                _(
+                    "{n} members of {name} could not be followed to the end of their window and are in neither arm: "
+                    "not measurable, not zero."
+                ).format(
+                    n=privacy.count(result.gate.n_not_measurable, evaluation.min_cell), name=phrases.name_of(result)
+                )
+            )
+    ledger = evaluation.ledger
+    if "costs" in evaluation.missing:
+        found.append(
+            _(
+                "What the programmes really cost: the table `costs` is missing, and only the cost of contacts is "
+                "counted."
+            )
+        )
+    if ledger is not None and ledger.n_orphaned:
+        found.append(
+            _(
+                "{n} cost lines ({amount}) belong to a campaign by kind but name none that exists: they are in no "
+                "return."
+            ).format(n=style.number(ledger.n_orphaned), amount=phrases.money(ledger.orphaned_total, evaluation))
+        )
+    if ledger is not None and ledger.n_negative:
+        found.append(
+            _("{n} cost lines are negative ({amount}) and were left out; book a credit against its own line.").format(
+                n=style.number(ledger.n_negative), amount=phrases.money(ledger.negative_total, evaluation)
+            )
+        )
+    return tuple(found)
+
+
+def why_unknown(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> str:
+    """Why a closed campaign has no return, and what would settle it; empty where it has one."""
+    name = phrases.name_of(result)
+    customers = profile.vocabulary(active()).customers
+    match result.state:
+        case "not_causal":
+            found = result.uncontrolled
+            if found is not None and found.holdout_share is None and found.detectable_roi is not None:
+                return _(
+                    "Whether {name} earned anything: nobody was held out, and amounts on this list differ so much "
+                    "that even "
+                    "half held out would only show a return of {roi} or more. Who goes on paying at all can be "
+                    "tested: half "
+                    "held out ({n} {customers}) shows a difference of {points} points."
+                ).format(
+                    name=name,
+                    n=style.number(result.n_treated // 2),
+                    customers=customers,
+                    roi=words.return_seen(found.detectable_roi, planned=False),
+                    points=style.points(found.detectable_active, 0, sign=False),
+                )
+            if found is None or found.holdout_share is None or found.detectable_roi is None:
+                return _(
+                    "Whether {name} earned anything: nobody was held out, and the list is too short for a test."
+                ).format(name=name)
+            return _(
+                "Whether {name} earned anything: nobody was held out. Next time hold out {share} ({n} {customers}) "
+                "to see a "
+                "return of {roi} or more."
+            ).format(
+                name=name,
+                share=style.percent(found.holdout_share, 0),
+                n=style.number(found.n_holdout),
+                customers=customers,
+                roi=words.return_seen(found.detectable_roi, planned=True),
+            )
+        case "blocked":
+            return _blocked(result, evaluation)
+        case "small_control":
+            size = next(check.numbers for check in result.gate.checks if check.code == "size")
+            return _(
+                "What {name} earned: {treated} treated and {control} held out are too few here for a return."
+            ).format(
+                name=name,
+                treated=privacy.count(int(size["treated"]), evaluation.min_cell),
+                control=privacy.count(int(size["control"]), evaluation.min_cell),
+            )
+        case "not_measurable":
+            return _(
+                "What {name} earned here: its window closed on {day}, the data reach to {reach}. Not measurable, not "
+                "zero."
+            ).format(name=name, day=style.day(result.closes_on), reach=style.day(evaluation.as_of))
+        case "no_outcomes":
+            return _(
+                "What {name} earned: nobody in either arm paid anything in the window. Either the window is empty or "
+                "the transactions of these members are missing; no return is stated."
+            ).format(name=name)
+        case "no_cost":
+            return _("What {name} cost: no line of the ledger names it and it states no cost of a contact.").format(
+                name=name
+            )
+        case "withheld":
+            return _(
+                "What {name} earned: too few of one arm's members paid, or one of them nearly all, so the amounts are "
+                "withheld and no return is stated."
+            ).format(name=name)
+        case "no_treated":
+            return _("What {name} earned: everybody was held out, nobody treated.").format(name=name)
+        case "no_members":
+            return _("What {name} earned: it has no members.").format(name=name)
+        case _:
+            return ""
+
+
+def _blocked(result: CampaignResult, evaluation: Evaluation) -> str:
+    failed = {check.code: check.numbers for check in result.gate.checks if check.status == "failed"}
+    name = phrases.name_of(result)
+    if "sample_ratio" in failed:
+        numbers = failed["sample_ratio"]
+        return _(
+            "What {name} earned: {treated} treated and {control} held out do not fit a planned share of {share} ({p}). "
+            "Something other than chance decided who was treated, so no return is stated."
+        ).format(
+            name=name,
+            treated=privacy.count(int(numbers["treated"]), evaluation.min_cell),
+            control=privacy.count(int(numbers["control"]), evaluation.min_cell),
+            share=style.percent(numbers["planned"], 0),
+            p=style.p_value(numbers["p"]),
+        )
+    if "strata" in failed:
+        return _(
+            "What {name} earned: the treated are {low} of one stratum and {high} of another, so the plain difference "
+            "would mix strata. No return is stated; split every stratum alike next time."
+        ).format(
+            name=name,
+            low=style.percent(failed["strata"]["low"], 0),
+            high=style.percent(failed["strata"]["high"], 0),
+        )
+    if "both_arms" in failed:
+        return _("What {name} earned: {n} members are in both arms, so no return is stated.").format(
+            name=name, n=privacy.count(int(failed["both_arms"]["n"]), evaluation.min_cell)
+        )
+    return _(
+        "What {name} earned: one arm lost more members to follow-up than the other ({treated} treated, {control} "
+        "held out), "
+        "so no return is stated."
+    ).format(
+        name=name,
+        treated=privacy.count(int(failed["follow_up"]["treated"]), evaluation.min_cell),
+        control=privacy.count(int(failed["follow_up"]["control"]), evaluation.min_cell),
+    )

@@ -1,0 +1,40 @@
+"""Names, amounts and intervals as they stand in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from crm_analysis import style
+from crm_analysis.crm_roi.results import CampaignResult, Evaluation
+
+__all__ = ["interval", "loss_interval", "money", "name_of", "names_of", "tone"]
+
+
+def loss_interval(low: float, high: float, evaluation: Evaluation, *, lost: bool) -> str:
+    """The interval of a net amount, beside a sentence that calls it a loss where it is one."""
+    return interval(-high, -low, evaluation) if lost else interval(low, high, evaluation)
+
+
+def tone(verdict: str) -> str:
+    """The colour of a verdict."""
+    return {"earned": "good", "lost": "bad", "unknown": "wait"}[verdict]
+
+
+def name_of(result: CampaignResult) -> str:
+    """The name of a campaign, inert."""
+    return style.escape(result.name)
+
+
+def names_of(results: Sequence[CampaignResult]) -> str:
+    """Names of campaigns, in their order."""
+    return ", ".join(name_of(result) for result in results)
+
+
+def money(amount: float, evaluation: Evaluation) -> str:
+    """An amount in the currency of the evaluation."""
+    return style.money(amount, evaluation.currency)
+
+
+def interval(low: float, high: float, evaluation: Evaluation) -> str:
+    """An interval of an amount."""
+    return style.interval(low, high, "money", evaluation.currency)
