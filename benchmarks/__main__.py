@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from benchmarks.measuring import Comparison
 
-NAMES = ("summary", "memory", "contract_check", "matrix", "value_models", "satisfaction")
+NAMES = ("summary", "memory", "contract_check", "matrix", "value_models", "satisfaction", "programmes")
 
 
 def main() -> int:

@@ -61,7 +61,6 @@ def run(*, quick: bool) -> Iterator[Comparison]:
     yield Comparison("demo book, nothing changed", again, "the first run", first, at_most=0.05)
 
 
-
 def _timed(command: list[str]) -> tuple[float, float]:
     """Seconds of wall and of processor time, children of the command included."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -36,6 +36,20 @@ class BusyError(UserError):
     """Another process is at work in the build folder."""
 
 
+def selection_refused(among: str) -> str:
+    """Why results are not computed among those who opened, responded, redeemed or were reached.
+
+    >>> selection_refused("responded").startswith('Results among "responded" are not computed')
+    True
+    """
+    return (
+        f'Results among "{among}" are not computed: who opens, answers or redeems differs from who does not, campaign '
+        "or not, so their difference from the held-out members is no effect. Everybody assigned is compared "
+        '(among "assigned"); where `campaign_members.delivered_on` is given, the page states the effect on those '
+        "reached beside it."
+    )
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """`' Did you mean "x"?'` for the choice most like `name`, or an empty string when none is near.
 

@@ -11,7 +11,7 @@ import html
 import io
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,10 +94,19 @@ def table(frame: pd.DataFrame | None, *, title: str = "", note: str = "") -> Ele
     return _headed(title, Element("table", markup + note_html, markup + ("\n\n" + _how(note) if note else "")))
 
 
-def _headed(title: str, element: Element) -> Element:
+def tables_below(title: str, given: Sequence[Mapping[str, Any]]) -> Element:
+    """Several tables under one heading, each with the keyword arguments of `table`, its own title one level down."""
+    if not given:
+        return Element("text", "")
+    parts = [_headed(item["title"], table(item["frame"], note=item.get("note", "")), level=3) for item in given]
+    body = Element("table", "".join(part.html for part in parts), "\n\n".join(part.myst for part in parts))
+    return _headed(title, body)
+
+
+def _headed(title: str, element: Element, *, level: int = 2) -> Element:
     if not title:
         return element
-    head = heading(title)
+    head = heading(title, level)
     return Element(element.kind, head.html + element.html, f"{head.myst}\n\n{element.myst}", element.data)
 
 
@@ -408,6 +417,7 @@ def rule_in_short(rule: str) -> str:
         "amount_missing": _("no amount"),
         "amount_negative": _("negative amount"),
         "branch_missing": _("no branch"),
+        "currency_other": _("another currency"),
         "duplicate_key": _("duplicate number"),
         "exact_duplicate": _("exact duplicate"),
         "kind_missing": _("no kind"),

@@ -197,6 +197,16 @@ def why_unknown(result: CampaignResult, evaluation: Evaluation, profile: Profile
             return _blocked(result, evaluation)
         case "small_control":
             size = next(check.numbers for check in result.gate.checks if check.code == "size")
+            if result.drawn_by != "customer":
+                return _(
+                    "What {name} earned: {treated} {units} treated and {control} held out are too few here for a "
+                    "return."
+                ).format(
+                    name=name,
+                    treated=privacy.count(int(size["treated"]), evaluation.min_cell),
+                    control=privacy.count(int(size["control"]), evaluation.min_cell),
+                    units=words.drawn(result.drawn_by),
+                )
             return _(
                 "What {name} earned: {treated} treated and {control} held out are too few here for a return."
             ).format(
@@ -209,6 +219,11 @@ def why_unknown(result: CampaignResult, evaluation: Evaluation, profile: Profile
                 "What {name} earned here: its window closed on {day}, the data reach to {reach}. Not measurable, not "
                 "zero."
             ).format(name=name, day=style.day(result.closes_on), reach=style.day(evaluation.as_of))
+        case "whole_branches":
+            return _(
+                "What {name} earned here: whole branches were drawn, so that this one is in one arm only. The page of "
+                "all branches compares them."
+            ).format(name=name)
         case "no_outcomes":
             return _(
                 "What {name} earned: nobody in either arm paid anything in the window. Either the window is empty or "
@@ -246,6 +261,25 @@ def _blocked(result: CampaignResult, evaluation: Evaluation) -> str:
             share=style.percent(numbers["planned"], 0),
             p=style.p_value(numbers["p"]),
         )
+    if "unit" in failed:
+        return _(
+            "What {name} earned: {units} were drawn, and for no member is it recorded which one. Supply it "
+            "(`customers.household_id`), or every interval would be too narrow."
+        ).format(name=name, units=words.drawn(result.drawn_by))
+    if "sample_ratio_arms" in failed:
+        return _(
+            "What {name} earned: the {n} arms that share one control group do not fit the planned shares together "
+            "({p}). Something other than chance decided who got what, so no return is stated."
+        ).format(
+            name=name,
+            n=int(failed["sample_ratio_arms"]["arms"]),
+            p=style.p_value(failed["sample_ratio_arms"]["p"]),
+        )
+    if "unplanned" in failed.get("strata", {}):
+        return _(
+            "What {name} earned: the profile plans a held-out share by stratum, and {n} strata have none or have "
+            "members in one arm only. No return is stated; complete `roi.planned_control_share`."
+        ).format(name=name, n=int(failed["strata"]["unplanned"] + failed["strata"]["empty"]))
     if "strata" in failed:
         return _(
             "What {name} earned: the treated are {low} of one stratum and {high} of another, so the plain difference "

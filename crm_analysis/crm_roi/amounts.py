@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from crm_analysis.estimators.arms import Arm, arm_mean
 from crm_analysis.estimators.means import MeanDifference
 from crm_analysis.estimators.ratios import fieller
 
@@ -59,40 +60,56 @@ def total(found: MeanDifference, n: float) -> Amount:
 
 
 def cost_per_unit(
-    cost_treated: ArrayLike, units_treated: ArrayLike, units_control: ArrayLike, *, fixed_cost: float
+    cost_treated: ArrayLike,
+    units_treated: ArrayLike,
+    units_control: ArrayLike,
+    *,
+    fixed_cost: float,
+    arms: tuple[Arm, Arm] | None = None,
+    quantile: float = NORMAL_REACH,
 ) -> PerUnit:
     """What one more unit (an order, a customer kept) cost: cost of the treated over units beyond the control's.
 
     `cost_treated` is each treated member's own cost, `fixed_cost` the rest for all of them together. Fieller's interval
-    (1954) with the covariance of own cost and units; assumes randomised arms.
+    (1954) with the covariance of own cost and units; assumes randomised arms. `arms` say which members were drawn
+    together and in which strata, `quantile` the half-width of the interval in standard errors.
     """
     cost, got = np.asarray(cost_treated, dtype=float), np.asarray(units_treated, dtype=float)
     without = np.asarray(units_control, dtype=float)
-    n_t, n_c = got.size, without.size
-    spread = np.cov(cost, got, ddof=1)
-    variance_gain = float(spread[1, 1] / n_t + without.var(ddof=1) / n_c)
-    gain, spent = float(got.mean() - without.mean()), float(cost.mean()) + fixed_cost / n_t
-    gained = Amount.around(gain * n_t, math.sqrt(variance_gain) * n_t)
+    n_t = got.size
+    treated, control = arms or (Arm(n_t), Arm(without.size))
+    first, second = arm_mean(np.column_stack([cost, got]), treated), arm_mean(without, control)
+    spread, other = first.covariance, second.covariance
+    gain, spent = float(first.mean[1] - second.mean[0]), float(first.mean[0]) + fixed_cost / n_t
+    if spread is None or other is None:
+        return PerUnit(spent / gain if gain > 0 else None, None, None, Amount(gain * n_t, None, None))
+    variance_spent, variance_gain = float(spread[0, 0]), float(spread[1, 1] + other[0, 0])
+    shared = float(spread[0, 1])
+    reach = quantile * math.sqrt(variance_gain) * n_t
+    gained = Amount(gain * n_t, gain * n_t - reach, gain * n_t + reach)
     if gain <= 0:
         return PerUnit(None, None, None, gained)
     interval = fieller(
         spent,
         gain,
-        variance_numerator=float(spread[0, 0] / n_t),
+        variance_numerator=variance_spent,
         variance_denominator=variance_gain,
-        covariance=float(spread[0, 1] / n_t),
+        covariance=shared,
+        quantile=quantile,
     )
     low, high = interval.low, interval.high
     if not interval.bounded:
-        low = _least(spent, gain, float(spread[0, 0] / n_t), variance_gain, float(spread[0, 1] / n_t))
+        low = _least(spent, gain, variance_spent, variance_gain, shared, quantile)
     return PerUnit(spent / gain, low, high, gained)
 
 
-def _least(spent: float, gain: float, variance_spent: float, variance_gain: float, shared: float) -> float | None:
+def _least(
+    spent: float, gain: float, variance_spent: float, variance_gain: float, shared: float, quantile: float
+) -> float | None:
     """The lowest positive ratio that an interval without upper end holds."""
-    a = gain**2 - NORMAL_REACH**2 * variance_gain
-    b = spent * gain - NORMAL_REACH**2 * shared
-    c = spent**2 - NORMAL_REACH**2 * variance_spent
+    a = gain**2 - quantile**2 * variance_gain
+    b = spent * gain - quantile**2 * shared
+    c = spent**2 - quantile**2 * variance_spent
     if a == 0 or b * b < a * c:
         return None
     roots = sorted((b + sign * math.sqrt(b * b - a * c)) / a for sign in (-1, 1))

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from crm_analysis import privacy
-from crm_analysis.crm_roi.amounts import NORMAL_REACH, Amount
+from crm_analysis.crm_roi.amounts import Amount
 from crm_analysis.crm_roi.cashflow import InternalRate, internal_rate_of_return, net_present_value, payback_periods
 from crm_analysis.crm_roi.costing import own_costs
 from crm_analysis.crm_roi.flows import MemberFlows
 from crm_analysis.crm_roi.results import CampaignResult
+from crm_analysis.estimators.arms import arm_mean
 from crm_analysis.units import DAYS_PER_MONTH
 
 if TYPE_CHECKING:
@@ -119,10 +120,13 @@ def _cash(flow: MemberFlows, scope: Scope) -> Cash:
     margin_t, margin_c = flow.margin[flow.treated], flow.margin[~flow.treated]
     own = own_costs(flow)
     n_t, n_c, months = len(margin_t), len(margin_c), flow.months
-    joint = np.atleast_2d(np.cov(np.hstack([margin_t, own]), rowvar=False, ddof=1)) / n_t
-    joint[:months, :months] += np.atleast_2d(np.cov(margin_c, rowvar=False, ddof=1)) / n_c
+    treated, control = flow.arms().arms
+    first, second = arm_mean(np.hstack([margin_t, own]), treated), arm_mean(margin_c, control)
+    assert first.covariance is not None and second.covariance is not None  # or there would be no return
+    joint = first.covariance.copy()
+    joint[:months, :months] += second.covariance
     spent = _spent(result, months=months, by_orders=bool(flow.n_orders[flow.treated].sum() > 0))
-    lifts, own_mean = margin_t.mean(axis=0) - margin_c.mean(axis=0), own.mean(axis=0)
+    lifts, own_mean = first.mean[:months] - second.mean, first.mean[months:]
     amounts = -spent.sum(axis=1).to_numpy(float)
     amounts[1 : months + 1] += n_t * (lifts - own_mean)
     rate = monthly_rate(rate_annual)
@@ -133,8 +137,8 @@ def _cash(flow: MemberFlows, scope: Scope) -> Cash:
             "month": np.arange(len(amounts)),
             "flow": amounts,
             "total": totals,
-            "low": totals - NORMAL_REACH * np.array(errors),
-            "high": totals + NORMAL_REACH * np.array(errors),
+            "low": totals - flow.quantile * np.array(errors),
+            "high": totals + flow.quantile * np.array(errors),
             "present": (amounts * discount_factors(len(amounts), rate)).cumsum(),
         }
     )
@@ -143,8 +147,9 @@ def _cash(flow: MemberFlows, scope: Scope) -> Cash:
     internal = internal_rate_of_return(list(amounts))
     low, high = None, None
     if internal.rate is not None:
-        low, high = _internal_interval(amounts, joint, n_t, months, internal.rate)
+        low, high = _internal_interval(amounts, joint, n_t, months, internal.rate, flow.quantile)
     error = _spread(joint, n_t, discounted[1 : months + 1])
+    value = net_present_value(list(amounts), rate=rate)
     return Cash(
         campaign_id=result.campaign_id,
         key=result.key,
@@ -160,7 +165,7 @@ def _cash(flow: MemberFlows, scope: Scope) -> Cash:
         spent=spent,
         withheld=_few_payers(flow, scope),
         curve=curve,
-        present=Amount.around(net_present_value(list(amounts), rate=rate), error),
+        present=Amount(value, value - flow.quantile * error, value + flow.quantile * error),
         payback=_payback(amounts, draws),
         payback_discounted=_payback(amounts * discounted, draws * discounted),
         internal=internal,
@@ -240,7 +245,7 @@ def _payback(flows: Floats, draws: Floats) -> Payback:
 
 
 def _internal_interval(
-    flows: Floats, joint: Floats, n_treated: int, months: int, rate: float
+    flows: Floats, joint: Floats, n_treated: int, months: int, rate: float, quantile: float
 ) -> tuple[float | None, float | None]:
     """The rates per month around the estimate at which the interval of the present value holds zero.
 
@@ -249,7 +254,7 @@ def _internal_interval(
 
     def holds(candidate: float) -> bool:
         factors = discount_factors(len(flows), candidate)
-        return abs(float(factors @ flows)) <= NORMAL_REACH * _spread(joint, n_treated, factors[1 : months + 1])
+        return abs(float(factors @ flows)) <= quantile * _spread(joint, n_treated, factors[1 : months + 1])
 
     at = int(np.searchsorted(RATES_PER_MONTH, rate))
     sides = RATES_PER_MONTH[:at][::-1], RATES_PER_MONTH[at:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from crm_analysis.crm_roi.effects import treated_costs
 from crm_analysis.crm_roi.flows import MemberFlows, split
 from crm_analysis.crm_roi.results import Evaluation
 from crm_analysis.customers import GONE
-from crm_analysis.estimators.means import welch
+from crm_analysis.estimators.arms import Arm, arm_mean
 from crm_analysis.estimators.ratios import fieller
 
 if TYPE_CHECKING:
@@ -99,18 +99,19 @@ def _costing(flow: MemberFlows, *, shared: float | None, there: set[str] | None,
     roi, cost = result.roi, result.cost
     assert roi is not None and cost is not None
     n_t, n_c = int(flow.treated.sum()), int((~flow.treated).sum())
-    own, fixed = treated_costs(result.gate.units[flow.treated], cost)
-    margin_t, margin_c = split(result.gate.units["margin"].to_numpy(float), flow.treated)
-    orders_t, orders_c = split(result.gate.units["n_orders"].to_numpy(float), flow.treated)
+    comparison = flow.arms()
+    how: dict[str, Any] = {"arms": comparison.arms, "quantile": flow.quantile}
+    own, fixed = treated_costs(comparison.treated, cost)
+    margin_t, margin_c = comparison.values("margin")
     contact = float(cost.lines.loc[cost.lines["driver"] == "contact", "charged"].sum()) / n_t
     per_kept = None
     if there is not None:
-        kept = result.gate.units["customer_id"].isin(there).to_numpy(float)
-        kept_t, kept_c = split(kept, flow.treated)
+        kept_t, kept_c = (
+            frame["customer_id"].isin(there).to_numpy(float) for frame in (comparison.treated, comparison.control)
+        )
+        kept = np.concatenate([kept_t, kept_c])
         if kept.any() and not kept.all():
-            per_kept = cost_per_unit(own, kept_t, kept_c, fixed_cost=fixed)
-    spent = welch(own, np.zeros(n_c))
-    break_even_margin = _shifted(total(spent, 1.0), fixed / n_t)
+            per_kept = cost_per_unit(own, kept_t, kept_c, fixed_cost=fixed, **how)
     return Costing(
         key=result.key,
         name=result.name,
@@ -118,19 +119,19 @@ def _costing(flow: MemberFlows, *, shared: float | None, there: set[str] | None,
         shared=shared,
         net=Amount(roi.net, roi.net_low, roi.net_high),
         **_discounts(flow),
-        holdout=total(welch(margin_t - own - contact, margin_c), n_c),
-        per_order=cost_per_unit(own, orders_t, orders_c, fixed_cost=fixed),
+        holdout=total(comparison.difference(margin_t - own - contact, margin_c), n_c),
+        per_order=cost_per_unit(own, *comparison.values("n_orders"), fixed_cost=fixed, **how),
         per_kept=per_kept,
         break_even_contact=_shifted(
             Amount(roi.net / n_t, roi.net_low / n_t, roi.net_high / n_t), roi.break_even_contact_cost - roi.net / n_t
         )
         if roi.break_even_contact_cost is not None
         else None,
-        break_even_margin=break_even_margin,
-        break_even_rate=_break_even_rate(cost_per_unit(own, margin_t, margin_c, fixed_cost=fixed), rate),
+        break_even_margin=_shifted(total(comparison.difference(own, np.zeros(n_c)), 1.0), fixed / n_t),
+        break_even_rate=_break_even_rate(cost_per_unit(own, margin_t, margin_c, fixed_cost=fixed, **how), rate),
         margin_gained=Amount(roi.margin_per_treated, roi.incremental_low / n_t, roi.incremental_high / n_t),
-        break_even_lift=_over_control(own + fixed / n_t, margin_c),
-        lift=_lift(margin_t, margin_c),
+        break_even_lift=_over_control(own + fixed / n_t, margin_c, **how),
+        lift=_lift(margin_t, margin_c, **how),
     )
 
 
@@ -157,29 +158,39 @@ def _discounts(flow: MemberFlows) -> dict[str, Amount | None]:
     if "promoted" not in flow.in_window:
         return nothing
     granted_t, granted_c = split(flow.in_window["granted"].to_numpy(), flow.treated)
-    extra = welch(granted_t, granted_c)
+    arms = flow.arms()
+    extra = arms.difference(granted_t, granted_c)
     if extra.low is None or extra.low <= 0:
         return nothing
     bought = split(flow.in_window["promoted"].to_numpy(), flow.treated)
-    return {"discount": total(extra, granted_t.size), "subsidy": made_anyway(granted_t, *bought)}
+    return {"discount": total(extra, granted_t.size), "subsidy": made_anyway(granted_t, *bought, arms=arms.arms)}
 
 
-def made_anyway(granted_treated: ArrayLike, bought_treated: ArrayLike, bought_control: ArrayLike) -> Amount:
+def made_anyway(
+    granted_treated: ArrayLike,
+    bought_treated: ArrayLike,
+    bought_control: ArrayLike,
+    *,
+    arms: tuple[Arm, Arm] | None = None,
+) -> Amount:
     """Discount that went to purchases that would have been made without it, over all treated members.
 
     Discounts times the control's purchases of the same goods over the treated's, all of them where the control bought
-    as often; delta method. Assumes randomised arms and a discount that is spread alike over the purchases.
+    as often; delta method. Assumes randomised arms and a discount that is spread alike over the purchases. `arms` say
+    which members were drawn together and in which strata.
     """
     granted, got = np.asarray(granted_treated, dtype=float), np.asarray(bought_treated, dtype=float)
     without = np.asarray(bought_control, dtype=float)
-    n_t, n_c = granted.size, without.size
-    share = float(without.mean() / got.mean())
-    if share >= 1:
-        return Amount.around(float(granted.sum()), float(granted.std(ddof=1)) * math.sqrt(n_t))
-    per_purchase = granted.mean() / got.mean()
-    influence = share * (granted - granted.mean()) - share * per_purchase * (got - got.mean())
-    error = math.sqrt(influence.var(ddof=1) / n_t + per_purchase**2 * without.var(ddof=1) / n_c)
-    return Amount.around(float(granted.sum()) * share, error * n_t)
+    treated, control = arms or (Arm(granted.size), Arm(without.size))
+    first, second = arm_mean(np.column_stack([granted, got]), treated), arm_mean(without, control)
+    each, bought = float(first.mean[0]), float(first.mean[1])
+    share = min(float(second.mean[0]) / bought, 1.0)
+    spread, other = first.covariance, second.covariance
+    if spread is None or other is None:
+        return Amount(each * share * granted.size, None, None)
+    slope = np.array([1.0, 0.0]) if share == 1 else share * np.array([1.0, -each / bought])
+    variance = float(slope @ spread @ slope) + (0.0 if share == 1 else (each / bought) ** 2 * float(other[0, 0]))
+    return Amount.around(each * share * granted.size, math.sqrt(variance) * granted.size)
 
 
 def _break_even_rate(per_margin: PerUnit, rate: float | None) -> Amount | None:
@@ -190,23 +201,23 @@ def _break_even_rate(per_margin: PerUnit, rate: float | None) -> Amount | None:
     return Amount(per_margin.value * rate, low, high)
 
 
-def _lift(margin_t: Floats, margin_c: Floats) -> Amount | None:
+def _lift(margin_t: Floats, margin_c: Floats, **how: Any) -> Amount | None:
     """Relative difference in margin; None where the control left nothing."""
-    found = _over_control(margin_t, margin_c)
-    if found is None:
-        return None
-    low, high = (None if end is None else end - 1 for end in (found.low, found.high))
-    return Amount(found.value - 1, low, high)
+    found = _over_control(margin_t, margin_c, **how)
+    return None if found is None else _shifted(found, -1.0)
 
 
-def _over_control(treated: Floats, margin_c: Floats) -> Amount | None:
+def _over_control(treated: Floats, margin_c: Floats, *, arms: tuple[Arm, Arm], quantile: float) -> Amount | None:
     """Mean of the treated over the control's mean margin, Fieller's interval; None where the control left nothing."""
-    if margin_c.mean() <= 0:
+    first, second = arm_mean(treated, arms[0]), arm_mean(margin_c, arms[1])
+    spread, other = first.covariance, second.covariance
+    if second.mean[0] <= 0 or spread is None or other is None:
         return None
     found = fieller(
-        float(treated.mean()),
-        float(margin_c.mean()),
-        variance_numerator=float(treated.var(ddof=1) / treated.size),
-        variance_denominator=float(margin_c.var(ddof=1) / margin_c.size),
+        float(first.mean[0]),
+        float(second.mean[0]),
+        variance_numerator=float(spread[0, 0]),
+        variance_denominator=float(other[0, 0]),
+        quantile=quantile,
     )
     return Amount(found.ratio, found.low, found.high)

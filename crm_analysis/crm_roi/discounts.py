@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import privacy
+from crm_analysis.crm_roi.effects import member_weights
 from crm_analysis.crm_roi.flows import MemberFlows, split
 from crm_analysis.crm_roi.outcomes import priced
-from crm_analysis.estimators.means import MeanDifference, welch
+from crm_analysis.estimators.means import MeanDifference
 from crm_analysis.estimators.ratios import RatioDifference, delta_ratio, delta_ratio_difference
 from crm_analysis.units import add_months
 
@@ -131,7 +132,8 @@ def _aftermath(flow: MemberFlows, scope: Scope) -> Aftermath | None:
         privacy.withhold(arm, rule.min_cell, rule.dominance_share) for arm in parts["left"]
     ):
         return None
-    margin = welch(*parts["left"])
+    arms = flow.arms(followed=True)
+    margin = arms.difference(*parts["left"])
     effect = flow.result.effect("margin")
     gain = effect.plain.difference if effect is not None else 0.0
     took = _took_discount(flow)
@@ -139,11 +141,14 @@ def _aftermath(flow: MemberFlows, scope: Scope) -> Aftermath | None:
     reduced = parts["paid_on_discount"]
     told = not any(privacy.withhold(arm, rule.min_cell, rule.dominance_share) for arm in reduced)
     if took and told and all(arm.sum() > 0 for arm in parts["paid"]) and any(arm.any() for arm in reduced):
+        weights = [member_weights(arm.stratum, arm.share, arm.n) for arm in arms.arms]
         on_discount = delta_ratio_difference(
-            treated_numerator=reduced[0],
-            treated_denominator=parts["paid"][0],
-            control_numerator=reduced[1],
-            control_denominator=parts["paid"][1],
+            treated_numerator=weights[0] * reduced[0],
+            treated_denominator=weights[0] * parts["paid"][0],
+            control_numerator=weights[1] * reduced[1],
+            control_denominator=weights[1] * parts["paid"][1],
+            treated_unit=arms.arms[0].unit,
+            control_unit=arms.arms[1].unit,
         )
     return Aftermath(
         key=flow.result.key,
@@ -153,7 +158,7 @@ def _aftermath(flow: MemberFlows, scope: Scope) -> Aftermath | None:
         n_control=int((~treated).sum()),
         took_discount=took,
         margin=margin,
-        orders=welch(*parts["n_orders"]),
+        orders=arms.difference(*parts["n_orders"]),
         of_gain=margin.difference / gain if gain > 0 else None,
         on_discount=on_discount,
     )
@@ -161,5 +166,5 @@ def _aftermath(flow: MemberFlows, scope: Scope) -> Aftermath | None:
 
 def _took_discount(flow: MemberFlows) -> bool:
     """Whether the treated took more discount in the window than the control, beyond chance."""
-    extra = welch(*split(flow.in_window["granted"].to_numpy(), flow.treated))
+    extra = flow.arms().difference(*split(flow.in_window["granted"].to_numpy(), flow.treated))
     return extra.low is not None and extra.low > 0

@@ -10,9 +10,10 @@ import pandas as pd
 
 from crm_analysis import files
 from crm_analysis.crm_roi import effects, outcomes, portfolio, uncontrolled
-from crm_analysis.crm_roi.gate import overlaps, pass_gate
+from crm_analysis.crm_roi.gate import Gate, judge_arms, overlaps, pass_gate, shared_controls
 from crm_analysis.crm_roi.ledger import Ledger, build_ledger, campaign_cost
 from crm_analysis.crm_roi.results import CampaignResult, Effect, Evaluation, Portfolio, Uncontrolled
+from crm_analysis.errors import DataError, selection_refused
 from crm_analysis.language import active
 
 if TYPE_CHECKING:
@@ -31,17 +32,22 @@ __all__ = [
 ]
 
 REQUIRED = ("campaigns", "campaign_members", "costs")
+EVERYBODY = "assigned"
 
 
-def evaluate(scope: Scope) -> Evaluation:
+def evaluate(scope: Scope, *, among: str = EVERYBODY) -> Evaluation:
     """Evaluate every campaign known in `scope`.
 
     A campaign belongs to the period in which its outcome window closed; one that started and has not closed by the
     period's end is running. In a branch, effects are those of the branch's own members, and a campaign's costs are
     charged by the branch's share of the treated. Without the tables of `REQUIRED` the result is empty and says which
     are missing; `costs` alone may be absent where campaigns carry a contact cost.
+
+    `among` says whose outcomes are compared: everybody assigned. Anything else is refused with the reason (DataError).
     """
     profile = scope.profile
+    if among != EVERYBODY:
+        raise DataError(selection_refused(among))
     missing = tuple(name for name in REQUIRED if not scope.has(name))
     common: dict[str, Any] = {
         "branch": scope.branch,
@@ -58,25 +64,47 @@ def evaluate(scope: Scope) -> Evaluation:
     listing = outcomes.campaigns(scope)
     listing = listing[listing["starts_on"] <= scope.period.end].reset_index(drop=True)
     listing["key"] = _keys(listing["campaign_id"])
+    everybody_left_alone = profile.roi.universal_holdout
+    listing = listing[listing["campaign_id"] != everybody_left_alone].reset_index(drop=True)
     expression = outcomes.scope_expression(scope, listing)
-    members = outcomes.member_outcomes(scope, expression)
+    drawn_by = {row.campaign_id: _drawn_by(row.randomisation_unit) for row in listing.itertuples(index=False)}
+    members = outcomes.member_outcomes(scope, expression, drawn_by=drawn_by)
     members["overlapping"] = overlaps(members)
-    mine = set(members["campaign_id"])
+    groups = dict(list(members.groupby("campaign_id", sort=False)))
     if scope.branch != "all":
-        listing = listing[listing["campaign_id"].isin(mine)].reset_index(drop=True)
+        listing = listing[listing["campaign_id"].isin(groups)].reset_index(drop=True)
     ledger = build_ledger(scope, list(listing["campaign_id"]))
     everywhere = _treated_everywhere(scope)
-    results = [
-        _evaluate_campaign(
+    gates = {
+        key: pass_gate(
+            groups.get(key, members.head(0)),
+            min_control=profile.roi.min_control,
+            sample_ratio_alpha=profile.roi.sample_ratio_alpha,
+            planned_treated_share=_planned_share(profile, key),
+            drawn_by=drawn_by[key],
+        )
+        for key in listing["campaign_id"]
+    }
+    families = shared_controls(gates)
+    for family in families:
+        planned = {key: share for key in family if isinstance(share := _planned_share(profile, key), float)}
+        gates |= judge_arms({key: gates[key] for key in family}, planned, alpha=profile.roi.sample_ratio_alpha)
+    found = {
+        row.campaign_id: _evaluate_campaign(
             row,
-            members[members["campaign_id"] == row.campaign_id],
+            groups.get(row.campaign_id, members.head(0)),
+            gates[row.campaign_id],
             ledger=ledger,
+            drawn_by=drawn_by[row.campaign_id],
             treated_everywhere=everywhere.get(row.campaign_id, 0),
             scope=scope,
         )
         for row in listing.itertuples(index=False)
-    ]
-    by_time = sorted(results, key=lambda r: (r.starts_on, r.campaign_id))
+    }
+    alone = [(key,) for key in found if not any(key in family for family in families)]
+    for family in [*families, *alone]:
+        found |= {result.campaign_id: result for result in effects.correct([found[key] for key in family])}
+    by_time = sorted(found.values(), key=lambda r: (r.starts_on, r.campaign_id))
     closed = [r for r in by_time if scope.period.start <= r.closes_on <= scope.period.end]
     earlier = [r for r in by_time if r.closes_on < scope.period.start]
     own = [r for r in earlier + closed if r.roi is not None]
@@ -96,20 +124,16 @@ def evaluate(scope: Scope) -> Evaluation:
 def _evaluate_campaign(
     row: Any,
     members: pd.DataFrame,
+    gate: Gate,
     *,
     ledger: Ledger,
+    drawn_by: str,
     treated_everywhere: int,
     scope: Scope,
 ) -> CampaignResult:
     profile = scope.profile
-    gate = pass_gate(
-        members,
-        min_control=profile.roi.min_control,
-        sample_ratio_alpha=profile.roi.sample_ratio_alpha,
-        planned_treated_share=_planned_share(profile, row.campaign_id),
-    )
     units = gate.units
-    treated, control = units[units["arm"] == "treated"], units[units["arm"] == "control"]
+    treated = units[units["arm"] == "treated"]
     n_scope = int((members["arm"] == "treated").sum())
     n_everywhere = max(treated_everywhere, n_scope)
     contact = None if pd.isna(row.contact_cost) else float(row.contact_cost)
@@ -122,16 +146,16 @@ def _evaluate_campaign(
         contact_cost=contact,
     )
     state = "too_early" if row.closes_on > scope.period.end else gate.state
+    if drawn_by == "branch" and scope.branch != "all" and state in ("not_causal", "no_treated"):
+        state = "whole_branches"
     details: dict[str, Any] = {}
     if state == "measured":
         details = effects.measure(
-            treated, control, cost, n_everywhere=n_everywhere, contact=contact, row=row, profile=profile
+            gate, cost, n_everywhere=n_everywhere, contact=contact, campaign_id=row.campaign_id, profile=profile
         )
         state = details.pop("state")
     elif state == "not_causal":
-        details = {
-            "uncontrolled": uncontrolled.describe(treated, cost, window_days=int(row.window_days), profile=profile)
-        }
+        details = {"uncontrolled": uncontrolled.describe(treated, cost, window_days=row.window_days, profile=profile)}
     delivered = None
     if len(treated) and treated["delivered_on"].notna().any():
         delivered = float(treated["delivered_on"].notna().mean())
@@ -147,10 +171,12 @@ def _evaluate_campaign(
         state=state,
         gate=gate,
         n_treated=len(treated),
-        n_control=len(control),
+        n_control=int((units["arm"] == "control").sum()),
         delivered_share=delivered,
         cost=cost,
         assigned=_by_arm_and_branch(members),
+        drawn_by=drawn_by,
+        reward_kind=row.reward_kind if isinstance(row.reward_kind, str) else "",
         **details,
     )
 
@@ -169,9 +195,17 @@ def _keys(ids: pd.Series) -> list[str]:
     return [files.safe_name(name if twice else name.lower()) for name, twice in zip(ids, clash, strict=True)]
 
 
-def _planned_share(profile: Profile, campaign_id: str) -> float | None:
+def _planned_share(profile: Profile, campaign_id: str) -> float | dict[str, float] | None:
+    """The treated share by plan, one or one for each stratum; None where none is stated."""
     held = profile.roi.planned_control_share.get(campaign_id)
+    if isinstance(held, dict):
+        return {stratum: 1 - share for stratum, share in held.items()}
     return None if held is None else 1 - held
+
+
+def _drawn_by(unit: Any) -> str:
+    """What was drawn: customer (also where the table says nothing), household or branch."""
+    return unit if isinstance(unit, str) and unit in ("household", "branch") else "customer"
 
 
 def _treated_everywhere(scope: Scope) -> Mapping[str, int]:

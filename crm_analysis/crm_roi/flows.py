@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from crm_analysis.crm_roi.comparison import Comparison
 from crm_analysis.crm_roi.outcomes import priced
 from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.units import DAYS_PER_MONTH
@@ -59,6 +60,18 @@ class MemberFlows:
     def months(self) -> int:
         """Months from the assignment, the last one perhaps cut off."""
         return int(self.margin.shape[1])
+
+    @property
+    def quantile(self) -> float:
+        """Half-width in standard errors of the campaign's 95 % interval: normal, or of t where few units were drawn."""
+        roi = self.result.roi
+        assert roi is not None
+        return (roi.net_high - roi.net) / roi.net_error
+
+    def arms(self, *, followed: bool = False) -> Comparison:
+        """Both arms as they were drawn; with `followed` of the members whose time after the window is covered."""
+        gate = self.result.gate
+        return (replace(gate, units=gate.units[self.followed]) if followed else gate).comparison()
 
 
 def measured_results(evaluation: Evaluation) -> tuple[CampaignResult, ...]:

@@ -19,7 +19,6 @@ from crm_analysis.crm_roi.cashflow import customer_lifetime_value, retention_ela
 from crm_analysis.crm_roi.flows import MemberFlows, split
 from crm_analysis.crm_roi.outcomes import priced, with_columns
 from crm_analysis.customers import GONE, branch_ends, end_of, retention, status_at, status_back
-from crm_analysis.estimators.means import welch
 from crm_analysis.estimators.proportions import wilson
 from crm_analysis.profile.settings import Privacy
 from crm_analysis.units import DAYS_PER_YEAR, add_months
@@ -289,7 +288,7 @@ def extrapolations(
     found = []
     for flow, money in zip(flows, cash, strict=True):
         paid_t, paid_c = split((flow.n_orders.sum(axis=1) > 0).astype(float), flow.treated)
-        more = welch(paid_t, paid_c)
+        more = flow.arms().difference(paid_t, paid_c)
         year = flow.result.gate.units["margin_before"].to_numpy(float) * (DAYS_PER_YEAR / history_days)
         if more.standard_error is None or year.mean() <= 0:
             continue

@@ -60,19 +60,44 @@ def scope_expression(scope: Scope, wanted: pd.DataFrame) -> ibis.Table:
         transactions=scope.table("transactions"),
         customers=scope.table("customers") if scope.has("customers") else None,
         window_days={row.campaign_id: int(row.window_days) for row in wanted.itertuples(index=False)},
+        answers=_answers(scope),
         history_days=profile.roi.balance_history_days,
         margin_rate=profile.margin.rate,
         list_prices=profile.margin.list_prices,
     )
 
 
-def member_outcomes(scope: Scope, expression: ibis.Table) -> pd.DataFrame:
+def _answers(scope: Scope) -> ibis.Table | None:
+    """Customers' answers to the overall question: customer_id, on, score; None where nobody's can be told."""
+    if not scope.has("survey_responses") or "customer_id" not in scope.columns("survey_responses"):
+        return None
+    item = scope.profile.survey.satisfaction
+    rows = with_columns(scope.table("survey_responses"), {"respondent_kind": "string"})
+    score = rows.satisfaction.cast("float64")
+    rows = rows.filter(
+        rows.customer_id.notnull()
+        & (rows.respondent_kind.isnull() | (rows.respondent_kind == "customer"))
+        & score.between(*item.scale)
+        & ~score.isin(item.codes or [item.scale[1] + 1])
+    )
+    low, high = item.scale
+    told = rows.satisfaction.cast("float64")
+    return rows.select(
+        "customer_id", on=rows.answered_on.cast("date"), score=low + high - told if item.reversed else told
+    )
+
+
+def member_outcomes(scope: Scope, expression: ibis.Table, *, drawn_by: Mapping[str, str] | None = None) -> pd.DataFrame:
     """`scope_expression`, executed, with `observed_to`: how far the data of the member's branch reach.
 
-    `measurable` says whether the whole window of the member lies within that.
+    `measurable` says whether the whole window of the member lies within that. `unit` is what was drawn: the customer,
+    or by `drawn_by` (campaign to unit) its household or branch; `unit_known` is False for a member whose household is
+    not recorded, who then stands alone.
     """
     frame = expression.execute()
-    dates = ("assigned_on", "last_assigned_on", "window_end", "responded_on", "delivered_on", "first_on")
+    dates = (
+        "assigned_on", "last_assigned_on", "window_end", "responded_on", "contacted_on", "delivered_on", "first_on",
+    )  # fmt: skip
     for column in dates:
         frame[column] = pd.to_datetime(frame[column])
     covered = scope.coverage
@@ -80,6 +105,15 @@ def member_outcomes(scope: Scope, expression: ibis.Table) -> pd.DataFrame:
     limit = pd.Timestamp(scope.period.end)
     frame["observed_to"] = frame["branch"].map(ends).fillna(pd.Timestamp(scope.as_of)).clip(upper=limit)
     frame["measurable"] = frame["window_end"] <= frame["observed_to"]
+    frame["unit"], frame["unit_known"] = frame["customer_id"], True
+    for campaign, kind in (drawn_by or {}).items():
+        mine = frame["campaign_id"] == campaign
+        group = {"household": "household_id", "branch": "branch"}.get(kind)
+        if group is None or not mine.any():
+            continue
+        known = frame.loc[mine, group].notna() & (frame.loc[mine, group] != "")
+        frame.loc[mine, "unit"] = frame.loc[mine, group].where(known, frame.loc[mine, "customer_id"])
+        frame.loc[mine, "unit_known"] = known
     return frame.sort_values(["campaign_id", "customer_id"], ignore_index=True)
 
 
@@ -92,12 +126,14 @@ def outcome_expression(
     history_days: int,
     margin_rate: float,
     list_prices: bool = False,
+    answers: ibis.Table | None = None,
 ) -> ibis.Table:
     """One row per campaign and customer, inside the engine.
 
     The window runs from the day of assignment to `window_days` after it, both included: both arms count the same days.
     Columns: campaign_id, customer_id, n_rows (assignments found), n_arms, arm, assigned_on, last_assigned_on,
-    window_end, stratum, delivered_on, responded_on, branch, first_on (joined, else first purchase), revenue, margin,
+    window_end, stratum, contacted_on, delivered_on, responded_on, branch, household_id, first_on (joined, else first
+    purchase), satisfaction (mean of `answers` after the day of assignment, empty without one), revenue, margin,
     discount, n_orders (days with a purchase) in the window, and revenue_before, margin_before in the `history_days`
     before the assignment. A member without a purchase has zeros: no purchase is an outcome.
 
@@ -121,12 +157,23 @@ def outcome_expression(
     result = units.left_join(sums, ["campaign_id", "customer_id"]).drop("campaign_id_right", "customer_id_right")
     result = result.left_join(firsts, "customer_id").drop("customer_id_right")
     if customers is not None:
+        customers = with_columns(customers, {"household_id": "string"})
         owned = customers.group_by("customer_id").aggregate(
-            home=customers.branch.min(), joined_on=customers.joined_on.cast("date").min()
+            home=customers.branch.min(),
+            joined_on=customers.joined_on.cast("date").min(),
+            household_id=customers.household_id.min(),
         )
         result = result.left_join(owned, "customer_id").drop("customer_id_right")
     else:
-        result = result.mutate(home=ibis.null("string"), joined_on=ibis.null("date"))
+        empty = {"home": ibis.null("string"), "joined_on": ibis.null("date"), "household_id": ibis.null("string")}
+        result = result.mutate(**empty)
+    if answers is not None:
+        asked = units.select("campaign_id", "customer_id", "assigned_on", "window_end").join(answers, "customer_id")
+        asked = asked.filter((asked.on > asked.assigned_on) & (asked.on <= asked.window_end))
+        scores = asked.group_by("campaign_id", "customer_id").aggregate(satisfaction=asked.score.mean())
+        result = result.left_join(scores, ["campaign_id", "customer_id"]).drop("campaign_id_right", "customer_id_right")
+    else:
+        result = result.mutate(satisfaction=ibis.null("float64"))
     money = ("revenue", "margin", "discount", "n_orders", "revenue_before", "margin_before")
     return result.mutate(
         branch=ibis.coalesce(result.home, result.sold_by),
@@ -137,7 +184,9 @@ def outcome_expression(
 
 def _units(members: ibis.Table, window_days: Mapping[str, int]) -> ibis.Table:
     """One row per campaign and customer, with the end of the outcome window."""
-    members = with_columns(members, {"stratum": "string", "delivered_on": "date", "responded_on": "date"})
+    members = with_columns(
+        members, {"stratum": "string", "contacted_on": "date", "delivered_on": "date", "responded_on": "date"}
+    )
     wanted = members.filter(members.campaign_id.isin(list(window_days)) & members.customer_id.notnull())
     units = wanted.group_by("campaign_id", "customer_id").aggregate(
         n_rows=wanted.count(),
@@ -146,6 +195,7 @@ def _units(members: ibis.Table, window_days: Mapping[str, int]) -> ibis.Table:
         assigned_on=wanted.assigned_on.cast("date").min(),
         last_assigned_on=wanted.assigned_on.cast("date").max(),
         stratum=wanted.stratum.min(),
+        contacted_on=wanted.contacted_on.cast("date").min(),
         delivered_on=wanted.delivered_on.cast("date").min(),
         responded_on=wanted.responded_on.cast("date").min(),
     )

@@ -20,7 +20,9 @@ from crm_analysis.crm_roi.costing import own_costs
 from crm_analysis.crm_roi.flows import MemberFlows
 from crm_analysis.crm_roi.ledger import SHARED_CATEGORIES
 from crm_analysis.crm_roi.outcomes import with_columns
+from crm_analysis.crm_roi.portfolio import drawn_together
 from crm_analysis.crm_roi.results import Evaluation
+from crm_analysis.estimators.arms import influence
 from crm_analysis.estimators.means import MeanDifference, welch
 from crm_analysis.units import add_months
 
@@ -158,33 +160,38 @@ def _shared_lines(scope: Scope) -> pd.DataFrame:
 
 
 def _covariance(flows: Sequence[MemberFlows]) -> Floats:
-    """Covariance of the campaigns' months (their net margin in money), a customer in several counting in each."""
-    influences = [_influence(flow) for flow in flows]
-    people = [pd.Index(flow.result.gate.units["customer_id"]) for flow in flows]
+    """Covariance of the campaigns' months (their net margin in money).
+
+    A customer in several campaigns counts in each; where one drew households or branches, all in them count as one.
+    """
+    together = drawn_together([flow.result for flow in flows])
+    parts = []
+    for number, flow in enumerate(flows):
+        frame = pd.DataFrame(_influence(flow), columns=[f"{number} {month}" for month in range(flow.months)])
+        people = flow.result.gate.units["customer_id"].reset_index(drop=True)
+        parts.append(frame.groupby(people if together is None else people.map(together)).sum())
     rows = []
-    for i, mine in enumerate(influences):
-        row = []
-        for j, other in enumerate(influences):
-            if i == j:
-                row.append(mine.T @ mine)
-                continue
-            place = people[i].get_indexer(people[j])
-            both = place >= 0
-            row.append(mine[place[both]].T @ other[both])
-        rows.append(row)
+    for mine in parts:
+        rows.append([_crossed(mine, other) for other in parts])
     found: Floats = np.block(rows)
     return (found + found.T) / 2
 
 
+def _crossed(mine: pd.DataFrame, other: pd.DataFrame) -> Floats:
+    """Sums of products over those in both."""
+    place = mine.index.get_indexer(other.index)
+    both = place >= 0
+    found: Floats = mine.to_numpy()[place[both]].T @ other.to_numpy()[both]
+    return found
+
+
 def _influence(flow: MemberFlows) -> Floats:
     """Each member's influence on the campaign's net margin by month (see `money.net_influence`)."""
-    treated = flow.treated
-    net = flow.margin[treated] - own_costs(flow)
-    n_t, n_c = int(treated.sum()), int((~treated).sum())
+    treated, (first, second) = flow.treated, flow.arms().arms
+    n_treated = int(treated.sum())
     found = np.empty_like(flow.margin)
-    found[treated] = (net - net.mean(axis=0)) * math.sqrt(n_t / (n_t - 1))
-    control = flow.margin[~treated]
-    found[~treated] = -(n_t / n_c) * (control - control.mean(axis=0)) * math.sqrt(n_c / (n_c - 1))
+    found[treated] = n_treated * influence(flow.margin[treated] - own_costs(flow), first)
+    found[~treated] = -n_treated * influence(flow.margin[~treated], second)
     return found
 
 

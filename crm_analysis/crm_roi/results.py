@@ -11,6 +11,7 @@ import pandas as pd
 from crm_analysis.crm_roi.gate import Gate
 from crm_analysis.crm_roi.ledger import CampaignCost, Ledger
 from crm_analysis.crm_roi.money import RoiEstimate
+from crm_analysis.estimators.arms import ComplierEffect
 from crm_analysis.estimators.means import MeanDifference
 
 __all__ = ["CampaignResult", "Effect", "Evaluation", "Portfolio", "Uncontrolled"]
@@ -18,12 +19,21 @@ __all__ = ["CampaignResult", "Effect", "Evaluation", "Portfolio", "Uncontrolled"
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Intention-to-treat effect on one outcome per member: plain, and adjusted for value before where there is one."""
+    """Intention-to-treat effect on one outcome per member: plain, and adjusted for value before where there is one.
+
+    `stratified` is the difference within strata, weighed by their treated. `plain.p_value` becomes `adjusted_p` when
+    all outcomes of the campaign, and of those that shared its control group, are looked at together. For a ratio
+    (margin per order) the means are ratios. `answered` are the shares of the treated and of the control of whom there
+    is an outcome at all, where that is not everybody: the difference is then one between those who answered.
+    """
 
     metric: str
     plain: MeanDifference
     adjusted: MeanDifference | None = None
     lin: MeanDifference | None = None
+    stratified: MeanDifference | None = None
+    adjusted_p: float | None = None
+    answered: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +66,14 @@ class CampaignResult:
     """One campaign in one scope.
 
     `state`: measured, no_outcomes (nobody bought in either arm), no_cost (effect known, cost in no table), not_causal,
-    no_treated, small_control, blocked, not_measurable, no_members, too_early. `assigned` counts the members of each
-    arm by branch, those whose window is still open included.
+    no_treated, small_control, blocked, not_measurable, no_members, too_early, whole_branches (drawn by branch: only all
+    branches together have both arms). `assigned` counts the members of each arm by branch, those whose window is still
+    open included.
+
+    `drawn_by` is what was drawn: customer, household or branch. `reached` is the effect on the margin of those reached,
+    `capped_roi` the return with the margin capped at the profile's quantile, `stratified` the return from differences
+    within strata. `shares_control` names the campaigns that were compared with the same held-out members; `correction`
+    is how p-values of their outcomes were adjusted, over `n_tests` of them.
     """
 
     campaign_id: str
@@ -81,6 +97,14 @@ class CampaignResult:
     cost_per_extra_order: float | None = None
     n_to_settle: int | None = None
     assigned: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    drawn_by: str = "customer"
+    reward_kind: str = ""
+    reached: ComplierEffect | None = None
+    capped_roi: RoiEstimate | None = None
+    stratified: RoiEstimate | None = None
+    shares_control: tuple[str, ...] = ()
+    correction: str = ""
+    n_tests: int = 0
 
     @property
     def verdict(self) -> str:
@@ -101,8 +125,10 @@ class CampaignResult:
 class Portfolio:
     """Sum over the measured campaigns of the period, money in the profile's currency.
 
-    The interval clusters by customer: a member of two campaigns counts in both, and `n_overlapping` says how many do.
-    `margin_low` and `margin_high` are the interval of the incremental margin, before any cost.
+    The intervals cluster by customer, or by what was drawn where that holds several: a member of two campaigns counts
+    in both, and `n_overlapping` says how many do.
+    `margin_low` and `margin_high` are the interval of the incremental margin, before any cost; `roi` is the sum of nets
+    over the sum of costs, `roi_low` and `roi_high` Fieller's interval of it.
     `shared` are programme-wide costs that fall in the period and are charged to no single campaign.
     """
 
@@ -117,6 +143,9 @@ class Portfolio:
     net: float
     low: float
     high: float
+    roi: float
+    roi_low: float | None
+    roi_high: float | None
     shared: float
 
     @property

@@ -15,7 +15,6 @@ from crm_analysis.crm_roi.cash import SPENT, Cash
 from crm_analysis.crm_roi.costing import Costing, rests_on_rate
 from crm_analysis.crm_roi.flows import MemberFlows, split
 from crm_analysis.crm_roi.results import Evaluation
-from crm_analysis.estimators.means import welch
 from crm_analysis.profile.settings import Ranges
 from crm_analysis.units import DAYS_PER_MONTH
 
@@ -176,8 +175,8 @@ def _either_or(
 def after_window(flow: MemberFlows) -> float:
     """Difference in margin per member over the days after the window."""
     assert flow.after is not None
-    treated, control = split(flow.after["left"].to_numpy()[flow.followed], flow.treated[flow.followed])
-    return welch(treated, control).difference
+    later = split(flow.after["left"].to_numpy()[flow.followed], flow.treated[flow.followed])
+    return flow.arms(followed=True).difference(*later).difference
 
 
 def _forgotten_share(evaluation: Evaluation) -> float:

@@ -7,7 +7,18 @@ import math
 from crm_analysis import style
 from crm_analysis.language import _
 
-__all__ = ["category", "check", "check_status", "metric", "money_unit", "programme", "return_seen", "state", "verdict"]
+__all__ = [
+    "category",
+    "check",
+    "check_status",
+    "drawn",
+    "metric",
+    "money_unit",
+    "programme",
+    "return_seen",
+    "state",
+    "verdict",
+]
 
 
 def category(code: str) -> str:
@@ -52,7 +63,13 @@ def state(code: str) -> str:
         "no_cost": _("cost unknown"),
         "withheld": _("withheld: too few paid, or one nearly all"),
         "too_early": _("too early"),
+        "whole_branches": _("whole branches were drawn: see all branches"),
     }[code]
+
+
+def drawn(code: str) -> str:
+    """What was drawn, several of them, inside a sentence."""
+    return {"customer": _("members"), "household": _("households"), "branch": _("branches")}[code]
 
 
 def verdict(code: str) -> str:
@@ -73,6 +90,9 @@ def metric(code: str) -> str:
         "revenue": _("Amount paid"),
         "n_orders": _("Days with a payment"),
         "active": _("Paid at all in the window"),
+        "order_value": _("Amount per day with a payment"),
+        "order_margin": _("Margin per day with a payment"),
+        "satisfaction": _("Satisfaction of those who answered"),
     }[code]
 
 
@@ -82,6 +102,10 @@ def check(code: str) -> str:
         "one_row": _("One assignment per member"),
         "both_arms": _("Nobody in both arms"),
         "early_response": _("No response before the assignment"),
+        "unit": _("What was drawn is known"),
+        "zeros": _("No payment counts as zero"),
+        "contamination": _("Nobody held out was contacted"),
+        "sample_ratio_arms": _("Counts of all arms fit together"),
         "sample_ratio": _("Counts fit the planned split"),
         "strata": _("Same split in every stratum"),
         "follow_up": _("Both arms followed equally"),

@@ -188,7 +188,8 @@ def bootstrap_means(
     edges = np.linspace(0, n, n_blocks + 1).astype(int)
     sums = np.add.reduceat(array[order], edges[:-1], axis=0)
     sizes = np.add.reduceat(counts[order], edges[:-1])
-    weights = rng.multinomial(n_blocks, np.full(n_blocks, 1 / n_blocks), size=draws).astype(float)
+    drawn = rng.integers(0, n_blocks, size=(draws, n_blocks)) + n_blocks * np.arange(draws)[:, None]
+    weights = np.bincount(drawn.ravel(), minlength=draws * n_blocks).reshape(draws, n_blocks).astype(float)
     return np.asarray((weights @ sums) / (weights @ sizes)[:, None])
 
 

@@ -34,21 +34,22 @@ def shrink(estimates: Sequence[float], errors: Sequence[float], *, confidence: f
 
     The variance between true values solves sum (x - mean)^2 / (error^2 + variance) = k - 1 (Paule and Mandel 1982), at
     least 0. Intervals follow Morris (1983, section 5): the weight given to the mean is scaled by (k - 3) / (k - 1), and
-    the uncertainty of mean and weight is added, so that they hold on average over the set. Needs four estimates or
-    more with positive errors; ranks by shrunken values are the best guess, not a settled order.
+    the uncertainty of mean and weight is added, so that they hold on average over the set. With three estimates or
+    fewer nothing is drawn anywhere: their spread is not known. Errors must be positive. Ranks by shrunken values are
+    the best guess, not a settled order.
     """
     x, s = np.asarray(estimates, dtype=float), np.asarray(errors, dtype=float)
     k = x.size
-    if k < 4 or s.size != k or not (np.isfinite(x).all() and np.isfinite(s).all() and (s > 0).all()):  # noqa: PLR2004
-        raise ValueError("shrinkage needs four estimates or more, each finite and with a positive standard error")
+    if k < 2 or s.size != k or not (np.isfinite(x).all() and np.isfinite(s).all() and (s > 0).all()):  # noqa: PLR2004
+        raise ValueError("shrinkage needs two estimates or more, each finite and with a positive standard error")
 
     spread, mean = between_spread(x, s**2)
     variance = spread**2
     weight = 1 / (s**2 + variance)
-    pull = (k - 3) / (k - 1) * s**2 / (s**2 + variance)
+    pull = max(k - 3, 0) / (k - 1) * s**2 / (s**2 + variance)
     value = (1 - pull) * x + pull * mean
     of_mean = weight / weight.sum()
-    doubt = 2 / (k - 3) * pull**2 * ((s**2).mean() + variance) / (s**2 + variance) * (x - mean) ** 2
+    doubt = 2 / max(k - 3, 1) * pull**2 * ((s**2).mean() + variance) / (s**2 + variance) * (x - mean) ** 2
     error = np.sqrt(s**2 * (1 - (1 - of_mean) * pull) + doubt)
     reach = float(stats.norm.ppf(0.5 + confidence / 2)) * error
     return Shrunk(mean, spread, value, value - reach, value + reach, 1 - pull)

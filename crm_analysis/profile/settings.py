@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from crm_analysis.errors import selection_refused
 from crm_analysis.language import available
 from crm_analysis.profile import reach
 
@@ -407,13 +408,27 @@ class Roi(Settings):
     min_control: int = Field(30, ge=2)
     cap_quantile: Share | None = Field(None, description="outcomes above this quantile are capped, beside the uncapped")
     campaign_names: dict[str, Text] = Field({}, description="how readers know a campaign, where its table says less")
-    planned_control_share: dict[str, Share] = Field(
-        {}, description="share held out by plan, by campaign; where absent the usual share nearest to the counts"
+    planned_control_share: dict[str, Share | dict[str, Share]] = Field(
+        {},
+        description="share held out by plan, by campaign, or by campaign and stratum where strata were split "
+        "differently; where absent the usual share nearest to the counts",
     )
     held_out_until: dict[str, date] = Field(
         {}, description="last day on which a campaign's control was still left alone; the window's end where absent"
     )
     ranges: Ranges = Ranges()
+    universal_holdout: str | None = Field(
+        None, description="the campaign whose control arm got no campaign at all, to check the sum of all of them"
+    )
+    among: str = Field("assigned", description="whose outcomes are compared: everybody assigned, nothing else")
+
+    @field_validator("among")
+    @classmethod
+    def everybody_assigned(cls, among: str) -> str:
+        """Openers, responders and redeemers chose themselves."""
+        if among != "assigned":
+            raise ValueError(selection_refused(among))
+        return among
 
 
 class BuiltIn(Settings):

@@ -10,6 +10,7 @@ from crm_analysis.crm_roi.amounts import cost_per_unit
 from crm_analysis.crm_roi.cash import cash_over_time, monthly_rate, paybacks
 from crm_analysis.crm_roi.evaluation import evaluate
 from crm_analysis.crm_roi.flows import member_flows
+from crm_analysis.crm_roi.programme import programme
 from tests.crm_roi.conftest import FrameScope, association, make_profile
 
 
@@ -130,3 +131,50 @@ def test_cost_of_one_more_covers_the_truth():
             continue
         held += found.low <= 20.0 and (found.high is None or found.high >= 20.0)
     assert 0.92 < held / 600 < 0.98
+
+
+def by_household():
+    """The call drawn by households of two, whose members give alike; everybody left out of the other campaigns."""
+    tables = association()
+    number = tables["customers"]["customer_id"].str[1:].astype(int)
+    tables["customers"] = tables["customers"].assign(household_id="H" + (number // 2).astype(str))
+    members = tables["campaign_members"]
+    mine = members["campaign_id"] == "CALL26"
+    household = members["customer_id"].str[1:].astype(int) // 2
+    drawn = np.random.default_rng(5).permutation(300) < 150
+    arm = np.where(drawn[household], "treated", "control")
+    tables["campaign_members"] = members.assign(arm=np.where(mine, arm, members["arm"]))
+    tables["campaigns"] = tables["campaigns"].assign(randomisation_unit="household")
+    number = tables["transactions"]["customer_id"].str[1:].astype(int)
+    first = tables["transactions"][number % 2 == 0]
+    second = first.assign(customer_id=[f"D{i + 1:04d}" for i in number[number % 2 == 0]])
+    tables["transactions"] = pd.concat([first, second], ignore_index=True)
+    return tables
+
+
+def test_members_of_a_household_count_as_one_in_the_money_too():
+    found, evaluation = cash_of(by_household(), value={"discount_rate_annual": 0.0})
+    result = evaluation.measured[0]
+    assert result.drawn_by == "household"
+    assert (found.present.low, found.present.high) == pytest.approx((result.roi.net_low, result.roi.net_high))
+    alone, _ = cash_of(by_household() | {"campaigns": association()["campaigns"]}, value={"discount_rate_annual": 0.0})
+    assert found.present.high - found.present.low > 1.3 * (alone.present.high - alone.present.low)
+    scope = FrameScope(by_household(), make_profile(value={"discount_rate_annual": 0.0}))
+    whole = programme(member_flows(scope, evaluation), (found,), evaluation, scope)
+    assert whole.net.high - whole.net.low == pytest.approx(evaluation.portfolio.high - evaluation.portfolio.low)
+
+
+def test_strata_split_differently_by_plan_are_compared_within():
+    tables = association(n=900)
+    members = tables["campaign_members"]
+    mine = members["campaign_id"] == "CALL26"
+    stratum = np.where(np.arange(len(members)) % 3 == 0, "new", "old")
+    rng = np.random.default_rng(2)
+    arm = np.where(rng.random(len(members)) < np.where(stratum == "new", 0.8, 0.4), "treated", "control")
+    tables["campaign_members"] = members.assign(stratum=stratum, arm=np.where(mine, arm, members["arm"]))
+    planned = {"planned_control_share": {"CALL26": {"new": 0.2, "old": 0.6}}}
+    found, evaluation = cash_of(tables, roi=planned, value={"discount_rate_annual": 0.0})
+    result = evaluation.measured[0]
+    assert result.gate.by_stratum
+    assert found.present.value == pytest.approx(result.roi.net)
+    assert (found.present.low, found.present.high) == pytest.approx((result.roi.net_low, result.roi.net_high))

@@ -37,7 +37,13 @@ def test_errors_fall_and_intervals_hold_on_average():
     assert 0.92 <= hits / total <= 0.995
 
 
-@pytest.mark.parametrize(("x", "s"), [([1.0, 2.0, 3.0], [1.0] * 3), ([1.0] * 4, [1.0, 0.0, 1.0, 1.0])])
+def test_three_are_left_as_they_are():
+    found = shrink([1.0, 2.0, 9.0], [1.0, 1.0, 2.0])
+    assert found.value.tolist() == [1.0, 2.0, 9.0] and (found.weight == 1).all()
+    assert found.high - found.value == pytest.approx(1.959964 * np.array([1.0, 1.0, 2.0]), rel=1e-6)
+
+
+@pytest.mark.parametrize(("x", "s"), [([1.0], [1.0]), ([1.0] * 4, [1.0, 0.0, 1.0, 1.0])])
 def test_too_few_or_certain_estimates_are_refused(x, s):
-    with pytest.raises(ValueError, match="four estimates or more"):
+    with pytest.raises(ValueError, match="two estimates or more"):
         shrink(x, s)

@@ -1,4 +1,4 @@
-"""Effects per member, as tables."""
+"""Effects per member, the effect on those reached, and the return counted in other ways, as tables."""
 
 from __future__ import annotations
 
@@ -9,51 +9,155 @@ import pandas as pd
 from crm_analysis import style
 from crm_analysis.crm_roi import cells, words
 from crm_analysis.crm_roi.captions import noted
-from crm_analysis.crm_roi.results import Evaluation
+from crm_analysis.crm_roi.money import RoiEstimate
+from crm_analysis.crm_roi.results import CampaignResult, Effect, Evaluation
+from crm_analysis.estimators.means import MeanDifference
 from crm_analysis.language import _
 
-__all__ = ["effects", "effects_table"]
+__all__ = ["effects", "effects_table", "metric_unit", "other_ways", "reached", "reached_table", "ways_table"]
 
 
 def effects(evaluation: Evaluation) -> dict[str, Any]:
     """Effects per member, as keyword arguments of `report.table`."""
+    note = _(
+        "The plain difference decides. CUPED and Lin adjust for the year before; they should agree with it. The p in "
+        "brackets is adjusted for all outcomes of the programme, and of those that shared its control group."
+    )
+    answered = _(
+        "Satisfaction compares those who answered, who may differ between the arms for other reasons than the "
+        "programme."
+    )
+    several = any(effect.answered for result in evaluation.closed for effect in result.effects)
+    return noted(
+        evaluation, _("Effect per member"), effects_table(evaluation), f"{note} {answered}" if several else note
+    )
+
+
+def reached(evaluation: Evaluation) -> dict[str, Any]:
+    """Effect on those reached, as keyword arguments of `report.table`; no table where delivery is not recorded."""
+    frame = reached_table(evaluation)
     return noted(
         evaluation,
-        _("Effect per member"),
-        effects_table(evaluation),
-        _("The plain difference decides. CUPED and Lin adjust for the year before; they should agree with it."),
+        _("Effect on those whom the programme reached"),
+        None if frame.empty else frame,
+        _(
+            "Everybody assigned still decides; this divides that effect by the share reached. It assumes that whoever "
+            "was not reached was not touched by being on the list. It is no comparison of the reached with the held "
+            "out."
+        ),
+    )
+
+
+def other_ways(evaluation: Evaluation) -> dict[str, Any]:
+    """The return counted in other ways fixed beforehand, as keyword arguments of `report.table`."""
+    frame = ways_table(evaluation)
+    return noted(
+        evaluation,
+        _("The return, counted in other ways"),
+        None if frame.empty else frame,
+        _(
+            "The first line of each programme decides. Capped: margins above the profile's quantile count as that "
+            "quantile, so that a single member cannot decide. By stratum: differences within strata, weighed by their "
+            "treated; the bootstrap draws within strata."
+        ),
     )
 
 
 def effects_table(evaluation: Evaluation) -> pd.DataFrame:
-    """Effects per member: plain and adjusted for value before."""
+    """Effects per member: plain, adjusted for value before, within strata, and their p-values."""
+    stratified = any(effect.stratified for result in evaluation.closed for effect in result.effects)
     rows = []
     for result in evaluation.closed:
-        for effect in result.effects:
-            unit = {"active": "points", "n_orders": "ratio"}.get(effect.metric, "money")
-            plain, adjusted, lin = effect.plain, effect.adjusted, effect.lin
-            level = "share" if unit == "points" else unit
-            rows.append(
-                {
-                    _("Programme"): style.plain(result.name),
-                    _("Per member"): words.metric(effect.metric),
-                    _("Treated"): style.value(plain.mean_treated, level, evaluation.currency),
-                    _("Held out"): style.value(plain.mean_control, level, evaluation.currency),
-                    _("Difference"): cells.estimate(plain, unit, evaluation),
-                    _("CUPED"): cells.estimate(adjusted, unit, evaluation),
-                    _("Lin"): cells.estimate(lin, unit, evaluation),
-                }
-            )
+        rows += [_row(result, effect, evaluation, stratified=stratified) for effect in result.effects]
         if result.capped is not None:
-            rows.append(
-                {
-                    _("Programme"): style.plain(result.name),
-                    _("Per member"): _("Contribution margin, capped"),
-                    _("Treated"): style.money(result.capped.mean_treated, evaluation.currency),
-                    _("Held out"): style.money(result.capped.mean_control, evaluation.currency),
-                    _("Difference"): cells.estimate(result.capped, "money", evaluation),
-                    _("CUPED"): style.DASH,
-                    _("Lin"): style.DASH,
-                }
-            )
+            capped = Effect("capped", result.capped)
+            rows.append(_row(result, capped, evaluation, stratified=stratified))
     return pd.DataFrame(rows)
+
+
+def _row(result: CampaignResult, effect: Effect, evaluation: Evaluation, *, stratified: bool) -> dict[str, str]:
+    unit = metric_unit(effect.metric)
+    plain = effect.plain
+    level = "share" if unit == "points" else unit
+    name = _("Contribution margin, capped") if effect.metric == "capped" else words.metric(effect.metric)
+    row = {
+        _("Programme"): style.plain(result.name),
+        _("Per member"): name + _answered(result, effect, evaluation),
+        _("Treated"): style.value(plain.mean_treated, level, evaluation.currency),
+        _("Held out"): style.value(plain.mean_control, level, evaluation.currency),
+        _("Difference"): cells.estimate(plain, unit, evaluation),
+        _("CUPED"): cells.estimate(effect.adjusted, unit, evaluation),
+        _("Lin"): cells.estimate(effect.lin, unit, evaluation),
+    }
+    if stratified:
+        row[_("By stratum")] = cells.estimate(effect.stratified, unit, evaluation)
+    return row | {_("p (adjusted)"): _p_values(plain, effect.adjusted_p)}
+
+
+def reached_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Per campaign with partial delivery: shares reached, margin per member assigned and per member reached."""
+    rows = []
+    for result in evaluation.closed:
+        found, effect = result.reached, result.effect("margin")
+        if found is None or effect is None:
+            continue
+        n_treated = round(found.reached_treated * result.n_treated)
+        n_control = round(found.reached_control * result.n_control)
+        rows.append(
+            {
+                _("Programme"): style.plain(result.name),
+                _("Reached, of the treated"): style.share(n_treated, result.n_treated, evaluation.min_cell, 0),
+                _("Reached, of the held out"): style.share(n_control, result.n_control, evaluation.min_cell, 0),
+                _("Margin gained per member assigned"): cells.estimate(effect.plain, "money", evaluation),
+                _("Margin gained per member reached"): cells.with_interval(
+                    style.money(found.effect, evaluation.currency), found.low, found.high, "money", evaluation
+                ),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def ways_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Per campaign with a capped or a stratified return: each beside the one that decides."""
+    rows = []
+    for result in evaluation.measured:
+        others = {_("margin capped"): result.capped_roi, _("by stratum"): result.stratified}
+        told = {name: roi for name, roi in others.items() if roi is not None}
+        if told and result.roi is not None:
+            rows += [
+                _way(result, name, roi, evaluation) for name, roi in ({_("as decided"): result.roi} | told).items()
+            ]
+    return pd.DataFrame(rows)
+
+
+def _way(result: CampaignResult, name: str, roi: RoiEstimate, evaluation: Evaluation) -> dict[str, str]:
+    net = style.money(roi.net, evaluation.currency)
+    return {
+        _("Programme"): style.plain(result.name),
+        _("Way"): name,
+        _("Margin gained per member"): style.money(roi.margin_per_treated, evaluation.currency),
+        _("Net"): cells.with_interval(net, roi.net_low, roi.net_high, "money", evaluation),
+        _("ROI, Fieller 95 %"): style.interval(roi.roi_low, roi.roi_high, "share", digits=0),
+        _("ROI, bootstrap 95 %"): style.interval(roi.bootstrap_low, roi.bootstrap_high, "share", digits=0),
+        _("Result"): words.verdict(roi.verdict),
+    }
+
+
+def metric_unit(metric: str) -> str:
+    """The unit in which the effect on an outcome is printed."""
+    return {"active": "points", "n_orders": "ratio", "satisfaction": "ratio"}.get(metric, "money")
+
+
+def _answered(result: CampaignResult, effect: Effect, evaluation: Evaluation) -> str:
+    if effect.answered is None:
+        return ""
+    treated, control = (
+        style.share(part, whole, evaluation.min_cell, 0)
+        for part, whole in zip(effect.answered, (result.n_treated, result.n_control), strict=True)
+    )
+    return " " + _("({treated} of treated, {control} of held out)").format(treated=treated, control=control)
+
+
+def _p_values(plain: MeanDifference, adjusted: float | None) -> str:
+    own = style.p_value(plain.p_value)
+    return own if adjusted is None else f"{own} ({style.p_value(adjusted)})"

@@ -44,7 +44,7 @@ def gate_table(evaluation: Evaluation) -> pd.DataFrame:
 
 def _found(item: Check, result: CampaignResult, evaluation: Evaluation) -> str:
     numbers = item.numbers
-    if numbers.get("n") == 0:
+    if numbers.get("n") == 0 and item.code != "zeros":
         return _("none")
     treated, control = (_members(item, arm, result, evaluation) for arm in ("treated", "control"))
     match item.code:
@@ -64,6 +64,27 @@ def _found(item: Check, result: CampaignResult, evaluation: Evaluation) -> str:
                 control=control,
                 share=style.percent(numbers["planned"], 0),
                 p=style.p_value(numbers["p"]),
+            )
+        case "unit":
+            return _("{n} of {of} members without one, each taken for one of its own").format(
+                n=privacy.count(int(numbers["n"]), evaluation.min_cell),
+                of=privacy.count(int(numbers["of"]), evaluation.min_cell),
+            )
+        case "zeros":
+            return _("{share} of members paid nothing and count as zero; nobody's outcome is missing").format(
+                share=style.share(numbers["n"], numbers["of"], evaluation.min_cell, 0)
+            )
+        case "contamination":
+            return _("{n} held-out members were contacted all the same: the effect shown is too small").format(
+                n=privacy.count(int(numbers["n"]), evaluation.min_cell)
+            )
+        case "sample_ratio_arms":
+            return _("{n} arms and their control group at once, {p}").format(
+                n=int(numbers["arms"]), p=style.p_value(numbers["p"])
+            )
+        case "strata" if "unplanned" in numbers:
+            return _("{n} strata without a planned share or with one arm only").format(
+                n=int(numbers["unplanned"] + numbers["empty"])
             )
         case "strata":
             low, high = (style.percent(numbers[end], 0) for end in ("low", "high"))
