@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from crm_analysis import __version__
@@ -82,13 +83,40 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", parents=[common, one], help="export the customers behind a finding")
     listing.add_argument("--format", choices=("csv", "xlsx"), default="csv")
     listing.set_defaults(run=_list)
-    export = commands.add_parser("export", parents=[common], help="write one row per customer for other programs")
-    export.add_argument("what", choices=("customer-value",), help="scores, segment, tier, value and treatment")
-    export.add_argument("--branch", default="all", metavar="B")
-    export.add_argument("--period", metavar="P", help="otherwise the last complete one")
-    export.add_argument("--incomplete", action="store_true", help="take a period that is not over, as it stands")
-    export.add_argument("--format", choices=("parquet", "csv", "xlsx"), help="otherwise all three")
+    state = argparse.ArgumentParser(add_help=False)
+    state.add_argument("--branch", default="all", metavar="B")
+    state.add_argument("--period", metavar="P", help="otherwise the last complete one")
+    state.add_argument("--incomplete", action="store_true", help="take a period that is not over, as it stands")
+    a_list = "a key that `list` knows, segment:NAME, treatment:NAME, tier:NAME or status:NAME"
+    export = commands.add_parser(
+        "export", parents=[common, state],
+        help="turn a list into a campaign with a holdout, or write one row per customer for other programs",
+        description="`export customer-value` writes scores, segment, tier, value and treatment of every customer. "
+        "`export LIST --campaign NAME --holdout 10%` draws who is held out, writes the campaign to the outbox, from "
+        "which every later run reads it back, and writes the list of those to contact.",
+    )  # fmt: skip
+    export.add_argument("what", metavar="LIST", help=f"customer-value, or the list of a campaign: {a_list}")
+    export.add_argument("--format", choices=("parquet", "csv", "xlsx"), help="otherwise all; of contacts: csv or xlsx")
+    export.add_argument("--campaign", metavar="NAME", help="name of the new campaign, such as WELCOME27")
+    export.add_argument("--holdout", metavar="SHARE", help="share held out at random, such as 10%%")
+    export.add_argument("--programme", metavar="P", help="its purpose; otherwise what suits the list, or retention")
+    export.add_argument("--starts", type=_day, metavar="DAY", help="otherwise the day after the data end, or today")
+    export.add_argument("--ends", type=_day, metavar="DAY", help="last day of contacts; otherwise the first")
+    export.add_argument("--window-days", type=int, default=90, metavar="N", help="days the outcome is followed (90)")
+    export.add_argument("--contact-cost", type=float, metavar="MONEY", help="cost of contacting one customer")
+    export.add_argument("--reward-kind", metavar="KIND", help="what they receive: none, discount, gift, ...")
+    export.add_argument("--owner", metavar="WHO", help="who answers for it; otherwise the profile's owner")
     export.set_defaults(run=_export)
+    plan = commands.add_parser(
+        "plan", parents=[common, state], help="what a test of a list can show against break-even, and whom to hold out"
+    )
+    plan.add_argument("what", metavar="LIST", help=a_list)
+    plan.add_argument("--contact-cost", type=float, required=True, metavar="MONEY", help="cost of contacting one")
+    plan.add_argument("--fixed-cost", type=float, default=0.0, metavar="MONEY", help="whatever is spent besides")
+    plan.add_argument("--holdout", metavar="SHARE", help="otherwise the smallest share that finds the return")
+    plan.add_argument("--return", dest="roi", default="100%", metavar="SHARE", help="return worth finding (100%%)")
+    plan.add_argument("--window-days", type=int, default=90, metavar="N", help="days the outcome is followed (90)")
+    plan.set_defaults(run=_plan)
     tiers = commands.add_parser("tiers", parents=[common], help="shares that tier rules would give")
     tiers.add_argument("--branch", default="all", metavar="B")
     tiers.add_argument("--period", metavar="P", help="otherwise the last complete one")
@@ -110,6 +138,13 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int, default=20261)
     demo.set_defaults(run=_demo)
     return parser
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a day; write it as 2027-01-15") from None
 
 
 def _positive(text: str) -> int:
@@ -199,10 +234,65 @@ def _list(given: argparse.Namespace) -> int:
 
 
 def _export(given: argparse.Namespace) -> int:
-    kinds = (given.format,) if given.format else ("parquet", "csv", "xlsx")
-    written = _steps(given).export_customer_value(given.branch, given.period, kinds, incomplete=given.incomplete)
-    for path, rows in written:
-        print(f"{path}  {rows:,} customers" if rows else f"{path}  what the columns mean")
+    asked = {"--campaign": given.campaign, "--holdout": given.holdout}
+    if given.what == "customer-value":
+        stray = [name for name, value in asked.items() if value is not None]
+        if stray:
+            raise UserError(
+                f"export customer-value writes everybody and takes no {stray[0]}. A campaign is made of a list, such "
+                "as `export treatment:grow --campaign NAME --holdout 10%`."
+            )
+        kinds = (given.format,) if given.format else ("parquet", "csv", "xlsx")
+        written = _steps(given).export_customer_value(given.branch, given.period, kinds, incomplete=given.incomplete)
+        for path, rows in written:
+            print(f"{path}  {rows:,} customers" if rows else f"{path}  what the columns mean")
+        return 0
+    absent = [name for name, value in asked.items() if value is None]
+    if absent:
+        raise UserError(
+            f"export {given.what}: a campaign needs {' and '.join(absent)}, such as --campaign WELCOME27 --holdout "
+            "10%. `crm-analysis list FINDING` writes a list alone, `crm-analysis export customer-value` everybody."
+        )
+    if given.format == "parquet":
+        raise UserError("--format parquet: the list of those to contact is csv or xlsx.")
+    from crm_analysis import launch
+
+    order = launch.Order(
+        name=given.campaign,
+        holdout_share=launch.read_share(given.holdout),
+        programme=given.programme,
+        starts_on=given.starts,
+        ends_on=given.ends,
+        window_days=given.window_days,
+        contact_cost=given.contact_cost,
+        reward_kind=given.reward_kind,
+        owner=given.owner,
+        branch=given.branch,
+    )
+    steps = _steps(given)
+    made, shown = steps.export_campaign(
+        given.what, order, given.period, given.format or "csv", incomplete=given.incomplete
+    )
+    print(launch.said(made, shown, steps.profile))
+    return 0
+
+
+def _plan(given: argparse.Namespace) -> int:
+    from crm_analysis import launch
+
+    steps = _steps(given)
+    source, screening, outlook = steps.plan_list(
+        given.what,
+        given.branch,
+        given.period,
+        incomplete=given.incomplete,
+        contact_cost=given.contact_cost,
+        fixed_cost=given.fixed_cost,
+        holdout_share=None if given.holdout is None else launch.read_share(given.holdout),
+        expected_roi=launch.read_return(given.roi),
+        window_days=given.window_days,
+    )
+    print(launch.said_plan(source, screening, outlook, steps.profile))
     return 0
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crm_analysis import files, runs, style
 from crm_analysis.errors import UserError, listed, nearest
 from crm_analysis.profile import Profile
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def explain(profile: Profile, key: str, branch: str, period: str | None) -> str:
@@ -37,21 +42,45 @@ def explain(profile: Profile, key: str, branch: str, period: str | None) -> str:
 
 def export_list(profile: Profile, key: str, branch: str, period: str | None, kind: str) -> Path:
     """Write the customers behind a finding as CSV or Excel under `exports/`, for their owner only; returns the path."""
-    import pandas as pd
+    known = stored_lists(profile, branch, period)
+    if key not in known:
+        raise UserError(
+            f'No list of customers is behind "{key}" for {branch}.{nearest(key, known)} '
+            f"Lists: {listed(sorted(known), 30) or 'none'}."
+        )
+    found = known[key]
+    name = f"{files.safe_name(key.replace('.', '-'))}-{found.period}-{files.safe_name(branch)}.{kind}"
+    export = files.export_csv if kind == "csv" else files.export_excel
+    return export(found.read(), profile.build_dir / "exports" / name)
 
-    known: dict[str, str] = {}
-    for bundle in _bundles(profile, branch, period):
-        known |= {f"{bundle['chapter']}.{name}": path for name, path in bundle["lists"].items()}
-        if key in known:
-            frame = pd.read_parquet(profile.build_dir / known[key])
-            name = f"{files.safe_name(key.replace('.', '-'))}-{bundle['period']}-{files.safe_name(branch)}.{kind}"
-            target = profile.build_dir / "exports" / name
-            export = files.export_csv if kind == "csv" else files.export_excel
-            return export(frame, target)
-    raise UserError(
-        f'No list of customers is behind "{key}" for {branch}.{nearest(key, known)} '
-        f"Lists: {listed(sorted(known), 30) or 'none'}."
-    )
+
+@dataclass(frozen=True, slots=True)
+class StoredList:
+    """The customers behind a finding, as its page left them: the period, the day they were known on, and the file."""
+
+    key: str
+    period: str
+    as_of: date
+    path: Path
+
+    def read(self) -> pd.DataFrame:
+        """One row per customer."""
+        import pandas as pd
+
+        return pd.read_parquet(self.path)
+
+
+def stored_lists(profile: Profile, branch: str, period: str | None) -> dict[str, StoredList]:
+    """The lists behind the findings of a branch, by the finding's key; of one period or of the latest that was run.
+
+    Raises UserError where nothing was run.
+    """
+    return {
+        key: StoredList(key, bundle["period"], date.fromisoformat(bundle["as_of"]), profile.build_dir / path)
+        for bundle in _bundles(profile, branch, period)
+        for name, path in bundle["lists"].items()
+        for key in [f"{bundle['chapter']}.{name}"]
+    }
 
 
 def _finding(

@@ -11,10 +11,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -27,7 +27,11 @@ from crm_analysis.profile import Profile
 from crm_analysis.profile.settings import BuiltIn
 from crm_analysis.units import Period
 
+if TYPE_CHECKING:
+    from crm_analysis.contracts.checking import Report, Result
+
 _OWNER_ONLY = ("source", "tables", "data_quality", "executed", "exports")
+_MOST_REASONS = 3
 _OWN_PARAMETERS = ("profile", "branch", "period", "language")
 
 
@@ -133,7 +137,7 @@ class Steps:
         self._checked_file.unlink(missing_ok=True)
         report = hold_to_contracts(tables.open(self.profile), fingerprint=key)
         stopping = [
-            f"{item.rule.table}.{item.rule.column or '*'}: {item.rule.what} {item.rule.action}"
+            f"{item.rule.table}.{item.rule.column or '*'}: {item.rule.what}{_reasons(report, item)} {item.rule.action}"
             for item in report.stopping
         ]
         checked = {"key": key, "stopping": stopping}
@@ -340,16 +344,52 @@ class Steps:
         Reads and checks the sources where they changed, as a run does.
         """
         with self.alone():
-            self.read()
-            wanted = self.wanted([branch], [period] if period else None, None, incomplete=incomplete)
-            self.hold_to_contracts()
-        from crm_analysis import tables
+            opened, label = self.opened(branch, period, incomplete=incomplete)
         from crm_analysis.customer_value import exporting
         from crm_analysis.customer_value.assessment import assess
 
         activate(self.profile.language)
-        state = assess(tables.open(self.profile).scope(branch, wanted.periods[0], incomplete=incomplete))
+        state = assess(opened.scope(branch, label, incomplete=incomplete))
         return exporting.write(state, self.profile.build_dir / "exports", kinds)
+
+    def opened(self, branch: str, period: str | None, *, incomplete: bool = False) -> tuple[Any, str]:
+        """The tables, read and checked where the sources changed, and the period asked for or the last complete one."""
+        self.read()
+        wanted = self.wanted([branch], [period] if period else None, None, incomplete=incomplete)
+        self.hold_to_contracts()
+        from crm_analysis import tables
+
+        return tables.open(self.profile), wanted.periods[0]
+
+    def export_campaign(
+        self, name: str, order: Any, period: str | None, kind: str, *, incomplete: bool = False
+    ) -> tuple[Any, Any]:
+        """Turn a list into a campaign (`launch.Order`); the campaign, and what it can show where that can be told.
+
+        Reads and checks the sources where they changed, as a run does, and keeps other processes off meanwhile.
+        """
+        from crm_analysis import launch
+
+        with self.alone():
+            opened, label = self.opened(order.branch, period, incomplete=incomplete)
+            source = launch.choose(opened, name, order.branch, label)
+            made = launch.launch(opened, source, order, kind=kind, today=date.today())
+        return made, launch.shown_by(opened, made)
+
+    def plan_list(
+        self, name: str, branch: str, period: str | None, *, incomplete: bool = False, **numbers: Any
+    ) -> tuple[Any, Any, Any]:
+        """The list, who of it may be contacted tomorrow, and what a test of those would show (`launch.plan`)."""
+        from crm_analysis import launch
+
+        with self.alone():
+            opened, label = self.opened(branch, period, incomplete=incomplete)
+        source = launch.choose(opened, name, branch, label)
+        starts_on = max(date.today(), opened.data_ends_on + timedelta(days=1))
+        screening = launch.screen(
+            opened, source.customer_ids, starts_on=starts_on, window_days=int(numbers["window_days"])
+        )
+        return source, screening, launch.plan(opened, screening.kept["customer_id"], **numbers)
 
     def preview_tiers(self, rules: str, branch: str, period: str | None) -> None:
         """Print the shares that the tier rules of a file (the profile's own where there is none named) would give.
@@ -501,3 +541,23 @@ def _age(seconds: float) -> str:
         if seconds >= length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def _reasons(report: Report, stopped: Result) -> str:
+    """Why a table's rows would be set aside, the commonest reasons first; empty where that is not what stops it."""
+    if stopped.rule.type != "set_aside_share":
+        return ""
+    found = [
+        item
+        for item in report.results
+        if item.rule.table == stopped.rule.table
+        and item.rule.level == "row"
+        and item.rule.severity == "critical"
+        and item.rows_failed
+    ]
+    found.sort(key=lambda item: -item.rows_failed)
+    said = [
+        f"{item.rule.what.removesuffix('.')} ({item.rows_failed:,} of {item.rows_checked:,} rows; {item.rule.action})"
+        for item in found[:_MOST_REASONS]
+    ]
+    return f" {' '.join(said)}" if said else ""

@@ -6,6 +6,7 @@ import functools
 import html
 import math
 import re
+import textwrap
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,11 @@ def percent(share: float | None, digits: int = 1) -> str:
 def percent_sign() -> str:
     """The sign behind a number, with the space that the language puts before it: none in Korean."""
     return "%" if language.active() == "ko" else f"{SPACE}%"
+
+
+def percent_tick(share: float, _position: float = 0) -> str:
+    """A share at a tick of an axis, for `set_major_formatter`: no more digits than it needs."""
+    return f"{share * 100:.3g}{percent_sign()}"
 
 
 def share(part: float, whole: float, min_cell: int, digits: int = 1) -> str:
@@ -217,6 +223,11 @@ def shortened(text: str, most: int = 40) -> str:
     """Text from data on one line, its tail cut."""
     flat = " ".join(str(text).split())
     return flat if len(flat) <= most else flat[: most - 1] + "…"
+
+
+def wrapped(text: str, width: int = 14) -> str:
+    """Text of the data under an axis, broken into lines of some `width` letters."""
+    return "\n".join(textwrap.wrap(plain(text), width)) or " "
 
 
 def inline_html(markdown: str) -> str:

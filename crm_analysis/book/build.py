@@ -33,6 +33,7 @@ _EXTENSIONS = [
     "sphinx_design",
     "sphinx_book_theme",
     "crm_analysis.book.escaping",
+    "crm_analysis.book.korean_search",
 ]
 
 

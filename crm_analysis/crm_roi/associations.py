@@ -27,7 +27,9 @@ YEAR_DAYS = 364
 
 
 def past_value_fall(scope: Scope, evaluation: Evaluation) -> pd.DataFrame:
-    """Margin per window before and after for the costliest list without control, beside a list without a programme.
+    """Margin per window before and after for a list without control, beside a list without a programme.
+
+    The list is that of the best customers, the costliest of several; without one, the costliest list of any purpose.
 
     The second list holds as many customers, the best by what they left in the year before a day one year earlier. High
     values are partly luck, so it falls back by itself; a list chosen by past value does too. Columns: group (members,
@@ -65,8 +67,9 @@ def _best_at(scope: Scope, start: date, *, n: int, window_days: int) -> pd.DataF
 
 
 def _costliest(evaluation: Evaluation) -> CampaignResult | None:
+    """The costliest list without control, those of the best customers first: they were chosen by past value."""
     lists = [r for r in evaluation.closed if r.state == "not_causal" and len(r.gate.units)]
-    return max(lists, key=lambda r: r.cost.actual if r.cost else 0.0, default=None)
+    return max(lists, key=lambda r: (r.programme == "vip", r.cost.actual if r.cost else 0.0), default=None)
 
 
 def complaint_recovery(scope: Scope) -> pd.DataFrame:

@@ -121,12 +121,24 @@ def regression(falls: pd.DataFrame, evaluation: Evaluation) -> dict[str, Any]:
         "table": frames.regression_table(falls, evaluation),
         "title": _("What would have happened to such a list anyway"),
         "alt": alt,
-        "how_to_read": _(
+        "how_to_read": _fall(falls, evaluation)
+        + _(
             "Not an effect. The best of one year are partly the lucky ones of that year and tend to fall "
             "back in the next, programme or not: the dashed line shows what such a list did without one. A fall is no "
             "failure and a smaller fall no success; only a held-out share can tell."
         ),
     }
+
+
+def _fall(falls: pd.DataFrame, evaluation: Evaluation) -> str:
+    """What the list without a programme did by itself, in front of how to read it."""
+    alone = falls[falls["group"] == "year_before"]
+    if alone.empty:
+        return ""
+    before, after = (style.money(alone[end].iloc[0], evaluation.currency) for end in ("before", "after"))
+    change = style.percent(alone["after"].iloc[0] / alone["before"].iloc[0] - 1, 0)
+    template = _("**Without any programme the best of a year earlier went from {before} to {after} each ({change}).**")
+    return template.format(before=before, after=after, change=change) + " "
 
 
 def recovery(groups: pd.DataFrame, *, days: int) -> dict[str, Any]:

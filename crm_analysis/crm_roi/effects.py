@@ -62,7 +62,8 @@ def measure(
     cap = None
     if profile.roi.cap_quantile is not None:
         cap = float(np.quantile(np.concatenate(arms.values("margin")), profile.roi.cap_quantile))
-        details["capped"] = arms.difference(*(np.minimum(of, cap) for of in arms.values("margin")), basis="capped")
+        treated, control = arms.values("margin")
+        details["capped"] = arms.difference(np.minimum(treated, cap), np.minimum(control, cap), basis="capped")
     if cost is None:
         return details | {"state": "no_cost"}
     common: dict[str, Any] = {"cost": cost, "salt": campaign_id}
@@ -145,12 +146,18 @@ def _effect(arms: Comparison, within: Comparison | None, metric: str, before: st
     if before is None:
         return Effect(metric, plain, stratified=stratified)
     treated_before, control_before = arms.values(before)
-    past = {"treated_before": treated_before, "control_before": control_before}
-    adjusted = arms.difference(*cuped_outcomes(*outcome, **past), basis="CUPED")
+    shorn = cuped_outcomes(*outcome, treated_before=treated_before, control_before=control_before)
+    adjusted = arms.difference(*shorn, "CUPED")
     lin = None
     if arms.arms[0].stratum is None:  # a slope of its own in each arm adjusts for no stratum
         treated, control = arms.arms
-        lin = lin_adjusted(*outcome, **past, treated_unit=treated.unit, control_unit=control.unit)
+        lin = lin_adjusted(
+            *outcome,
+            treated_before=treated_before,
+            control_before=control_before,
+            treated_unit=treated.unit,
+            control_unit=control.unit,
+        )
     return Effect(metric, plain, adjusted, lin, stratified)
 
 

@@ -75,19 +75,20 @@ def evaluate(scope: Scope, *, among: str = EVERYBODY) -> Evaluation:
         listing = listing[listing["campaign_id"].isin(groups)].reset_index(drop=True)
     ledger = build_ledger(scope, list(listing["campaign_id"]))
     everywhere = _treated_everywhere(scope)
+    written = dict(zip(listing["campaign_id"], listing["planned_control_share"].astype(float), strict=True))
     gates = {
         key: pass_gate(
             groups.get(key, members.head(0)),
             min_control=profile.roi.min_control,
             sample_ratio_alpha=profile.roi.sample_ratio_alpha,
-            planned_treated_share=_planned_share(profile, key),
+            planned_treated_share=_planned_share(profile, key, written),
             drawn_by=drawn_by[key],
         )
         for key in listing["campaign_id"]
     }
     families = shared_controls(gates)
     for family in families:
-        planned = {key: share for key in family if isinstance(share := _planned_share(profile, key), float)}
+        planned = {key: share for key in family if isinstance(share := _planned_share(profile, key, written), float)}
         gates |= judge_arms({key: gates[key] for key in family}, planned, alpha=profile.roi.sample_ratio_alpha)
     found = {
         row.campaign_id: _evaluate_campaign(
@@ -195,9 +196,14 @@ def _keys(ids: pd.Series) -> list[str]:
     return [files.safe_name(name if twice else name.lower()) for name, twice in zip(ids, clash, strict=True)]
 
 
-def _planned_share(profile: Profile, campaign_id: str) -> float | dict[str, float] | None:
-    """The treated share by plan, one or one for each stratum; None where none is stated."""
+def _planned_share(profile: Profile, campaign_id: str, written: Mapping[str, float]) -> float | dict[str, float] | None:
+    """The treated share by plan, one or one for each stratum; None where none is stated.
+
+    The profile's, else the one `written` with the campaign before it started.
+    """
     held = profile.roi.planned_control_share.get(campaign_id)
+    if held is None and 0 < written.get(campaign_id, 0.0) < 1:
+        held = float(written[campaign_id])
     if isinstance(held, dict):
         return {stratum: 1 - share for stratum, share in held.items()}
     return None if held is None else 1 - held

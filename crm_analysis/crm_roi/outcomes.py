@@ -28,6 +28,7 @@ _CAMPAIGN_COLUMNS = {
     "contact_cost": "float64",
     "planned_reach": "int64",
     "owner": "string",
+    "planned_control_share": "float64",
 }
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,10 +25,11 @@ CELLS = (("treated", "treated"), ("treated", "control"), ("control", "treated"),
 """Arm in the first campaign and in the second."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interaction:
     """Members who were in two controlled campaigns at once, by their arms.
 
+    `n` members were in both, in branches as `by_branch` says.
     `means` is the margin per member in the window of the campaign that began later, by `CELLS`, with `counts`.
     `interaction` is the effect of the second among those treated by the first, less its effect among those whom the
     first held out: 0 when the effects add up. The numbers are None where a cell is too small (`state` few) or may not
@@ -38,6 +40,7 @@ class Interaction:
     second: str
     state: str
     n: int
+    by_branch: tuple[int, ...]
     counts: tuple[int, ...]
     means: tuple[float, ...] = ()
     interaction: float | None = None
@@ -73,7 +76,7 @@ def _interaction(one: CampaignResult, other: CampaignResult, evaluation: Evaluat
     first, second = sorted((one, other), key=lambda result: (result.starts_on, result.campaign_id))
     columns = ["customer_id", "arm", "assigned_on", "window_end"]
     both = first.gate.units[columns].merge(
-        second.gate.units[[*columns, "unit", "margin"]], on="customer_id", suffixes=("_first", "_second")
+        second.gate.units[[*columns, "unit", "branch", "margin"]], on="customer_id", suffixes=("_first", "_second")
     )
     both = both[
         (both["assigned_on_first"] <= both["window_end_second"])
@@ -85,24 +88,39 @@ def _interaction(one: CampaignResult, other: CampaignResult, evaluation: Evaluat
     counts = tuple(len(cell) for cell in of_cells)
     if counts[3] == len(both):  # arms of one test: all they share is the control group
         return None
-    told = first.campaign_id, second.campaign_id
+    of_branches = tuple(int(n) for n in both["branch"].value_counts())
+    told: dict[str, Any] = {
+        "first": first.campaign_id,
+        "second": second.campaign_id,
+        "n": len(both),
+        "by_branch": of_branches,
+    }
     if min(counts) < max(FEWEST_IN_A_CELL, evaluation.min_cell):
-        return Interaction(*told, "few", len(both), counts)
+        return Interaction(**told, state="few", counts=counts)
     hide = evaluation.min_cell, evaluation.dominance_share
     if any(privacy.withhold(cell["margin"], *hide) for cell in of_cells):
-        return Interaction(*told, "withheld", len(both), counts)
+        return Interaction(**told, state="withheld", counts=counts)
     found = [arm_mean(cell["margin"], Arm(len(cell), pd.factorize(cell["unit"])[0])) for cell in of_cells]
     parts = [part for of in found for part in of.parts]
     variance = sum(float(part[0, 0]) for part, _units in parts)
     if variance <= 0 or any(units < 2 for _part, units in parts):  # noqa: PLR2004
-        return Interaction(*told, "few", len(both), counts)
+        return Interaction(**told, state="few", counts=counts)
     means = tuple(float(of.mean[0]) for of in found)
     gap = (means[0] - means[1]) - (means[2] - means[3])
     freedom = variance**2 / sum(float(part[0, 0]) ** 2 / (units - 1) for part, units in parts)
     error = math.sqrt(variance)
     reach = float(stats.t.ppf(0.975, freedom)) * error
     p_value = float(2 * stats.t.sf(abs(gap) / error, freedom))
-    return Interaction(*told, "measured", len(both), counts, means, gap, gap - reach, gap + reach, p_value)
+    return Interaction(
+        **told,
+        state="measured",
+        counts=counts,
+        means=means,
+        interaction=gap,
+        low=gap - reach,
+        high=gap + reach,
+        p_value=p_value,
+    )
 
 
 def _ranking(results: Sequence[CampaignResult]) -> tuple[pd.DataFrame, float | None]:

@@ -87,6 +87,7 @@ def metric(code: str) -> str:
     """An outcome per member."""
     return {
         "margin": _("Contribution margin"),
+        "capped": _("Contribution margin, capped"),
         "revenue": _("Amount paid"),
         "n_orders": _("Days with a payment"),
         "active": _("Paid at all in the window"),

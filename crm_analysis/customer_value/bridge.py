@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -23,6 +24,7 @@ DRAWS = 500
 SEED = 20053
 FACTORS = ("breadth", "frequency", "amount", "rate")
 STEPS = ("began", "lost", "leaving", "new", "ripened", "back", *FACTORS, "refunds")
+CAME, WENT = ("new", "ripened", "back"), ("lost", "leaving")
 KINDS = ("category", "product")  # the first that tells more than one kind says what a customer buys
 
 
@@ -66,6 +68,14 @@ class Bridge:
         """One row of `steps`."""
         return self.steps.set_index("step").loc[name]
 
+    def together(self, names: Iterable[str]) -> tuple[float, float, float]:
+        """What some of the steps come to together, with its 95 % interval (bootstrap over customers)."""
+        total = self.customers[list(names)].to_numpy(float).sum(1)
+        if len(total) < 2:
+            return float(total.sum()), math.nan, math.nan
+        low, high = np.quantile(_drawn_sums(total), [0.025, 0.975])
+        return float(total.sum()), float(low), float(high)
+
 
 def bridge(scope: Scope, status: pd.DataFrame) -> Bridge:
     """The bridge of the two years up to each branch's last covered day. `status` is that of the scope's end.
@@ -107,14 +117,18 @@ def _bridge(years: pd.DataFrame, *, kinds: str, as_of: date) -> Bridge:
     low = high = np.full(len(STEPS) + 1, math.nan)
     if len(parts) > 1:
         both = np.column_stack([values, values.sum(1)])
-        drawn = bootstrap_means(both, draws=DRAWS, rng=np.random.default_rng(SEED)) * len(parts)
-        low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+        low, high = np.quantile(_drawn_sums(both), [0.025, 0.975], axis=0)
     counted = (values != 0).sum(0)
     steps = pd.DataFrame({"step": STEPS, "amount": sums, "low": low[:-1], "high": high[:-1], "n": counted})
     empty = (steps["n"] == 0) & (steps["step"] != "breadth") | (steps["step"] == "breadth") & (not kinds)
     steps.loc[empty, ["low", "high"]] = math.nan
     steps.loc[(steps["step"] == "breadth") & (not kinds), "amount"] = math.nan
     return Bridge(before, after, float(low[-1]), float(high[-1]), steps, parts, kinds, as_of)
+
+
+def _drawn_sums(values: np.ndarray) -> np.ndarray:
+    """Sums over as many customers drawn with replacement; the same draws at every call."""
+    return bootstrap_means(values, draws=DRAWS, rng=np.random.default_rng(SEED)) * len(values)
 
 
 def decompose(years: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import style
-from crm_analysis.customer_value import listing
+from crm_analysis.customer_value import disclosure, listing
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.displays import overview
 from crm_analysis.customer_value.wording import words
@@ -24,7 +24,7 @@ def profit_curve(state: CustomerValue) -> dict[str, Any]:
         "table": listing.curve_table(state),
         "title": _("Who brings the profit"),
         "alt": _("Cumulative profit, best {customers} first: it peaks at {peak} with the best {share}.").format(
-            customers=listing.who_lower(state),
+            customers=disclosure.who_lower(state),
             peak=style.percent(shape.peak),
             share=style.percent(shape.peak_at, 0),
         ),
@@ -43,12 +43,12 @@ def segments(state: CustomerValue) -> dict[str, Any]:
     return {
         "table": listing.segment_table(state),
         "title": _("Segments by size and value"),
-        "alt": _("Share of {customers} and of margin in each segment.").format(customers=listing.who_lower(state)),
+        "alt": _("Share of {customers} and of margin in each segment.").format(customers=disclosure.who_lower(state)),
         "how_to_read": f"{overview.segments(state)} ".lstrip()
         + _(
             "Grey: share of all {customers} on record. Blue: share of the margin of the last twelve months. A blue bar "
             "longer than the grey one is a segment worth more than its size. Scores are cut at the fifths of {source}."
-        ).format(customers=listing.who_lower(state), source=style.period(state.cuts.source)),
+        ).format(customers=disclosure.who_lower(state), source=style.period(state.cuts.source)),
     }
 
 
@@ -79,7 +79,7 @@ def holdout(state: CustomerValue) -> dict[str, Any]:
                 "good forecast runs through it. The lines join classes only to guide the eye."
             )
         ).format(
-            n=listing.count(state, check.n),
+            n=disclosure.count(state, check.n),
             customers=words(state.scope.profile).customers,
             day=style.day(check.calibrated_to),
         ),
@@ -150,7 +150,12 @@ def cuts(state: CustomerValue) -> dict[str, Any]:
     return _annexed(
         _("Cut points of the scores"),
         listing.cut_table(state),
-        _("A value equal to a cut point belongs to the lower score; in days, to the higher one."),
+        _("A value equal to a cut point belongs to the lower score; in days, to the higher one.")
+        + (
+            " " + _("Whoever holds a commitment with nothing overdue has 5 for days, however long its cycle.")
+            if state.scope.has("commitments")
+            else ""
+        ),
     )
 
 

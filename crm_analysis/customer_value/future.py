@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import customers, value_models
-from crm_analysis.customer_value import holdout
+from crm_analysis.customer_value import holdout, promises
 from crm_analysis.customer_value.holdout import UNIT, Holdout, RepeatFit, View, purchase_class
 from crm_analysis.estimators.proportions import Proportion, wilson
 from crm_analysis.profile.settings import Value
@@ -25,44 +25,6 @@ from crm_analysis.units import DAYS_PER_WEEK, months_to_days
 from crm_analysis.value_models import CannotFit, Fit, GammaGammaFit, Histories
 
 ONE_TIME_SHARE = 0.9  # with more customers than this without a repeat purchase, repeat buying decides nothing
-STANDINGS = ("up to date", "overdue", "dormant")
-COLUMNS = (
-    "customer_id",
-    "expected_value",
-    "low",
-    "high",
-    "discounted_value",
-    "probability_alive",
-    "expected_purchases",
-    "part",
-)
-Z95 = 1.96
-
-
-@dataclass(frozen=True, slots=True)
-class Yield:
-    """Money collected in a year per money promised at its start, by how the commitment stood; with standard error."""
-
-    standing: str
-    n: int
-    promised: float
-    collected: float
-    ratio: float
-    standard_error: float
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 % interval of the ratio, normal on log-odds (on the log, where more than all was collected).
-
-        On these scales it stays within what a ratio can be. Not a number where nothing was collected.
-        """
-        if not self.ratio > 0 or self.ratio == 1:
-            return math.nan, math.nan
-        rest = max(1 - self.ratio, 0.0)
-        odds = self.ratio / rest if rest else self.ratio
-        reach = math.exp(Z95 * self.standard_error / (self.ratio * (rest or 1.0)))
-        low, high = odds / reach, odds * reach
-        return (low / (1 + low), high / (1 + high)) if rest else (low, high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +64,7 @@ class Outlook:
     spend: GammaGammaFit | None
     independence: pd.DataFrame | None
     histories: Histories
-    yields: tuple[Yield, ...]
+    yields: tuple[promises.Yield, ...]
 
 
 def outlook(
@@ -123,12 +85,12 @@ def outlook(
     rate_annual = settings.discount_rate_annual
     seen = holdout.view(scope, months)
     running = status[status["committed"] & ~status["status"].isin(["lost"])]
-    regular, yields, regular_variance = _regular(running, year_ago, profits, ahead / 12, rate_annual, by_tenure)
+    regular, yields, regular_variance = promises.regular(running, year_ago, profits, ahead / 12, rate_annual, by_tenure)
     free = seen.now[~seen.now["customer_id"].isin(running["customer_id"])]
     histories = value_models.histories(free, unit=UNIT, as_of=scope.as_of)
     one_time = never_back(free, scope.profile.status.dormant_days)
     repeat = int((histories.frame["x"] > 0).sum())
-    margin = _margin_rate(profits)
+    margin = promises.margin_rate(profits)
 
     committed_then = year_ago if months == 12 else customers.status_back(scope, months) if months else year_ago
     check = holdout.check(scope, seen, committed_then, months, settings) if months else None
@@ -147,10 +109,10 @@ def outlook(
         way = "none" if not len(histories) else "rate"
         frame, variance, error = _by_rate(histories, margin, ahead), math.nan if len(histories) else 0.0, 0.0
     if "discounted_value" not in frame:
-        frame["discounted_value"] = frame["expected_value"] * mean_discount(rate_annual, 0.0, ahead / 12)
+        frame["discounted_value"] = frame["expected_value"] * promises.mean_discount(rate_annual, 0.0, ahead / 12)
     one_off = float(frame["expected_value"].sum())
-    half = math.sqrt(max(Z95**2 * (variance + regular_variance) + (error * one_off) ** 2, 0.0))
-    both = pd.concat([regular, frame.reset_index().assign(part="one_off")], ignore_index=True)[list(COLUMNS)]
+    half = math.sqrt(max(promises.Z95**2 * (variance + regular_variance) + (error * one_off) ** 2, 0.0))
+    both = pd.concat([regular, frame.reset_index().assign(part="one_off")], ignore_index=True)[list(promises.COLUMNS)]
     value = float(both["expected_value"].sum())
     return Outlook(
         months=ahead,
@@ -177,14 +139,6 @@ def outlook(
     )
 
 
-def mean_discount(rate_annual: float, start: float, years: float) -> float:
-    """What money coming in evenly over `years` from `start` years ahead is worth now, per unit."""
-    force = math.log1p(rate_annual)
-    if force * years == 0:
-        return (1 + rate_annual) ** -start
-    return (math.exp(-force * start) - math.exp(-force * (start + years))) / (force * years)
-
-
 def never_back(summary: pd.DataFrame, days: int) -> Proportion:
     """Share of the customers first seen at least `days` ago who never came back; undefined where there are none.
 
@@ -194,129 +148,6 @@ def never_back(summary: pd.DataFrame, days: int) -> Proportion:
     seen_for = (pd.to_datetime(summary["observed_to"]) - pd.to_datetime(summary["first_on"])).dt.days
     once = summary.loc[seen_for >= days, "n_repeat_orders"] == 0
     return wilson(int(once.sum()), len(once))
-
-
-def _margin_rate(profits: pd.DataFrame) -> float:
-    """Margin after refunds per money paid, over all customers of the last year."""
-    gross = float(profits["gross"].sum())
-    return float(profits["margin"].sum()) / gross if gross > 0 else 1.0
-
-
-def _regular(
-    running: pd.DataFrame,
-    year_ago: pd.DataFrame,
-    profits: pd.DataFrame,
-    years: float,
-    rate_annual: float = 0.0,
-    by_tenure: pd.Series | None = None,
-) -> tuple[pd.DataFrame, tuple[Yield, ...], float]:
-    """Expected value over `years` of those with a running commitment. Also the variance of the sum.
-
-    Dues count by the yield of their standing, further one-off payments as last year, in the same proportion as those
-    of a year ago went on. Both are of a year: part of a year counts in proportion, and each further year is worth what
-    will be left of the promises by then (see `_moves`).
-    """
-    paid = profits.set_index("customer_id")
-    rate = _margin_rate(profits)
-    base = year_ago[year_ago["committed"]] if "amount_a_year" in year_ago else year_ago.iloc[:0]
-    if running.empty or "amount_a_year" not in running:
-        nobody = pd.DataFrame({name: pd.Series(dtype=float) for name in COLUMNS})
-        return nobody.astype({"customer_id": object, "part": object}), (), 0.0
-    standing_then, standing_now = _standing(base), _standing(running)
-    yields = []
-    for standing in STANDINGS:
-        group = base[standing_then == standing]
-        promised = group["amount_a_year"].to_numpy(float)
-        collected = paid["regular"].reindex(group["customer_id"]).fillna(0.0).to_numpy(float)
-        ratio = collected.sum() / promised.sum() if promised.sum() > 0 else math.nan
-        residual = collected - ratio * promised
-        error = (
-            math.sqrt(len(group) / max(len(group) - 1, 1) * (residual**2).sum()) / promised.sum()
-            if promised.sum() > 0
-            else 0.0
-        )
-        yields.append(Yield(standing, len(group), float(promised.sum()), float(collected.sum()), ratio, error))
-    a_year = pd.Series({each.standing: each.ratio for each in yields})
-    a_year = a_year.fillna(next(iter(a_year.dropna()), 1.0))
-    moves = _moves(base.assign(standing=standing_then), running.assign(now=standing_now))
-    worth, discounted = _over_years(a_year, moves, years), _over_years(a_year, moves, years, rate_annual)
-    stretch = (worth / a_year.where(a_year > 0)).fillna(years)
-    promised_now = running.groupby(standing_now)["amount_a_year"].sum()
-    errors = pd.Series({each.standing: each.standard_error for each in yields}) * stretch
-    variance = float(((promised_now * rate * errors).fillna(0.0) ** 2).sum())
-    further = paid["one_off"].reindex(running["customer_id"]).fillna(0.0).to_numpy(float)
-    goes_on = min(float(worth["up to date"]), years)
-    variance += years * goes_on * float((rate * further) @ (rate * further))  # further payments come or do not
-    promised = running["amount_a_year"].to_numpy(float)
-    if by_tenure is not None:
-        promised = promised * _tilt(running, standing_now, by_tenure)
-    value = rate * (promised * standing_now.map(worth).to_numpy(float) + further * goes_on)
-    half = abs(rate) * Z95 * promised * standing_now.map(errors).to_numpy(float)
-    less = mean_discount(rate_annual, 0.0, years)
-    frame = pd.DataFrame(
-        {
-            "customer_id": running["customer_id"].to_numpy(),
-            "expected_value": value,
-            "low": value - half,
-            "high": value + half,
-            "discounted_value": rate
-            * (promised * standing_now.map(discounted).to_numpy(float) + further * goes_on * less),
-            "part": "regular",
-            "probability_alive": np.nan,
-            "expected_purchases": np.nan,
-        }
-    )
-    return frame, tuple(yields), variance
-
-
-def _tilt(running: pd.DataFrame, standing: pd.Series, by_tenure: pd.Series) -> np.ndarray:
-    """By what each promise counts more or less for its tenure; those up to date share out the same sum."""
-    up_to_date = (standing == "up to date").to_numpy()
-    factor = by_tenure.reindex(running["customer_id"]).fillna(1.0).to_numpy(float)
-    factor = np.where(up_to_date, factor, 1.0)
-    promised = running["amount_a_year"].to_numpy(float)[up_to_date]
-    total = float((promised * factor[up_to_date]).sum())
-    return np.where(up_to_date, factor * (promised.sum() / total if total > 0 else 1.0), 1.0)
-
-
-def _moves(base: pd.DataFrame, running: pd.DataFrame) -> pd.DataFrame:
-    """What became of each amount promised a year ago, per standing then (rows) and now (columns).
-
-    Shares of the amount promised then; what is missing to one was ended or lowered. A standing that nobody had a year
-    ago moves as all others together; where nothing was promised then, everything stays as it is.
-    """
-    index = pd.Index(STANDINGS)
-    promised = base.groupby("standing")["amount_a_year"].sum().reindex(index, fill_value=0.0) if len(base) else None
-    if promised is None or promised.sum() <= 0:
-        return pd.DataFrame(np.eye(len(index)), index, index)
-    now = running.set_index("customer_id")
-    left = pd.DataFrame(
-        {
-            "then": base["standing"],
-            "now": base["customer_id"].map(now["now"]),
-            "amount": base["customer_id"].map(now["amount_a_year"]),
-        }
-    ).pivot_table(index="then", columns="now", values="amount", aggfunc="sum")
-    left = left.reindex(index=index, columns=index).fillna(0.0)
-    moves = left.div(promised.where(promised > 0), axis=0)
-    moves.loc[promised <= 0] = (left.sum() / promised.sum()).to_numpy()
-    return moves
-
-
-def _over_years(a_year: pd.Series, moves: pd.DataFrame, years: float, rate_annual: float = 0.0) -> pd.Series:
-    """Money per money promised a year over `years`, by standing: this year's yield, then that of what is left.
-    Discounted at `rate_annual`.
-    """
-    total, then, start = a_year * 0.0, a_year, 0.0
-    while years > 0:
-        part = min(years, 1.0)
-        total = total + part * mean_discount(rate_annual, start, part) * then
-        then, years, start = moves @ then, years - 1.0, start + 1.0
-    return total
-
-
-def _standing(frame: pd.DataFrame) -> pd.Series:
-    return frame["status"].map(lambda status: status if status in ("overdue", "dormant") else "up to date")
 
 
 def _fitted(
@@ -397,7 +228,7 @@ def _by_class(
     purchases = groups["actual"].mean() * scale
     spread = groups["actual_value"].var().fillna(0) / groups.size() * (scale * margin) ** 2
     expected = now.map(value).fillna(check.customers["actual_value"].mean() * scale * margin)
-    half = Z95 * now.map(spread) ** 0.5
+    half = promises.Z95 * now.map(spread) ** 0.5
     frame = pd.DataFrame(
         {
             "expected_value": expected,

@@ -17,7 +17,8 @@ import pandas as pd
 from scipy.stats import norm
 
 from crm_analysis import customers, value_models
-from crm_analysis.errors import DataError
+from crm_analysis.customer_value.pace import at_pace, hiatus, silence
+from crm_analysis.customer_value.tracking import track
 from crm_analysis.profile.settings import Value
 from crm_analysis.tables import Scope
 from crm_analysis.units import DAYS_PER_MONTH, DAYS_PER_WEEK, months_to_days
@@ -40,9 +41,6 @@ MODELS: Mapping[str, Callable[[Histories], RepeatFit]] = MappingProxyType(
 THUMBS = ("mean_rate", "last_period", "hiatus", "class")
 ALPHA = 0.05
 DECILE = 0.1
-DRAWS = 60
-GRID = 120  # points at which the mean number of purchases of a new customer is worked out
-Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,91 +289,12 @@ def _fitted_thumbs(frame: pd.DataFrame, histories: Histories, seen: View, months
     came = seen.between(months, months + inner)
     then_came = came.reindex(past.index).fillna(0.0)
     cut, rate = hiatus(past, then_came, days)
-    frame["hiatus"] = _at_pace(histories.frame, days).where(silence(histories.frame) < cut, 0.0) * rate * months / inner
+    frame["hiatus"] = at_pace(histories.frame, days).where(silence(histories.frame) < cut, 0.0) * rate * months / inner
     earlier = seen.between(months + inner, months + 2 * inner).reindex(past.index).fillna(0.0)
     mean = then_came.groupby(purchase_class(earlier)).mean()
     lately = came.reindex(index).fillna(0.0)
     frame["class"] = purchase_class(lately).map(mean).fillna(then_came.mean()) * months / inner
     return ["hiatus", "class"]
-
-
-def silence(frame: pd.DataFrame) -> pd.Series:
-    """Time since the last purchase, of histories."""
-    return frame["T"] - frame["t_x"]
-
-
-def _at_pace(frame: pd.DataFrame, days: float) -> pd.Series:
-    """Repeat purchases of histories over `days` at the pace so far; in less than that time no more than seen."""
-    return frame["x"] / (frame["T"] * DAYS_PER_WEEK).clip(lower=days) * days
-
-
-def hiatus(past: pd.DataFrame, came: pd.Series, days: float) -> tuple[float, float]:
-    """The rule of thumb of managers (Wuebben and von Wangenheim 2008): who has been silent for a cut or longer buys no
-    more, who has not goes on at the own pace times a rate. Cut (in the histories' unit) and rate by least squares.
-
-    `past` are histories and `came` the purchases in the `days` after them.
-    """
-    pace, quiet = _at_pace(past, days).to_numpy(float), silence(past).to_numpy(float)
-    y = came.to_numpy(float)
-    best = (math.inf, math.inf, 1.0)
-    for cut in [*np.unique(np.quantile(quiet, np.linspace(0.05, 0.95, 19))), math.inf]:
-        active = quiet < cut
-        square = float((pace[active] ** 2).sum())
-        rate = float((pace[active] * y[active]).sum()) / square if square > 0 else 0.0
-        error = float(((np.where(active, rate * pace, 0.0) - y) ** 2).sum())
-        if error < best[0]:
-            best = (error, float(cut), rate)
-    return best[1], best[2]
-
-
-def track(fit: RepeatFit, now: pd.DataFrame, counts: pd.DataFrame, *, months: int, days: int) -> pd.DataFrame:
-    """Repeat purchases over time, those of the customers who were fitted and what the model says of new customers.
-
-    `now` has first_on and observed_to, `counts` their orders by `ago`, the months before the end; `months` of them have
-    `days` (1 and 7 where they are weeks). One row per month, the oldest first: ago, customers (who had come by its
-    end), actual, expected, low, high, and the same cumulated from the start (actual_so_far and so on). The interval
-    takes in the parameters' uncertainty and how much customers vary.
-    """
-    known = now[now["first_on"].notna()]
-    ages = (pd.to_datetime(known["observed_to"]) - pd.to_datetime(known["first_on"])).dt.days.to_numpy(float)
-    first_ago = (ages * months // days).astype(int)
-    ago = np.arange(first_ago.max(initial=0) + 1, -1, -1)  # edges
-    age, alike = np.unique(ages, return_counts=True)
-    at_edge = np.maximum(age[:, None] - ago * days / months, 0.0)
-    points = np.linspace(0.0, 1.0, GRID) ** 2 * max(float(ages.max(initial=1.0)), 1.0)
-
-    def so_far(each: RepeatFit) -> np.ndarray:
-        mean = np.concatenate([[0.0], each.new_customer_purchases(points[1:])])
-        return np.einsum("i,ij->j", alike, np.interp(at_edge, points, mean))
-
-    with np.errstate(all="ignore"):
-        expected = so_far(fit)
-        try:
-            drawn = np.array([so_far(each) for each in fit.draws(DRAWS, seed=1)])
-        except DataError:
-            drawn = np.full((2, len(expected)), np.nan)
-    first = pd.DataFrame({"customer_id": known.index, "ago": first_ago, "orders": -1})
-    repeats = pd.concat([counts[["customer_id", "ago", "orders"]], first], ignore_index=True)
-    repeats = repeats.groupby(["customer_id", "ago"], sort=False)["orders"].sum().reset_index()
-    repeats = repeats.sort_values(["customer_id", "ago"], ascending=[True, False])
-    upto = repeats.groupby("customer_id")["orders"].cumsum()
-    squares = (repeats["orders"] ** 2).groupby(repeats["ago"]).sum()
-    growth = (upto**2 - (upto - repeats["orders"]) ** 2).groupby(repeats["ago"]).sum()
-    at = ago[1:]
-    n = len(known)
-    actual = repeats.groupby("ago")["orders"].sum().reindex(at).fillna(0).to_numpy(float)
-    total = actual.cumsum()
-    chance = squares.reindex(at).fillna(0).to_numpy(float) - actual**2 / max(n, 1)
-    chance_so_far = growth.reindex(at).fillna(0).to_numpy(float).cumsum() - total**2 / max(n, 1)
-    frame = pd.DataFrame({"ago": at, "customers": np.einsum("i,ij->j", alike, at_edge[:, 1:] > 0)})
-    for name, seen, mean, drawings, spread in (
-        ("", actual, np.diff(expected), np.diff(drawn, axis=1), chance),
-        ("_so_far", total, expected[1:], drawn[:, 1:], chance_so_far),
-    ):
-        half = Z95 * np.sqrt(drawings.var(axis=0, ddof=1) + np.maximum(spread, 0.0))
-        frame[f"actual{name}"], frame[f"expected{name}"] = seen, mean
-        frame[f"low{name}"], frame[f"high{name}"] = np.maximum(mean - half, 0.0), mean + half
-    return frame
 
 
 def purchase_class(x: pd.Series) -> pd.Series:

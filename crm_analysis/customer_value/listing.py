@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from crm_analysis import customers, language, privacy, style
-from crm_analysis.customer_value import future, holdout, scores
+from crm_analysis.customer_value import disclosure, future, holdout, scores
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.wording import (
     rule_name,
@@ -22,153 +20,18 @@ from crm_analysis.customer_value.wording import (
 )
 from crm_analysis.language import _
 
-TELLING = 10  # times the smallest cell: the fewest customers that a curve is drawn of
+SMALL = 0.1  # a mean below this needs more digits to be told from another
 TOPS = (0.01, 0.05, 0.10, 0.20, 0.50)
-
-
-def who_lower(state: CustomerValue) -> str:
-    """The organisation's word for customers."""
-    return words(state.scope.profile).customers
-
-
-def who(state: CustomerValue) -> str:
-    """The organisation's word for customers, as a table head."""
-    return who_lower(state)[:1].upper() + who_lower(state)[1:]
 
 
 def _money(state: CustomerValue, amount: float) -> str:
     return style.money(amount, state.scope.profile.currency)
 
 
-def branch_of(state: CustomerValue, ids: pd.Series | pd.Index) -> pd.Series | None:
-    """The branch whose page counts each of these customers, under the same index; None on the page of one branch."""
-    if state.scope.branch != "all":
-        return None
-    known = state.status.set_index("customer_id")["branch"]
-    index = ids.index if isinstance(ids, pd.Series) else ids
-    return pd.Series(known.reindex(ids).fillna("").to_numpy(object), index=index)
-
-
-def tally(state: CustomerValue, ids: pd.Series | pd.Index, groups: pd.Series, order: Iterable[Any]) -> pd.DataFrame:
-    """Customers by group (rows, in this order) and branch (columns; a single one on the page of one branch)."""
-    branch = branch_of(state, ids)
-    each = np.full(len(groups), state.scope.branch) if branch is None else branch.to_numpy(object)
-    table = pd.crosstab(np.asarray(groups, object), each)
-    return table.reindex(list(order), fill_value=0) if len(table) else pd.DataFrame({"": 0}, index=list(order))
-
-
-def amount_of(state: CustomerValue, amounts: pd.Series, branch: pd.Series | None = None) -> str:
-    """The sum of customers' amounts, withheld where too few customers make it up or one holds most of it."""
-    return _("withheld") if hidden_amount(state, amounts, branch) else _money(state, float(amounts.sum()))
-
-
-def hidden_amount(state: CustomerValue, amounts: pd.Series, branch: pd.Series | None = None) -> bool:
-    """Whether the sum of customers' amounts is withheld; `branch` as `branch_of` gives it.
-
-    With it, also where exactly one branch's sum is withheld, or where those withheld would tell too much together.
-    """
-    return _veiled(state, {"": amounts}, branch)[""]
-
-
-def _withhold(state: CustomerValue, amounts: pd.Series) -> bool:
-    rule = state.scope.profile.privacy
-    return privacy.withhold(amounts, rule.min_cell, rule.dominance_share)
-
-
-def _veiled(state: CustomerValue, parts: dict[str, pd.Series], branch: pd.Series | None) -> dict[str, bool]:
-    """Which sums are withheld, as `hidden_amount` says it of one; a branch's page withholds the next smallest too."""
-    hidden = {name: _withhold(state, part) for name, part in parts.items()}
-    if branch is None:
-        return hidden
-    own = {name: dict(list(part.groupby(branch.reindex(part.index)))) for name, part in parts.items()}
-    apart: dict[str, list[pd.Series]] = {name: [] for name in parts}
-    for each in branch.unique():
-        here = {name: groups[each] for name, groups in own.items() if each in groups}
-        veil = pd.Series({name: _withhold(state, part) for name, part in here.items()}, dtype=bool)
-        veil = privacy.complement(veil, pd.Series({name: part.sum() for name, part in here.items()}, dtype=float))
-        for name in veil.index[veil]:
-            apart[name].append(here[name])
-    return {
-        name: veil or len(apart[name]) == 1 or (bool(apart[name]) and _withhold(state, pd.concat(apart[name])))
-        for name, veil in hidden.items()
-    }
-
-
-def sums(
-    state: CustomerValue,
-    parts: dict[str, pd.Series],
-    branch: pd.Series | None = None,
-    *,
-    behind: pd.Series | None = None,
-) -> dict[str, str]:
-    """Sums of customers' amounts whose own sum is shown: where one alone is withheld, the next smallest is too.
-
-    `branch` as `branch_of` gives it, under the index of the parts. `behind` is, under the same index, the money that
-    estimates rest on: where one customer holds most of it, the estimate is withheld.
-    """
-    amounts = pd.Series({name: float(part.sum()) for name, part in parts.items()}, dtype=float)
-    veil = _veiled(state, parts, branch)
-    if behind is not None:
-        veil = {name: veil[name] or rests_on_one(state, behind.reindex(part.index)) for name, part in parts.items()}
-    hidden = privacy.complement(pd.Series(veil, dtype=bool), amounts)
-    return {name: _("withheld") if hidden[name] else _money(state, amounts[name]) for name in parts}
-
-
-def rests_on_one(state: CustomerValue, margins: pd.Series) -> bool:
-    """Whether one customer holds most of the money that an estimate rests on."""
-    return privacy.dominated(margins.dropna(), state.scope.profile.privacy.dominance_share)
-
-
-def margins(state: CustomerValue, ids: pd.Series | pd.Index) -> pd.Series:
-    """What these customers brought over the last twelve months, under the same index."""
-    known = state.profits.customers.set_index("customer_id")["margin"].astype(float)
-    index = ids.index if isinstance(ids, pd.Series) else ids
-    return pd.Series(known.reindex(ids).fillna(0.0).to_numpy(), index=index)
-
-
-def counts(state: CustomerValue, sizes: pd.Series | pd.DataFrame) -> pd.Series:
-    """Counts of a table whose total is known, as text: small ones suppressed, and others that would tell them.
-
-    By branch, as `tally` gives them, also those that tell what a branch's page hides.
-    """
-    cell = state.scope.profile.privacy.min_cell
-    return privacy.shown_of_all(sizes, cell) if isinstance(sizes, pd.DataFrame) else privacy.shown(sizes, cell)
-
-
-def hidden_counts(state: CustomerValue, sizes: pd.Series | pd.DataFrame) -> pd.Series:
-    """Which of these counts are hidden (True)."""
-    cell = state.scope.profile.privacy.min_cell
-    return privacy.hide_of_all(sizes, cell) if isinstance(sizes, pd.DataFrame) else privacy.hide(sizes, cell)
-
-
-def count(state: CustomerValue, n: int, ids: pd.Series | pd.Index | None = None) -> str:
-    """A number of customers as text; on the page of all branches it does not tell that of a small branch.
-
-    `ids` are the customers counted; without them, they are taken to be all.
-    """
-    branch = branch_of(state, state.status["customer_id"] if ids is None else ids)
-    parts = () if branch is None else branch.value_counts()
-    return privacy.count(n, state.scope.profile.privacy.min_cell, parts=parts)
-
-
-def total_hidden(state: CustomerValue) -> bool:
-    """Whether how many customers there are must not be told, as it would tell how few one branch has.
-
-    Then a share beside its count, and a count of the best so many per cent, must not be told either.
-    """
-    branch = branch_of(state, state.status["customer_id"])
-    return branch is not None and privacy.total_tells(branch.value_counts(), state.scope.profile.privacy.min_cell)
-
-
-def of_total(state: CustomerValue, text: str) -> str:
-    """A share, an interval or a count that would tell how many customers there are: a dash where that is hidden."""
-    return style.DASH if total_hidden(state) else text
-
-
 def curve(state: CustomerValue) -> pd.DataFrame:
     """The cumulative profit curve; empty where so few customers, or one above all, make it up that they show."""
-    shown = state.concentration.n >= TELLING * state.scope.profile.privacy.min_cell
-    shown = shown and not hidden_amount(state, _best(state, 0.10))
+    shown = state.concentration.n >= disclosure.TELLING * state.scope.profile.privacy.min_cell
+    shown = shown and not disclosure.hidden_amount(state, _best(state, 0.10))
     return state.concentration.curve if shown else state.concentration.curve.iloc[:0]
 
 
@@ -185,10 +48,10 @@ def curve_table(state: CustomerValue) -> pd.DataFrame:
     rows = []
     for top in TOPS:
         size = int(np.ceil(top * len(profit)))
-        if size < state.scope.profile.privacy.min_cell or hidden_amount(state, _best(state, top)):
+        if size < state.scope.profile.privacy.min_cell or disclosure.hidden_amount(state, _best(state, top)):
             continue
         share = profit[:size].sum() / profit.sum() if profit.sum() > 0 else np.nan
-        rows.append((style.percent(top, 0), of_total(state, style.number(size)), style.percent(share)))
+        rows.append((style.percent(top, 0), disclosure.of_total(state, style.number(size)), style.percent(share)))
     concentration = state.concentration
     if len(curve(state)):
         above = concentration.n - round(concentration.below_cost.share * concentration.n)
@@ -196,18 +59,18 @@ def curve_table(state: CustomerValue) -> pd.DataFrame:
             rows.append(
                 (
                     _("all who pay for themselves"),
-                    of_total(state, style.number(above)),
+                    disclosure.of_total(state, style.number(above)),
                     style.percent(concentration.peak),
                 )
             )
         rows.append(
             (
                 _("everybody"),
-                count(state, concentration.n, frame["customer_id"]),
+                disclosure.count(state, concentration.n, frame["customer_id"]),
                 style.percent(1.0 if profit.sum() > 0 else None),
             )
         )
-    return pd.DataFrame(rows, columns=[_("The best"), who(state), _("Share of profit")])
+    return pd.DataFrame(rows, columns=[_("The best"), disclosure.who(state), _("Share of profit")])
 
 
 def _segments(state: CustomerValue) -> pd.DataFrame:
@@ -219,14 +82,14 @@ def _segments(state: CustomerValue) -> pd.DataFrame:
 
 
 def _segment_sizes(state: CustomerValue, frame: pd.DataFrame) -> pd.DataFrame:
-    return tally(state, state.scores["customer_id"], state.scores["segment"], frame.index)
+    return disclosure.tally(state, state.scores["customer_id"], state.scores["segment"], frame.index)
 
 
 def segments(state: CustomerValue) -> pd.DataFrame:
     """Share of customers and of margin by segment, for the chart; segments too small to show are left out."""
     frame = _segments(state)
     whole = frame.sum()
-    hidden = hidden_counts(state, _segment_sizes(state, frame))
+    hidden = disclosure.hidden_counts(state, _segment_sizes(state, frame))
     amounts = _segment_amounts(state)
     frame = frame[[not veiled and amounts[key] != _("withheld") for key, veiled in hidden.items()]]
     if frame.empty:
@@ -248,7 +111,7 @@ def _segment_amounts(state: CustomerValue) -> dict[str, str]:
     margin = state.profits.customers.set_index("customer_id")["margin"]
     scored = state.scores.assign(margin=state.scores["customer_id"].map(margin).fillna(0.0))
     groups = {str(key): group for key, group in scored.groupby("segment")["margin"]}
-    return sums(state, groups, branch_of(state, scored["customer_id"]))
+    return disclosure.sums(state, groups, disclosure.branch_of(state, scored["customer_id"]))
 
 
 def segment_table(state: CustomerValue) -> pd.DataFrame:
@@ -256,13 +119,13 @@ def segment_table(state: CustomerValue) -> pd.DataFrame:
     frame = _segments(state)
     amounts = _segment_amounts(state)
     sizes = _segment_sizes(state, frame)
-    shown, hidden = counts(state, sizes), hidden_counts(state, sizes)
+    shown, hidden = disclosure.counts(state, sizes), disclosure.hidden_counts(state, sizes)
     share = (frame["size"] / frame["size"].sum()).map(style.percent)
-    share = share.where(~hidden & (not total_hidden(state)), style.DASH)
+    share = share.where(~hidden & (not disclosure.total_hidden(state)), style.DASH)
     return pd.DataFrame(
         {
             _("Segment"): [segment_name(key) for key in frame.index],
-            who(state): shown.to_list(),
+            disclosure.who(state): shown.to_list(),
             _("Share"): share.to_list(),
             _("Margin, 12 months"): [_("withheld") if hidden[key] else amounts[key] for key in frame.index],
             _("What to do"): [treatment_of(state, key) for key in frame.index],
@@ -278,7 +141,7 @@ def treatment_of(state: CustomerValue, key: str) -> str:
 def cut_table(state: CustomerValue) -> pd.DataFrame:
     """The cut points of the scores; empty where they could tell a single customer's amounts."""
     cuts = state.cuts
-    if len(state.scores) < TELLING * state.scope.profile.privacy.min_cell:
+    if len(state.scores) < disclosure.TELLING * state.scope.profile.privacy.min_cell:
         return pd.DataFrame()
     said = words(state.scope.profile)
     rows = [
@@ -295,14 +158,14 @@ def cut_table(state: CustomerValue) -> pd.DataFrame:
 def status_table(state: CustomerValue) -> pd.DataFrame:
     """Customers by status."""
     sizes = state.status["status"].value_counts().reindex(customers.STATUSES).fillna(0).astype(int)
-    parts = tally(state, state.status["customer_id"], state.status["status"], sizes.index)
-    shown = counts(state, parts)
+    parts = disclosure.tally(state, state.status["customer_id"], state.status["status"], sizes.index)
+    shown = disclosure.counts(state, parts)
     share = (sizes / max(sizes.sum(), 1)).map(style.percent)
-    hidden = hidden_counts(state, parts) | total_hidden(state)
+    hidden = disclosure.hidden_counts(state, parts) | disclosure.total_hidden(state)
     return pd.DataFrame(
         {
             _("Status"): [status_name(key) for key in sizes.index],
-            who(state): shown.to_list(),
+            disclosure.who(state): shown.to_list(),
             _("Share"): share.where(~hidden, style.DASH).to_list(),
         }
     )
@@ -335,9 +198,9 @@ def branch_table(state: CustomerValue) -> pd.DataFrame:
 def money_table(state: CustomerValue) -> pd.DataFrame:
     """From money paid to profit, over the last twelve months."""
     frame = state.profits.customers
-    branch = branch_of(state, frame["customer_id"])
+    branch = disclosure.branch_of(state, frame["customer_id"])
     goods = (frame["regular"] + frame["one_off"] - frame["refunds"] - frame["margin"]).round(6)
-    paid = sums(
+    paid = disclosure.sums(
         state,
         {
             _("Paid under commitments"): frame["regular"],
@@ -347,7 +210,7 @@ def money_table(state: CustomerValue) -> pd.DataFrame:
         },
         branch,
     )
-    left = sums(
+    left = disclosure.sums(
         state,
         {
             _("Margin after refunds"): frame["margin"],
@@ -359,11 +222,20 @@ def money_table(state: CustomerValue) -> pd.DataFrame:
     )
     if not state.profits.costs_known:  # no cost recorded is no cost of nothing
         left |= dict.fromkeys((_("Cost of contacts"), _("Cost to serve"), _("Profit")), style.DASH)
-    restricted = {_("of both, restricted to a purpose"): amount_of(state, frame["restricted"], branch)}
-    rows = [*paid.items()][:2] + [*restricted.items()] + [*paid.items()][2:] + [*left.items()]
+    memo = {
+        _("of both, restricted to a purpose"): disclosure.amount_of(state, frame["restricted"], branch),
+        _("Discounts granted, already taken off"): disclosure.amount_of(state, frame["discount"], branch),
+    }
+    rewards = [(_("of it, rewards"), disclosure.amount_of(state, -frame["reward_cost"], branch))]
+    of_cost = rewards if frame["reward_cost"].any() else []
+    rows = [*paid.items()][:2] + [*memo.items()] + [*paid.items()][2:] + [*left.items()][:3] + of_cost
+    rows += [*left.items()][3:]
     unknown = set() if state.scope.has("commitments") or frame["regular"].any() else {_("Paid under commitments")}
-    if "restricted" not in state.scope.columns("transactions"):
-        unknown |= set(restricted)
+    unknown |= {
+        name
+        for name, column in zip(memo, ("restricted", "discount"), strict=True)
+        if column not in state.scope.columns("transactions")
+    }
     unknown |= set() if goods.any() else {_("Cost of goods and handling")}
     rows = [row for row in rows if row[0] not in unknown]
     return pd.DataFrame(rows, columns=[_("Item"), _("Last twelve months")])
@@ -396,37 +268,46 @@ def class_table(state: CustomerValue) -> pd.DataFrame:
         return pd.DataFrame()
     wide = holdout.by_class(check)
     of_class = holdout.purchase_class(check.customers["x"])
-    shown = counts(state, tally(state, check.customers.index, of_class, wide["repeat_purchases"]))
+    shown = disclosure.counts(state, disclosure.tally(state, check.customers.index, of_class, wide["repeat_purchases"]))
     wide = wide[wide["n"] >= state.scope.profile.privacy.min_cell]
     table = pd.DataFrame(
         {
             _("Repeat {orders} before").format(orders=words(state.scope.profile).orders): wide["repeat_purchases"],
-            who(state): [shown[key] for key in wide["repeat_purchases"]],
-            _("What took place"): wide["actual"].map(lambda value: style.number(value, 2)),
+            disclosure.who(state): [shown[key] for key in wide["repeat_purchases"]],
+            _("What took place"): wide["actual"].map(_mean),
         }
     )
     for rule in _drawn(check):
-        table[rule_name(rule.key)] = wide[rule.key].map(lambda value: style.number(value, 2))
+        table[rule_name(rule.key)] = wide[rule.key].map(_mean)
     return table
+
+
+def _mean(value: float) -> str:
+    """A mean number of purchases, with digits enough to be told from another where people rarely come back."""
+    return style.number(value, 2 if value >= SMALL else 4)
 
 
 def rule_table(state: CustomerValue) -> pd.DataFrame:
     """How well each way foresaw the holdout."""
     check = state.outlook.holdout
-    if check is None or check.n < TELLING * state.scope.profile.privacy.min_cell:
+    if check is None or check.n < disclosure.TELLING * state.scope.profile.privacy.min_cell:
         return pd.DataFrame()
+    digits = 2 if check.thumb.root_mean_squared_error >= 1 else 4
     rows = [
         (
             rule_name(rule.key),
             style.number(rule.total),
             style.percent(rule.total / check.actual - 1 if check.actual else None),
-            style.number(rule.bias, 3),
-            style.number(rule.mean_absolute_error, 2),
-            style.number(rule.root_mean_squared_error, 2),
+            style.number(rule.bias, max(digits, 3)),
+            style.number(rule.mean_absolute_error, digits),
+            style.number(rule.root_mean_squared_error, digits),
             style.number(rule.rank_correlation, 2),
             style.number(rule.lift, 1),
             style.interval(
-                rule.better - check.needed * rule.better_error, rule.better + check.needed * rule.better_error, "ratio"
+                rule.better - check.needed * rule.better_error,
+                rule.better + check.needed * rule.better_error,
+                "ratio",
+                digits=digits,
             ),
         )
         for rule in check.rules
@@ -448,17 +329,21 @@ def outlook_table(state: CustomerValue) -> pd.DataFrame:
     }
     sizes = pd.Series({name: int((part["expected_value"] > 0).sum()) for name, part in parts.items()})
     ids = state.outlook.customers["customer_id"]
-    branch, behind = branch_of(state, ids), margins(state, ids)
+    branch, behind = disclosure.branch_of(state, ids), disclosure.margins(state, ids)
     valued = pd.concat([part[part["expected_value"] > 0].assign(name=name) for name, part in parts.items()])
-    shown = counts(state, tally(state, valued["customer_id"], valued["name"], parts))
-    shown = shown.mask(sizes >= sizes.sum(), count(state, int(sizes.sum()), valued["customer_id"]))
-    amounts = sums(state, {name: part["expected_value"] for name, part in parts.items()}, branch, behind=behind)
-    today = sums(state, {name: part["discounted_value"] for name, part in parts.items()}, branch, behind=behind)
+    shown = disclosure.counts(state, disclosure.tally(state, valued["customer_id"], valued["name"], parts))
+    shown = shown.mask(sizes >= sizes.sum(), disclosure.count(state, int(sizes.sum()), valued["customer_id"]))
+    amounts = disclosure.sums(
+        state, {name: part["expected_value"] for name, part in parts.items()}, branch, behind=behind
+    )
+    today = disclosure.sums(
+        state, {name: part["discounted_value"] for name, part in parts.items()}, branch, behind=behind
+    )
     kept = [name for name in parts if name != _("Running commitments") or state.scope.has("commitments") or sizes[name]]
     rows = [(name, shown[name], amounts[name], today[name]) for name in kept]
     margin = _("Expected margin, next {months} months").format(months=state.outlook.months)
     discounted = _("Discounted at {rate} a year").format(rate=style.percent(state.outlook.rate_annual, 0))
-    return pd.DataFrame(rows, columns=[_("Expected from"), who(state), margin, discounted])
+    return pd.DataFrame(rows, columns=[_("Expected from"), disclosure.who(state), margin, discounted])
 
 
 def yield_table(state: CustomerValue) -> pd.DataFrame:
@@ -466,7 +351,7 @@ def yield_table(state: CustomerValue) -> pd.DataFrame:
     rows = [
         (
             standing_name(each.standing),
-            of_total(state, style.number(each.n)),
+            disclosure.of_total(state, style.number(each.n)),
             style.percent(each.ratio),
             style.interval(*each.interval, "share"),
         )
@@ -474,7 +359,8 @@ def yield_table(state: CustomerValue) -> pd.DataFrame:
         if each.n >= state.scope.profile.privacy.min_cell
     ]
     return pd.DataFrame(
-        rows, columns=[_("Commitment a year ago"), who(state), _("Collected of promised"), _("95 % interval")]
+        rows,
+        columns=[_("Commitment a year ago"), disclosure.who(state), _("Collected of promised"), _("95 % interval")],
     )
 
 
@@ -502,7 +388,7 @@ def _significant(value: float, digits: int) -> str:
 def lists(state: CustomerValue) -> dict[str, pd.DataFrame]:
     """The customers behind the findings, for export only."""
     frame = state.profits.customers
-    columns = ["customer_id", "branch", "margin", "contact_cost", "serve_cost", "profit"]
+    columns = ["customer_id", "branch", "margin", "contact_cost", "serve_cost", "reward_cost", "profit"]
     size = int(np.ceil(0.10 * len(frame)))
     expected = state.outlook.customers.groupby("customer_id")["expected_value"].sum()
     best = frame.nlargest(size, "profit")[["customer_id", "branch", "margin", "profit"]]

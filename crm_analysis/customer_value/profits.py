@@ -24,9 +24,10 @@ TOP = 0.10
 class Profits:
     """Profit of the last twelve months per customer, in the profile's currency.
 
-    `customers`: customer_id, branch, gross, refunds, regular (collected under commitments), one_off, n_orders, margin
-    (after refunds), contact_cost, serve_cost, profit. Customers are those who ordered, were contacted at a cost, or
-    were not lost. `costs_known` is False where neither tables nor profile tell what a customer costs.
+    `customers`: customer_id, branch, gross, refunds, regular (collected under commitments), one_off, restricted and
+    discount (memos: of gross, and granted before it), n_orders, margin (after refunds), contact_cost, serve_cost,
+    reward_cost (part of serve_cost), profit. Customers are those who ordered, were contacted at a cost, or were not
+    lost. `costs_known` is False where neither tables nor profile tell what a customer costs.
     """
 
     customers: pd.DataFrame
@@ -48,7 +49,9 @@ def customer_profits(scope: Scope, status: pd.DataFrame, *, months_ago: int = 0,
     contacts their own cost, else the profile's per contact; cost rows that a branch bears, outside campaigns, shared
     out by their driver (customer, order, contact where contacts carry no cost); where no such row exists, the
     profile's cost per order and per customer and year, in proportion to the part of the year the customer was there.
-    Fixed costs and costs of the whole organisation are not shared out.
+    Rewards are points redeemed at the profile's cost per point, and such cost rows of category reward; those of a
+    campaign stand with the campaign. Fixed costs and costs of the whole organisation are not shared out. A discount is
+    already off the amount and is not deducted again.
     """
     on, ends = customers.months_back(scope, months_ago)
     if until is not None:
@@ -67,9 +70,10 @@ def customer_profits(scope: Scope, status: pd.DataFrame, *, months_ago: int = 0,
         pd.to_datetime(there["observed_to"]) - pd.to_datetime(there["first_on"].fillna(there["observed_to"]))
     ).dt.days
     frame["years"] = (days.reindex(frame.index) / DAYS_PER_YEAR).clip(0, 1).fillna(0)
-    frame["serve_cost"], serve_known = _serve_cost(scope, ends, on, frame, contacts_cost)
+    frame["serve_cost"], frame["reward_cost"], serve_known = _serve_cost(scope, ends, on, frame, contacts_cost)
     frame["profit"] = frame["margin"] - frame["contact_cost"] - frame["serve_cost"]
-    return Profits(frame.drop(columns="years").reset_index(names="customer_id"), contacts_cost or serve_known)
+    known = contacts_cost or serve_known
+    return Profits(frame.drop(columns=["years", "points"]).reset_index(names="customer_id"), known)
 
 
 def row_margin(scope: Scope, rows: ibis.Table) -> ibis.Value:
@@ -88,6 +92,10 @@ def _within_year(table: ibis.Table, ends: dict[str, Any], on: Any) -> ibis.Table
 def _payments(scope: Scope, ends: dict[str, Any], on: Any) -> pd.DataFrame:
     rows = _within_year(customers.payments(scope), ends, on)
     is_order = rows.kind != "refund"
+    memo = {
+        name: rows[column].abs().sum(where=is_order) if column in rows.columns else ibis.null("float64")
+        for name, column in (("discount", "discount"), ("points", "points_used"))
+    }
     return (
         rows.group_by("customer_id")
         .aggregate(
@@ -100,6 +108,7 @@ def _payments(scope: Scope, ends: dict[str, Any], on: Any) -> pd.DataFrame:
                 if "restricted" in rows.columns
                 else ibis.null("float64")
             ),
+            **memo,
             n_orders=rows._day.nunique(where=is_order),
             margin=row_margin(scope, rows).sum(),
         )
@@ -123,26 +132,29 @@ def _contacts(scope: Scope, ends: dict[str, Any], on: Any) -> tuple[pd.DataFrame
 
 def _serve_cost(
     scope: Scope, ends: dict[str, Any], on: Any, frame: pd.DataFrame, contacts_cost: bool
-) -> tuple[pd.Series, bool]:
-    """Cost to serve per customer, and whether anything tells it."""
+) -> tuple[pd.Series, pd.Series, bool]:
+    """Cost to serve per customer, what of it are rewards, and whether anything tells it."""
     per = scope.profile.cost_to_serve
     borne = _branch_costs(scope, ends, on)
     basis = {"customer": frame["years"], "order": frame["n_orders"]}
     rate = {"customer": per.per_customer_year, "order": per.per_order}
     if not contacts_cost:
         basis["contact"], rate["contact"] = frame["n_contacts"], 0.0
-    total = pd.Series(0.0, frame.index)
+    serving, rewards = pd.Series(0.0, frame.index), frame["points"] * per.per_point
     for driver, amount in basis.items():
-        own = borne[borne["driver"] == driver].set_index("branch")["amount"]
+        rows = borne[borne["driver"] == driver]
         share = amount / amount.groupby(frame["branch"]).transform("sum")
+        own, given = (rows[rows["reward"] == reward].set_index("branch")["amount"] for reward in (False, True))
         charged = (share * frame["branch"].map(own).astype(float)).fillna(0.0)
-        total += charged.where(frame["branch"].isin(own.index), amount * rate[driver])
-    return total, bool(len(borne)) or any(value > 0 for value in rate.values())
+        serving += charged.where(frame["branch"].isin(own.index), amount * rate[driver])
+        rewards += (share * frame["branch"].map(given).astype(float)).fillna(0.0)
+    known = bool(len(borne)) or any(value > 0 for value in rate.values()) or bool((rewards > 0).any())
+    return serving + rewards, rewards, known
 
 
 def _branch_costs(scope: Scope, ends: dict[str, Any], on: Any) -> pd.DataFrame:
-    """Running costs of the year that a branch bears, by driver."""
-    nothing = pd.DataFrame({"branch": [], "driver": [], "amount": []})
+    """Running costs of the year that a branch bears, by driver: rewards, and all else."""
+    nothing = pd.DataFrame({"branch": [], "driver": [], "reward": [], "amount": []})
     if not scope.has("costs") or "driver" not in scope.columns("costs"):
         return nothing
     table = scope.table("costs")
@@ -150,7 +162,9 @@ def _branch_costs(scope: Scope, ends: dict[str, Any], on: Any) -> pd.DataFrame:
         table.branch.notnull(), table.campaign_id.isnull(), table.driver.isin(["customer", "order", "contact"])
     )
     rows = _within_year(rows.rename(occurred_at="incurred_on"), ends, on)
-    return rows.group_by(["branch", "driver"]).aggregate(amount=rows.amount.sum()).to_pandas()
+    of_reward = (rows.category == "reward").fill_null(False) if "category" in rows.columns else ibis.literal(False)
+    rows = rows.mutate(reward=of_reward)
+    return rows.group_by(["branch", "driver", "reward"]).aggregate(amount=rows.amount.sum()).to_pandas()
 
 
 def n_best(n: int) -> int:

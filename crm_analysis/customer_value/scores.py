@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from crm_analysis.customers import GONE
 from crm_analysis.profile.settings import Value
 
 Test = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -68,9 +69,14 @@ def _measures(customers: pd.DataFrame) -> pd.DataFrame:
 
 
 def score_customers(customers: pd.DataFrame, cuts: Cuts) -> pd.DataFrame:
-    """customer_id, recency, frequency, monetary (1 to 5) and segment of everybody with an order."""
+    """customer_id, recency, frequency, monetary (1 to 5) and segment of everybody with an order.
+
+    Who holds a commitment with nothing overdue is here, however long its cycle: an annual giver is not silent in month
+    seven. The score in recency is then 5.
+    """
     measures = _measures(customers)
     r = 5 - np.searchsorted(cuts.recency_days, measures["recency_days"], side="left")
+    r = np.where(_in_good_standing(customers.loc[measures.index]), 5, r)
     f = 1 + np.searchsorted(cuts.frequency, measures["frequency"], side="left")
     m = 1 + np.searchsorted(cuts.monetary, measures["monetary"], side="left")
     return pd.DataFrame(
@@ -82,6 +88,12 @@ def score_customers(customers: pd.DataFrame, cuts: Cuts) -> pd.DataFrame:
             "segment": segment(r, f, m),
         }
     ).reset_index(drop=True)
+
+
+def _in_good_standing(customers: pd.DataFrame) -> np.ndarray:
+    if "committed" not in customers:
+        return np.zeros(len(customers), bool)
+    return (customers["committed"] & ~customers["status"].isin(["overdue", *GONE])).to_numpy(bool)
 
 
 def segment(recency: np.ndarray, frequency: np.ndarray, monetary: np.ndarray) -> np.ndarray:

@@ -25,7 +25,17 @@ if TYPE_CHECKING:
 STATUSES = ("new", "active", "overdue", "reactivated", "dormant", "lost")
 GONE = ("dormant", "lost")
 REQUIRED = ("customer_id", "branch", "occurred_at", "amount", "kind")
-OPTIONAL = ("margin", "cost", "commitment_id", "restricted", "product", "category", "channel")
+OPTIONAL = (
+    "margin",
+    "cost",
+    "commitment_id",
+    "restricted",
+    "discount",
+    "points_used",
+    "product",
+    "category",
+    "channel",
+)
 MIN_GAPS = 2  # gaps between orders that make a rhythm of one's own
 DATES = ("first_on", "last_on", "observed_to", "unpaid_since", "ended_on", "started_on")
 

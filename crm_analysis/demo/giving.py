@@ -19,6 +19,7 @@ _FAILURES = ("잔액부족", "카드만료", "한도초과", "해지계좌")
 _END_REASONS = ("경제 사정", "연락 두절", "다른 단체 후원", "불만", "기타")
 _UNPAID_MONTHS_BILLED = 12
 _EXODUS_STREAM = 77
+_EXODUS_SHARE = 0.9
 COLUMNS = (
     "donor", "day", "amount", "kind", "commitment", "due", "campaign", "product", "list_amount", "discount",
     "restricted",
@@ -110,7 +111,7 @@ def commitments(rng: np.random.Generator, truth: Truth, donors: pd.DataFrame) ->
     silent = rng.random(n) < np.array([b.silent_end_share for b in branches])[code]
     if truth.exodus is not None:
         until = day(truth.exodus).astype("M8[M]").astype(int) - first_month + 1
-        leaves = (np.random.default_rng([truth.seed, _EXODUS_STREAM]).random(n) < 0.5) & (until > 0)
+        leaves = (np.random.default_rng([truth.seed, _EXODUS_STREAM]).random(n) < _EXODUS_SHARE) & (until > 0)
         leaves &= (cycle == 1) & ~major & (paid > until)
         paid, silent = np.where(leaves, until, paid), silent & ~leaves
     return pd.DataFrame(

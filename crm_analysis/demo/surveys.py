@@ -17,6 +17,14 @@ from crm_analysis.demo.history import History, choose_at_rate, draw_given_outcom
 from crm_analysis.demo.truth import END, FOLLOW_UP_DAYS, START, Truth
 
 ITEMS: Final = ("gift_use", "transfers", "courtesy", "information", "recommend", "keep_giving", "attachment")
+# what donors expect of each item on 1 to 5, and the points out of 100 they give its dimension, on average
+EXPECTED: Final = {"gift_use": 4.3, "transfers": 4.7, "courtesy": 4.4, "information": 3.9}
+POINTS: Final = {"gift_use": 28, "transfers": 24, "courtesy": 14, "information": 34}
+EXPECTATIONS: Final = (
+    *(f"{item}_expected" for item in EXPECTED),
+    *(f"{item}_points" for item in POINTS),
+)
+_POINTS_OF_THE_LET_DOWN: Final = 16
 DONT_KNOW: Final = 9
 NO_RECOMMENDATION: Final = 99
 _DAY = np.timedelta64(1, "D")
@@ -57,6 +65,29 @@ def simulate_surveys(rng: np.random.Generator, truth: Truth, donors: pd.DataFram
         taken.loc[mine, "level"] = 1 + drawn
     answers = pd.concat([taken, _staff(rng, truth, scale)], ignore_index=True)
     return _with_items(rng, answers).sort_values(["day", "donor"], kind="stable", ignore_index=True)
+
+
+def add_expectations(rng: np.random.Generator, answers: pd.DataFrame) -> pd.DataFrame:
+    """The answers with what was expected of four items, and with 100 points shared out among these, as further columns.
+
+    Whoever was let down by an item (1 or 2) gives it more points, so that the gap weighted by each donor's own points
+    is worse than the plain one.
+    """
+    n = len(answers)
+    found = answers.copy()
+    for item, mean in EXPECTED.items():
+        found[f"{item}_expected"] = np.clip(np.round(mean + rng.normal(0, 0.7, n)), 1, 5).astype(int)
+    raw = {
+        item: np.maximum(mean + rng.normal(0, 5, n), 1) + _POINTS_OF_THE_LET_DOWN * (answers[item].to_numpy() <= 2)
+        for item, mean in POINTS.items()
+    }
+    total = sum(raw.values())
+    given = {item: np.floor(100 * points / total).astype(int) for item, points in raw.items()}
+    first = next(iter(given))
+    given[first] = given[first] + 100 - sum(given.values())
+    for item, points in given.items():
+        found[f"{item}_points"] = points
+    return found
 
 
 def _asked(rng: np.random.Generator, donors: pd.DataFrame, history: History) -> pd.DataFrame:

@@ -36,8 +36,8 @@ FLIPS = MappingProxyType(
         "busan_silent": "Busan stops reporting after 31 July 2026",
         "rhythm_only": "no control total says how far a branch's data reach",
         "branches_alike": "every branch's occasional donors give as Seoul's do",
-        "exodus_2025": "half of the monthly transfers that run in July 2025 end with it",
-        "exodus_2026": "half of the monthly transfers that run in July 2026 end with it",
+        "exodus_2025": "nine in ten of the monthly transfers that run in July 2025 end with it",
+        "exodus_2026": "nine in ten of the monthly transfers that run in July 2026 end with it",
     }
 )
 
@@ -146,7 +146,7 @@ class Truth:
     campaigns: MappingProxyType[str, CampaignTruth]
     faults: Faults
     exodus: date | None = None
-    """First day of the month in which half of the monthly transfers that run are paid for the last time."""
+    """First day of the month in which nine in ten of the monthly transfers that run are paid for the last time."""
     recovered_share: float = 0.55
     repeat_if_recovered: float = 0.80
     repeat_if_not_recovered: float = 0.50

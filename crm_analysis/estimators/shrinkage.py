@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.optimize import brentq
 
@@ -29,7 +28,7 @@ class Shrunk:
     """What each keeps of its own estimate; the rest is the mean's."""
 
 
-def shrink(estimates: Sequence[float], errors: Sequence[float], *, confidence: float = 0.95) -> Shrunk:
+def shrink(estimates: ArrayLike, errors: ArrayLike, *, confidence: float = 0.95) -> Shrunk:
     """Normal empirical Bayes: true values vary normally about a common mean, estimates about them with known errors.
 
     The variance between true values solves sum (x - mean)^2 / (error^2 + variance) = k - 1 (Paule and Mandel 1982), at

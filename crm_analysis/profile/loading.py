@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import importlib.util
 import os
 from pathlib import Path
@@ -11,10 +12,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from crm_analysis.errors import ProfileError, listed, nearest
-from crm_analysis.profile.settings import PATTERNS, Profile
+from crm_analysis.profile.settings import PATTERNS, Profile, Source, Table
 
 DATA_VARIABLE = "CRM_ANALYSIS_DATA"
 BUILD_VARIABLE = "CRM_ANALYSIS_BUILD"
+OUTBOX_TABLES = ("campaigns", "campaign_members")
+"""Tables of which every folder of the outbox holds one Parquet file."""
 _SET_BY_PROGRAM = ("path", "data_root", "build_dir")
 
 
@@ -38,7 +41,8 @@ def load(path: str | Path, *, data: str | Path | None = None, language: str | No
     The data folder is `data`, else the environment variable CRM_ANALYSIS_DATA, else the profile's own `data`; a value
     such as `package:lifetimes/datasets` names a folder inside an installed package, whose files are nowhere else, so
     that the environment variable does not replace it. Everything made goes to
-    `build/<id>` in the working directory, or below CRM_ANALYSIS_BUILD.
+    `build/<id>` in the working directory, or below CRM_ANALYSIS_BUILD. Campaigns that `crm-analysis export` left in the
+    outbox are sources of `campaigns` and `campaign_members` beside those that the profile names.
 
     Raises ProfileError with every fault of the file at once, the nearest key suggested for a misspelt one.
     """
@@ -52,10 +56,23 @@ def load(path: str | Path, *, data: str | Path | None = None, language: str | No
     build = Path(os.environ.get(BUILD_VARIABLE) or "build") / str(raw.get("id", ""))
     raw |= {"path": path, "build_dir": build, "data_root": _data_root(path, raw, data, build)}
     try:
-        return Profile.model_validate(raw)
+        return _with_outbox(Profile.model_validate(raw))
     except ValidationError as error:
         faults = [_fault(item) for item in error.errors()]
         raise ProfileError(f"{path}: " + "; ".join(faults)) from None
+
+
+def _with_outbox(profile: Profile) -> Profile:
+    """The profile with the campaigns of its outbox among its tables."""
+    tables = dict(profile.tables)
+    # A pattern relative to the data folder names the files alike wherever both folders are moved together.
+    outbox = Path(os.path.relpath(profile.outbox_dir, profile.data_root))
+    for name in OUTBOX_TABLES:
+        if any(profile.outbox_dir.glob(f"*/{name}.parquet")):
+            kept = tables[name].sources if name in tables else []
+            source = Source(files=[f"{glob.escape(outbox.as_posix())}/*/{name}.parquet"])
+            tables[name] = Table(sources=[*kept, source])
+    return profile.model_copy(update={"tables": tables})
 
 
 def load_tiers(path: str | Path, profile: Profile) -> Profile:

@@ -143,6 +143,7 @@ class CostToServe(Settings):
     per_customer_year: NotNegative = 0.0
     per_order: NotNegative = 0.0
     per_contact: NotNegative = 0.0
+    per_point: NotNegative = Field(0.0, description="what a loyalty point costs when it is redeemed")
 
 
 class Privacy(Settings):
@@ -400,6 +401,16 @@ class Ranges(Settings):
         return self
 
 
+class EntryRule(Settings):
+    """How customers get onto a best-customer list: by what they brought in the days before it starts."""
+
+    measure: Literal["amount", "margin"] = Field("amount", description="what is added up: paid, or margin left")
+    days: int = Field(ge=1, le=3660, description="days before the campaign starts over which it is added up")
+    threshold: float | None = Field(
+        None, gt=0, description="from where on a customer is in; empty: found between members and others"
+    )
+
+
 class Roi(Settings):
     """Assumptions of programme evaluation."""
 
@@ -417,6 +428,7 @@ class Roi(Settings):
         {}, description="last day on which a campaign's control was still left alone; the window's end where absent"
     )
     ranges: Ranges = Ranges()
+    entry_rules: dict[str, EntryRule] = Field({}, description="line that lets customers into a campaign, by campaign")
     universal_holdout: str | None = Field(
         None, description="the campaign whose control arm got no campaign at all, to check the sum of all of them"
     )
@@ -429,6 +441,16 @@ class Roi(Settings):
         if among != "assigned":
             raise ValueError(selection_refused(among))
         return among
+
+
+class ContactLimits(Settings):
+    """How often a customer may be contacted before a new campaign leaves them out.
+
+    Counted are days with a contact, from `contacts` (direction out) and from the members of campaigns.
+    """
+
+    max_contacts: int = Field(ge=1, description="contacts, the new one included, within the days below")
+    within_days: int = Field(ge=1, description="days that end on the day of the new contact")
 
 
 class BuiltIn(Settings):
@@ -462,11 +484,28 @@ class Profile(Settings):
     value: Value = Value()
     tiers: Tiers = Tiers()
     roi: Roi = Roi()
+    contact_limits: ContactLimits | None = Field(None, description="no limit where absent")
+    outbox: str | None = Field(
+        None,
+        description="folder of campaigns that `export` wrote, relative to the profile; else `outbox` beside the data",
+    )
     owners: dict[str, Text] = Field({}, description="who acts, by programme or chapter")
     built_in: BuiltIn | None = None
     path: Path
     data_root: Path
     build_dir: Path
+
+    @property
+    def outbox_dir(self) -> Path:
+        """Where campaigns that `crm-analysis export` wrote are, and from where every run reads them back.
+
+        The setting `outbox`, relative to the profile; otherwise `outbox` in the data folder, or in the build folder
+        where the data are the program's own or a package's.
+        """
+        if self.outbox is not None:
+            return self.path.parent / self.outbox
+        foreign = self.built_in is not None or (self.data or "").startswith("package:")
+        return (self.build_dir if foreign else self.data_root) / "outbox"
 
     @field_validator("language")
     @classmethod

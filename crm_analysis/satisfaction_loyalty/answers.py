@@ -35,7 +35,9 @@ class Answers:
     given), stratum, and one column per item. `counts` foots: step (answers, left out, used), rule, rows. `faults` lists
     rules that took away the use of a whole column (scale_mismatch, no_usable_weight). `item_counts` says what became of
     the answers to each item: item, answers, blank, code, out_of_range, used, fault. `unscored` has the same columns as
-    `frame` for dated answers whose overall score cannot be used while their items can.
+    `frame` for dated answers whose overall score cannot be used while their items can. `off_scale` keeps every value
+    that was set aside because it lies outside its scale and is no declared code: response_id, customer_id, branch,
+    answered_on, item (satisfaction or the item's name), given, scale_low, scale_high.
     """
 
     frame: pd.DataFrame
@@ -47,6 +49,7 @@ class Answers:
     faults: tuple[str, ...]
     item_counts: pd.DataFrame
     unscored: pd.DataFrame
+    off_scale: pd.DataFrame
 
     @property
     def n(self) -> int:
@@ -100,6 +103,7 @@ def prepare(raw: pd.DataFrame, survey: Survey, *, kinds: tuple[str, ...] = CUSTO
     counted = [("answers", "", len(frame))]
     faults: list[str] = []
     score, reasons = _clean(frame["satisfaction"], survey.satisfaction)
+    aside = [_set_aside(frame, "satisfaction", survey.satisfaction, reasons["out_of_range"])]
     if reasons["out_of_range"].sum() > MISMATCH_SHARE * max(int((~reasons["blank"]).sum()), 1):
         faults.append("scale_mismatch")
         score = pd.Series(np.nan, index=score.index)
@@ -127,7 +131,7 @@ def prepare(raw: pd.DataFrame, survey: Survey, *, kinds: tuple[str, ...] = CUSTO
     unscored = frame["satisfaction"].isna() & frame["answered_on"].notna()
     unscored &= np.isfinite(frame["weight"]) & (frame["weight"] > 0)
     both = frame[keep | unscored].reset_index(drop=True)
-    items, item_counts = _read_items(both, survey)
+    items, item_counts, aside_items = _read_items(both, survey)
     scored = both["satisfaction"].notna()
     frame, rest = both[scored].reset_index(drop=True), both[~scored].reset_index(drop=True)
     answered = [name for name in survey.items if name in rest]
@@ -144,17 +148,29 @@ def prepare(raw: pd.DataFrame, survey: Survey, *, kinds: tuple[str, ...] = CUSTO
         faults=tuple(faults),
         item_counts=item_counts,
         unscored=rest.reset_index(drop=True),
+        off_scale=pd.concat(aside + aside_items, ignore_index=True),
     )
 
 
-def _read_items(frame: pd.DataFrame, survey: Survey) -> tuple[dict[str, Item], pd.DataFrame]:
-    """Cleans the item columns of `frame` in place; the items that can be used, and what became of the answers."""
+def _set_aside(frame: pd.DataFrame, name: str, item: Item, outside: pd.Series) -> pd.DataFrame:
+    """The answers to an item that lie outside its scale, as they were given."""
+    rows = frame.loc[outside, ["response_id", "customer_id", "branch", "answered_on"]]
+    given = pd.to_numeric(frame.loc[outside, name], errors="coerce").astype(float)
+    return rows.assign(item=name, given=given, scale_low=item.scale[0], scale_high=item.scale[1])
+
+
+def _read_items(frame: pd.DataFrame, survey: Survey) -> tuple[dict[str, Item], pd.DataFrame, list[pd.DataFrame]]:
+    """Cleans the item columns of `frame` in place: items that can be used, what became of the answers, and those aside.
+    """
     items: dict[str, Item] = {}
+    aside = []
     counted = []
     for name, item in survey.items.items():
         if name not in frame or not frame[name].notna().any():
             continue
-        frame[name], why = _clean(frame[name], item)
+        cleaned, why = _clean(frame[name], item)
+        aside.append(_set_aside(frame, name, item, why["out_of_range"]))
+        frame[name] = cleaned
         lost = {rule: int(why[rule].sum()) for rule in ("blank", "code", "out_of_range")}
         wrong = lost["out_of_range"] > MISMATCH_SHARE * max(len(frame) - lost["blank"], 1)
         if wrong:
@@ -164,7 +180,7 @@ def _read_items(frame: pd.DataFrame, survey: Survey) -> tuple[dict[str, Item], p
         used = int(frame[name].notna().sum())
         counted.append((name, len(frame), *lost.values(), used, "scale_mismatch" if wrong else ""))
     columns = ["item", "answers", "blank", "code", "out_of_range", "used", "fault"]
-    return items, pd.DataFrame(counted, columns=columns)
+    return items, pd.DataFrame(counted, columns=columns), aside
 
 
 def _clean(column: pd.Series, item: Item) -> tuple[pd.Series, pd.DataFrame]:

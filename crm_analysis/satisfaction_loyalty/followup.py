@@ -16,12 +16,21 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis.contracts.totals import signed_amount
-from crm_analysis.estimators.proportions import Difference, Proportion, two_proportions, wilson
+from crm_analysis.estimators.proportions import (
+    Difference,
+    Estimate,
+    Proportion,
+    normal_quantile,
+    two_proportions,
+    weighted_mean,
+    wilson,
+)
 from crm_analysis.profile.settings import Loyalty
 from crm_analysis.satisfaction_loyalty.answers import Answers
 from crm_analysis.units import add_months
 
 ACTIVE_BEFORE_DAYS = 365
+MARGIN_CAP = 0.99
 COLUMNS = (
     "customer_id",
     "branch",
@@ -283,6 +292,8 @@ def missing_by_outcome(
 class StepWorth:
     """The difference between two neighbouring levels, in loyalty and in money per hundred customers and window.
 
+    `margin` is what a customer who came back brought within the window; the intervals of the money carry its error too.
+
     `money_low` and `money_high` are of this step alone; `together_low` and `together_high` hold for all steps at once
     (Bonferroni), and so for whichever of them is chosen after looking. An association, and an upper bound only if
     satisfaction caused the whole of it.
@@ -291,7 +302,7 @@ class StepWorth:
     lower: str
     upper: str
     difference: Difference
-    margin_per_loyal: float
+    margin: Estimate
     money_per_hundred: float
     money_low: float
     money_high: float
@@ -299,38 +310,54 @@ class StepWorth:
     together_high: float
 
 
-def step_worth(levels: pd.DataFrame, margin_per_loyal: float) -> list[StepWorth]:
+def in_money(step: float, low: float, high: float, margin: Estimate, *, level: float) -> tuple[float, float, float]:
+    """A difference in loyalty, with its limits, in money per hundred customers: value, low, high.
+
+    The difference times the margin of a customer who came back. Its limits and the margin's error, at the same
+    `level`, are combined as those of a product of two independent estimates, to first order: each side is the root of
+    the sum of the squares of both parts (the delta method, where the limits of the difference are symmetric).
+    """
+    value, spread = step * margin.mean, step * normal_quantile(level) * margin.se
+    down, up = margin.mean * (step - low), margin.mean * (high - step)
+    return 100 * value, 100 * (value - math.hypot(down, spread)), 100 * (value + math.hypot(up, spread))
+
+
+def step_worth(levels: pd.DataFrame, margin: Estimate) -> list[StepWorth]:
     """Worth of every step of a merged table of levels (see `shape.merge_levels`).
 
-    `margin_per_loyal` is the mean margin, within the window, of a customer who stayed (currency).
+    `margin` is that, within the window, of a customer who came back (see `margin_per_loyal`).
     """
     found = []
     rows = levels.to_dict("records")
-    per_hundred = 100.0 * margin_per_loyal
     for lower, upper in zip(rows, rows[1:], strict=False):
         first, second = (wilson(r["rate"] * r["n"], r["n"], n_effective=r["n_effective"]) for r in (lower, upper))
         step = two_proportions(first, second)
         together = two_proportions(first, second, level=1 - (1 - step.level) / (len(rows) - 1))
+        money, low, high = in_money(step.value, step.low, step.high, margin, level=step.level)
+        _money, all_low, all_high = in_money(step.value, together.low, together.high, margin, level=together.level)
         found.append(
             StepWorth(
                 lower=lower["label"],
                 upper=upper["label"],
                 difference=step,
-                margin_per_loyal=margin_per_loyal,
-                money_per_hundred=step.value * per_hundred,
-                money_low=step.low * per_hundred,
-                money_high=step.high * per_hundred,
-                together_low=together.low * per_hundred,
-                together_high=together.high * per_hundred,
+                margin=margin,
+                money_per_hundred=money,
+                money_low=low,
+                money_high=high,
+                together_low=all_low,
+                together_high=all_high,
             )
         )
     return found
 
 
-def margin_per_loyal(frame: pd.DataFrame) -> float:
-    """Mean margin within the window of a customer who stayed; nan where nobody stayed.
+def margin_per_loyal(frame: pd.DataFrame) -> Estimate:
+    """Mean margin within the window of a customer who came back, with its error; nan where nobody did.
 
-    Margins above the 99th percentile count as that percentile, so that one major donor does not set the figure.
+    Margins above the 99th percentile count as that percentile, so that one major donor does not set the figure. The
+    weights of the answers count.
     """
-    margin = frame.loc[frame["loyal"], "margin"].to_numpy(float)
-    return float(np.minimum(margin, np.quantile(margin, 0.99)).mean()) if margin.size else math.nan
+    back = frame[frame["loyal"]]
+    margin = back["margin"].to_numpy(float)
+    capped = np.minimum(margin, np.quantile(margin, MARGIN_CAP)) if margin.size else margin
+    return weighted_mean(capped, weights=back["weight"].to_numpy(float))

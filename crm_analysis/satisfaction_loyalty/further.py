@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from crm_analysis.profile.settings import Survey
 from crm_analysis.satisfaction_loyalty import adjust, bends, between, loyalties, measure, shape
 from crm_analysis.satisfaction_loyalty.answers import Answers
 from crm_analysis.satisfaction_loyalty.followup import FollowUp
@@ -53,10 +54,13 @@ def look_further(
     follow: FollowUp | None,
     link: shape.Shape | None,
     *,
+    survey: Survey,
     shown: shape.Shape | None,
     seed: int,
 ) -> Further:
-    """Compute all of it. `said` are the answers whose stated intentions count, `shown` the link that the page draws."""
+    """Compute all of it. `survey` has the weights of the index, given or estimated; `said` are the answers whose
+    stated intentions count, `shown` the link that the page draws.
+    """
     rule = scope.profile.loyalty
     status = loyalties.still_there(scope, follow) if follow is not None else None
     ways = loyalties.three_ways(answers, said, follow, status, margin=rule.indifference_margin, seed=seed)
@@ -78,7 +82,7 @@ def look_further(
         loyalties=ways,
         zone=zone,
         hinge=hinge,
-        splines=_splines(scope, answers, follow),
+        splines=_splines(survey, answers, follow),
         adjusted=adjust.standardise(follow.frame, link, scale=answers.scale, seed=seed),
         between=between.compare(follow.frame, link, scale=answers.scale, weighted=answers.weighted, seed=seed)
         if scope.branch == ALL
@@ -87,13 +91,13 @@ def look_further(
     )
 
 
-def _splines(scope: Scope, answers: Answers, follow: FollowUp) -> tuple[bends.Spline, ...]:
+def _splines(survey: Survey, answers: Answers, follow: FollowUp) -> tuple[bends.Spline, ...]:
     """A spline along the score where its scale is long, and along the index where that is more than the score."""
     frame, found = follow.frame, []
     weights = frame["weight"].to_numpy(float) if answers.weighted else None
     if round(answers.scale[1] - answers.scale[0]) + 1 > shape.MOST_LEVELS:
         found.append(bends.spline(frame["satisfaction"], frame["loyal"], what="satisfaction", weights=weights))
-    scales, index_weights = measure.index_settings(answers, scope.profile.survey)
+    scales, index_weights = measure.index_settings(answers, survey)
     if set(scales) != {"satisfaction"} and len(frame):
         index = measure.respondent_index(answers.frame, scales, index_weights)
         by_answer = pd.Series(index.to_numpy(float), index=answers.frame["response_id"])

@@ -10,10 +10,12 @@ from scipy import stats
 
 from crm_analysis.estimators.multiplicity import holm
 from crm_analysis.estimators.proportions import detectable, two_means
+from crm_analysis.profile.settings import Item
 from crm_analysis.satisfaction_loyalty.answers import Answers
 from crm_analysis.satisfaction_loyalty.measure import distribution, mean_of, panel_covariance
 
 FEWEST = 30
+BESIDE = ("expectation", "importance")  # roles that stand beside another item, in the service gaps
 COLUMNS = (
     "item",
     "role",
@@ -35,15 +37,20 @@ COLUMNS = (
 )
 
 
+def asked(answers: Answers) -> dict[str, Item]:
+    """The items that stand for themselves."""
+    return {name: item for name, item in answers.items.items() if item.role not in BESIDE}
+
+
 def item_gaps(rows: pd.DataFrame, earlier: pd.DataFrame | None, answers: Answers) -> pd.DataFrame:
-    """One row per item with `COLUMNS`, on the item's own scale.
+    """One row per item with `COLUMNS`, on the item's own scale; items of the roles `BESIDE` have none.
 
     `change` is against `earlier` (missing where fewer than `FEWEST` answered either wave) with both standard errors and
     the covariance of customers who answered both; `detectable` the smallest true change seen with 80 % power.
     `to_target` is the mean less the target. Both p-values are Holm-adjusted over the items; intervals are not.
     """
     found = []
-    for name, item in answers.items.items():
+    for name, item in asked(answers).items():
         now = mean_of(rows[name], rows, answers)
         row = dict.fromkeys(COLUMNS, math.nan) | {
             "item": name, "role": item.role, "n": now.n, "mean": now.mean, "se": now.se, "target": item.target
@@ -84,7 +91,7 @@ def item_spread(rows: pd.DataFrame, answers: Answers) -> pd.DataFrame:
     `levels` is how many the item has; the shares of an item add up to one. Items without an answer are left out.
     """
     found = []
-    for name, item in answers.items.items():
+    for name, item in asked(answers).items():
         given = rows[rows[name].notna()]
         if len(given):
             weights = given["weight"].to_numpy(float) if answers.weighted else None

@@ -2,7 +2,7 @@
 
 Stated: an answer at or above a cut to an item on repurchase or recommendation, in the same questionnaire.
 Behavioural: days with a payment within the follow-up, at or above a cut. Relationship: the status (`customers.status`)
-once the follow-up has ended, at most a year later.
+once the follow-up has ended, at most a quarter later.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from crm_analysis.units import add_months
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
 
-LOOK_EVERY_MONTHS = 12
+LOOK_EVERY_MONTHS = 3
 MOST_TIMES = 3
 CUT_DRAWS = 199
 SURE = 0.05
@@ -52,7 +52,9 @@ class Loyalties:
 def still_there(scope: Scope, follow: FollowUp) -> pd.Series:
     """The status of everybody followed at the first look on or after the end of their follow-up, by row of its frame.
 
-    Looks are a year apart and end with the scope's `as_of`; missing where no status is known.
+    Looks are `LOOK_EVERY_MONTHS` apart and end with the scope's `as_of`; missing where no status is known. Everybody is
+    looked at about equally long after the answer: where looks lay a year apart, who answered early in the year would
+    have had more time to grow dormant.
     """
     frame = follow.frame
     found = pd.Series(pd.NA, index=frame.index, dtype="string")
@@ -121,7 +123,7 @@ def three_ways(
             for cut in np.arange(first, item.scale[1] + 1):
                 add("stated", name, float(cut), cut == main, given, given[name] >= cut)
     relationship = None
-    if follow is not None:
+    if follow is not None and follow.n:
         for times in range(1, MOST_TIMES + 1):
             add("behavioural", "", times, times == 1, follow.frame, follow.frame["times"] >= times)
         if status is not None and status.notna().any():

@@ -30,14 +30,15 @@ RECOMMEND_SCALE = (0, 10)
 class Wave:
     """Satisfaction of one group of answers.
 
-    `index` is on 0-100; the boxes are shares; `nps` is on -100 to 100 and None without a 0-10 recommend item.
-    `distribution` has one row per level: score, label, n, share, low, high. `repeats` counts answers beyond the first
-    of the same customer: such a customer counts as one draw in every standard error. `promoters` has the answers
-    behind `nps`: score, group (detractors, passives, promoters), n, share.
+    `index` is on 0-100; `mean` that of overall satisfaction on its own scale; the boxes are shares; `nps` is on -100 to
+    100 and None without a 0-10 recommend item. `distribution` has one row per level: score, label, n, share, low, high.
+    `repeats` counts answers beyond the first of the same customer: such a customer counts as one draw in every standard
+    error. `promoters` has the answers behind `nps`: score, group (detractors, passives, promoters), n, share.
     """
 
     n: int
     index: Estimate
+    mean: Estimate
     top_box: Estimate
     top_two: Estimate
     bottom_box: Estimate
@@ -58,6 +59,7 @@ class WaveChange:
     """
 
     index: Difference
+    mean: Difference
     top_box: Difference
     nps: Difference | None
     previous: Wave
@@ -130,6 +132,7 @@ def measure(rows: pd.DataFrame, answers: Answers, survey: Survey) -> Wave:
     return Wave(
         n=len(scored),
         index=mean_of(respondent_index(rows, scales, weights), rows, answers),
+        mean=mean_of(score, scored, answers),
         top_box=_box(score >= high, scored, answers),
         top_two=_box(score >= high - 1, scored, answers),
         bottom_box=_box(score <= low, scored, answers),
@@ -297,6 +300,7 @@ def change(
         nps = two_means(earlier.nps, later.nps, covariance=shared(lambda rows: promoter_signs(rows[recommend])))
     return WaveChange(
         index=index,
+        mean=two_means(earlier.mean, later.mean, covariance=shared(lambda rows: rows["satisfaction"])),
         top_box=top_box,
         nps=nps,
         previous=earlier,
@@ -307,28 +311,10 @@ def change(
     )
 
 
-def item_scores(rows: pd.DataFrame, answers: Answers) -> pd.DataFrame:
-    """Mean of every item with interval, on the item's own scale: item, role, dimension, n, mean, low, high, target."""
-    found = []
-    for name, item in answers.items.items():
-        mean = mean_of(rows[name], rows, answers)
-        found.append((name, item.role, item.dimension, mean.n, mean.mean, mean.low, mean.high, item.target))
-    columns = ["item", "role", "dimension", "n", "mean", "low", "high", "target"]
-    return pd.DataFrame(found, columns=columns)
-
-
-def by_branch(answers: Answers, survey: Survey, rows: pd.DataFrame, *, fewest: int) -> pd.DataFrame:
-    """Index and top box of every branch with at least `fewest` answers.
-
-    Columns: branch, n, index, index_low, index_high, top_box, low, high.
-    """
-    found = []
-    for branch, part in rows.groupby("branch", sort=True):
-        if len(part) >= fewest:
-            wave = measure(part, answers, survey)
-            box = wave.top_box
-            found.append(
-                (branch, wave.n, wave.index.mean, wave.index.low, wave.index.high, box.mean, box.low, box.high)
-            )
-    columns = ["branch", "n", "index", "index_low", "index_high", "top_box", "low", "high"]
-    return pd.DataFrame(found, columns=columns)
+def by_branch(answers: Answers, survey: Survey, rows: pd.DataFrame, *, fewest: int) -> dict[str, Wave]:
+    """Every branch with at least `fewest` answers in `rows`, in order of name."""
+    return {
+        str(branch): measure(part, answers, survey)
+        for branch, part in rows.groupby("branch", sort=True)
+        if len(part) >= fewest
+    }

@@ -10,7 +10,7 @@ import pandas as pd
 
 from crm_analysis import language, privacy, style
 from crm_analysis.estimators.proportions import normal_quantile
-from crm_analysis.findings import Action, Change, Claims, Finding
+from crm_analysis.findings import Change, Claims, Finding
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile, Words
 from crm_analysis.satisfaction_loyalty import shape
@@ -18,20 +18,22 @@ from crm_analysis.satisfaction_loyalty.displays import (
     answers_text,
     box_shown,
     box_text,
+    index_text,
     item_name,
     kind_name,
     level_name,
 )
 from crm_analysis.satisfaction_loyalty.displays.scores import before_text
 from crm_analysis.satisfaction_loyalty.drivers import first_to_fix
-from crm_analysis.satisfaction_loyalty.study import Study, very_dissatisfied_valuable
-from crm_analysis.satisfaction_loyalty.verdicts import Told, headline, largest_step, rate_text, verdict
+from crm_analysis.satisfaction_loyalty.followup import in_money
+from crm_analysis.satisfaction_loyalty.study import Study
+from crm_analysis.satisfaction_loyalty.verdicts import CHAPTER, Told, headline, largest_step, rate_text, verdict
 
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
+from crm_analysis.satisfaction_loyalty.advice import actions
+from crm_analysis.satisfaction_loyalty.unknowns import unknowns
 
-CHAPTER = "satisfaction_loyalty"
-WORTH_SEEING = 0.10
 MOST_FINDINGS = 5
 
 
@@ -59,9 +61,9 @@ def claims(study: Study, scope: Scope) -> Claims:
     return Claims(
         verdict=verdict(told, study, profile, words),
         findings=tuple(said),
-        actions=_actions(told, study, scope),
-        unknowns=tuple(_unknowns(study, words)),
-        measures=tuple(each for each in _measures(study) if each.key not in {finding.key for finding in said}),
+        actions=actions(told, study, scope),
+        unknowns=tuple(unknowns(study, words)),
+        measures=tuple(each for each in _measures(study, profile) if each.key not in {finding.key for finding in said}),
     )
 
 
@@ -81,9 +83,9 @@ def _link_finding(told: Told) -> Finding | None:
         last=style.day(follow.last),
         window=follow.window_days,
         rate=rate_text(link.rate),
-        bottom=rate_text(told.rate(0)),
-        below=rate_text(told.rate(-2)),
-        top=rate_text(told.rate(-1)),
+        bottom=told.rate_at(0),
+        below=told.rate_at(-2),
+        top=told.rate_at(-1),
         name_bottom=told.name(0),
         name_below=told.name(-2),
         name_top=told.name(-1),
@@ -195,20 +197,23 @@ def _top_box_finding(study: Study, profile: Profile) -> Finding | None:
 
 
 def _worth_finding(told: Told) -> Finding | None:
-    link, margin = told.link, told.study.steps[0].margin_per_loyal if told.study.steps else math.nan
-    if link.kind in ("too_few", "one_level", "flat", "no_link", "falling") or not math.isfinite(margin):
+    link, steps = told.link, told.study.steps
+    silent = ("too_few", "one_level", "flat", "no_link", "falling")
+    if link.kind in silent or not steps or not math.isfinite(steps[0].margin.se):
         return None
     window = told.study.follow.window_days if told.study.follow else 0
     if link.kind == "straight":
         half = normal_quantile(link.level) * link.slope_se
-        value, low, high = (100 * margin * slope for slope in (link.slope, link.slope - half, link.slope + half))
+        value, low, high = in_money(
+            link.slope, link.slope - half, link.slope + half, steps[0].margin, level=link.level
+        )
         sentence = _(
             "A hundred {customers} one level higher, wherever on the scale, go with **{money} more margin within "
             "{window} days**. That is a difference between people, and an upper bound if satisfaction is the whole "
             "cause."
         ).format(customers=told.words.customers, money=style.money(value, told.profile.currency), window=window)
     else:
-        step = told.study.steps[-1 if link.kind == "accelerating" else largest_step(told) - 1]
+        step = steps[-1 if link.kind == "accelerating" else largest_step(told) - 1]
         value, low, high = step.money_per_hundred, step.together_low, step.together_high
         sentence = _(
             "A hundred {customers} at “{upper}” rather than “{lower}” go with **{money} more margin within {window} "
@@ -227,11 +232,11 @@ def _worth_finding(told: Told) -> Finding | None:
         low=low,
         high=high,
         unit="money",
-        basis=_("association, not proof; interval of the line's slope, margin per head taken as given")
+        basis=_("association, not proof; interval of the line's slope and of the margin per head together")
         if link.kind == "straight"
         else _(
-            "association, not proof; interval wide enough for any step that is picked (Bonferroni), margin per "
-            "head taken as given"
+            "association, not proof; interval wide enough for any step that is picked (Bonferroni), the error of the "
+            "margin per head in it"
         ),
         n=link.n,
         label=_("Margin that goes with a step of satisfaction, per 100 {customers}").format(
@@ -367,7 +372,7 @@ def _of_period(study: Study, change: Change | None) -> Change | None:
     return None if study.changed is not None and study.changed.since else change
 
 
-def _measures(study: Study) -> list[Finding]:
+def _measures(study: Study, profile: Profile) -> list[Finding]:
     wave = study.wave
     found = []
     if wave.n >= study.min_cell:
@@ -384,7 +389,7 @@ def _measures(study: Study) -> list[Finding]:
                 label=_("Satisfaction index, 0 to 100"),
                 compare=True,
                 change=_of_period(study, _change(study, "index")),
-                definition=_("Mean of the index items placed on 0 to 100, weighted as the profile says."),
+                definition=index_text(study, profile),
             )
         )
     promoters = _promoters_finding(study)
@@ -407,164 +412,4 @@ def _measures(study: Study) -> list[Finding]:
                 definition=_("Last step of the link less the step before it."),
             )
         )
-    return found
-
-
-def _actions(told: Told | None, study: Study, scope: Scope) -> tuple[Action, ...]:
-    profile = scope.profile
-    owner = profile.owner(CHAPTER, language.active()) or profile.owner("retention", language.active())
-    service = profile.owner("service", language.active()) or owner
-    found = []
-    if told is not None:
-        direction = _direction(told, study)
-        if direction is not None:
-            found.append(_direction_action(direction, owner))
-    calls = very_dissatisfied_valuable(study, scope)
-    if len(calls) and (told is None or told.link.kind != "flat"):  # where dissatisfaction drives nobody away, no calls
-        number = privacy.count(len(calls), study.min_cell, parts=calls["branch"].value_counts())
-        found.append(
-            Action(
-                key=f"{CHAPTER}.call_back",
-                text=_(
-                    "Call back the {customers} on the lowest level who are among the most valuable quarter "
-                    "of those who answered: {number}."
-                ).format(number=number, customers=profile.vocabulary(language.active()).customers),
-                owner=service,
-                resting_on=_("answers of the period, payments of the last 365 days"),
-            )
-        )
-    return tuple(found)
-
-
-def _direction_action(text: str, owner: str) -> Action:
-    """What the shape suggests; without an expected value, since the link is an association."""
-    return Action(
-        key=f"{CHAPTER}.direction",
-        text=text,
-        owner=owner,
-        resting_on=_("association; a trial with a random half would show the effect"),
-    )
-
-
-def _direction(told: Told, study: Study) -> str | None:
-    kind = told.link.kind
-    item = _item_for(told, study, "delights" if kind == "accelerating" else "annoys")
-    top = told.link.top
-    if kind == "accelerating":
-        shown = {"below": told.name(-2), "top": told.name(-1), "item": item, "first": _annoying_first(told, study)}
-        if item and shown["first"]:
-            return _(
-                "Work on turning “{below}” into “{top}”, starting with {item}; {first}, which comes first for "
-                "satisfaction as a whole, keeps {customers} from being annoyed rather than delighting them. Try it on "
-                "a random half of the “{below}” first."
-            ).format(**shown, customers=told.words.customers)
-        if item:
-            return _(
-                "Work on turning “{below}” into “{top}”, starting with {item}; try it on a random half of the "
-                "“{below}” first."
-            ).format(**shown)
-        return _("Work on turning “{below}” into “{top}”; try it on a random half of the “{below}” first.").format(
-            **shown
-        )
-    if kind == "saturating":
-        early = told.link.bottom is not None and told.link.bottom.high < 0 and not (top is not None and top.high < 0)
-        to = told.name(1) if early else told.name(-2)
-        if item:
-            return _(
-                "Spend on lifting the dissatisfied up to “{to}”, starting with {item}, and nothing on perfection "
-                "above it; try it on a random half first."
-            ).format(to=to, item=item)
-        return _(
-            "Spend on lifting the dissatisfied up to “{to}” and nothing on perfection above it; try it on a random "
-            "half first."
-        ).format(to=to)
-    if kind in ("takes_off", "uneven"):
-        at = 2 if kind == "takes_off" else largest_step(told)
-        return _("Lift “{low}” to “{next}”, where loyalty rises most; try it on a random half first.").format(
-            low=told.name(at - 1), next=told.name(at)
-        )
-    if kind == "straight":
-        return _(
-            "Spend where a step up is cheapest, at whatever level: no level returns more than another; try it on a "
-            "random half first."
-        )
-    if kind == "flat":
-        return _(
-            "Do not pay for higher scores in the hope of more {orders}: look to occasion, need and offer for what "
-            "brings {customers} back."
-        ).format(orders=told.words.orders, customers=told.words.customers)
-    if kind in ("not_established", "no_link") and top is not None and top.detectable > WORTH_SEEING:
-        needed = math.ceil(told.link.n * (top.detectable / WORTH_SEEING) ** 2 / 100) * 100
-        return _(
-            "Collect more answers before spending on one level rather than another: some {n} followed answers would "
-            "show a kink of {seen} points."
-        ).format(n=style.number(needed), seen=style.points(WORTH_SEEING, 0, sign=False))
-    return None
-
-
-def _item_for(told: Told, study: Study, kind: str) -> str:
-    """The attribute to start with: the first of the fitting kind (delights, annoys), else the first of all."""
-    ranked = first_to_fix(study.drivers, most=len(study.drivers.table))
-    ranked = ranked[ranked["established"].astype(bool)]
-    if ranked.empty:
-        return ""
-    fitting = ranked[ranked["kind"] == kind]
-    first = (fitting if len(fitting) else ranked).iloc[0]
-    name = f"“{style.escape(item_name(told.profile, first['item']))}”"
-    return name if first["kind"] == "undetermined" else f"{name} ({kind_name(first['kind'])})"
-
-
-def _annoying_first(told: Told, study: Study) -> str:
-    """The attribute to fix first of all, where it annoys when bad and others delight when good; else empty."""
-    ranked = first_to_fix(study.drivers, most=len(study.drivers.table))
-    ranked = ranked[ranked["established"].astype(bool)]
-    if ranked.empty or ranked.iloc[0]["kind"] != "annoys" or not (ranked["kind"] == "delights").any():
-        return ""
-    return f"“{style.escape(item_name(told.profile, ranked.iloc[0]['item']))}”"
-
-
-def _unknowns(study: Study, words: Words) -> list[str]:
-    found = []
-    link, follow = study.link, study.follow
-    if "no_usable_weight" in study.answers.faults:
-        found.append(_("No weight in the survey is positive; the answers are used unweighted."))
-    if study.wave.n == 0 and not study.answers.faults:
-        found.append(_("Nobody answered within this period, so it has no index of its own."))
-    elif 0 < study.wave.n < shape.FLAG_UNDER:
-        found.append(
-            _("Only {n} answers fall in this period: its index and shares are uncertain.").format(
-                n=answers_text(study, study.wave.n)
-            )
-        )
-    if link is not None and link.kind not in ("too_few", "one_level", "flat"):
-        found.append(
-            _("Whether raising satisfaction raises loyalty: the link compares people, it does not move anybody.")
-        )
-    if link is not None and link.kind == "flat" and link.any_link and link.any_link.p < 1 - link.level:
-        found.append(
-            _("A link is there ({p}) but smaller than what the profile calls worth acting on.").format(
-                p=style.p_value(link.any_link.p)
-            )
-        )
-    if follow is not None:
-        left = dict(zip(follow.counts["rule"], follow.counts["rows"], strict=True))
-        if left.get("not_covered"):
-            found.append(
-                _(
-                    "What {n} answers led to is not measurable: the branch's data end before their follow-up does. "
-                    "They are not counted as lost."
-                ).format(n=privacy.count(left["not_covered"], study.min_cell))
-            )
-        if left.get("anonymous"):
-            found.append(
-                _("{n} answers are anonymous and cannot be linked to behaviour.").format(
-                    n=privacy.count(left["anonymous"], study.min_cell)
-                )
-            )
-    if link is not None and len(link.merged):
-        found.append(_("The lowest levels rest on few answers and were merged; see the table of tests."))
-    if study.drivers.reason == "no_items":
-        found.append(_("What to fix first: the survey maps no items beside overall satisfaction."))
-    elif study.drivers.reason == "unexplained":
-        found.append(_("What to fix first: the items together explain no more of satisfaction than chance would."))
     return found

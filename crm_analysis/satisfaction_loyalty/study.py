@@ -28,11 +28,14 @@ class Study:
 
     `period_rows` are the answers of the period; `wave` and `changed` what they say and how that differs from the period
     before, or from the last survey wave before it (None where nothing was asked then); `item_gaps` the same for every
-    item, and against its target, `item_spread` their distributions; `trend` every wave so far; `expectations` the gap
-    between what was expected and what was found; `kinds` customers beside staff and dealers by branch. `follow` and
-    `link` hold behaviour after the answers, `stated` the link to what respondents say they will do, `staff` the
-    satisfaction of staff and dealers in the period. `further` holds what stands behind the link, `types` the types of
-    customers (None without payments). `missing` names absent tables.
+    item, and against its target, `item_spread` their distributions; `trend` every wave so far and `trend_spread` the
+    distribution of each; `expectations` the gap between what was expected and what was found; `kinds` customers beside
+    staff and dealers by branch, `branches` the answers of the period in each of them (of all branches only).
+    `index_weights` are those of the index, adding up to one, and `index_basis` where they come from: given, estimated
+    (by the path model), or overall (overall satisfaction alone). `follow` and `link` hold behaviour after the answers,
+    `stated` the link to what respondents say they will do, `staff` the satisfaction of staff and dealers in the period.
+    `further` holds what stands behind the link, `types` the types of customers (None without payments). `missing` names
+    absent tables.
     """
 
     of_all: bool
@@ -45,6 +48,9 @@ class Study:
     item_gaps: pd.DataFrame
     item_spread: pd.DataFrame
     trend: pd.DataFrame
+    trend_spread: pd.DataFrame
+    index_weights: dict[str, float]
+    index_basis: str
     expectations: servqual.Gaps
     kinds: pd.DataFrame
     follow: followup.FollowUp | None
@@ -56,7 +62,7 @@ class Study:
     drivers: driving.Drivers
     paths: pls.PathModel
     staff: measure.Wave | None
-    branches: pd.DataFrame
+    branches: dict[str, measure.Wave]
     unscored: pd.DataFrame
     missing: tuple[str, ...]
     margin: float
@@ -70,15 +76,18 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
     answers = reading.load(scope)
     recent = answers.between(add_months(scope.as_of, -DRIVER_MONTHS), scope.as_of)
     paths = pls.model(recent, answers, survey.model, seed=seed)
+    basis = "given"
     if not survey.index_weights:
         survey = survey.model_copy(update={"index_weights": pls.index_weights(paths)})
+        basis = "estimated"
+    _scales, weights_of_index = measure.index_settings(answers, survey)
+    basis = "overall" if set(weights_of_index) == {"satisfaction"} else basis
     rows = answers.between(scope.period.start, min(scope.period.end, scope.as_of))
     whole = answers.between(scope.period.start, min(scope.period.end, scope.as_of), unscored=True)
     wave = measure.measure(whole, answers, survey)
     follow = link = None
     steps: list[followup.StepWorth] = []
     unscored = pd.DataFrame(columns=["group", "n", "missing", "share", "low", "high"])
-    margin = float("nan")
     if scope.has("survey_responses") and scope.has("transactions"):
         payments = scope.table("transactions")
         follow = followup.follow(
@@ -101,6 +110,8 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
             _scored_or_not(scope), payments, scope.coverage, as_of=scope.as_of, rule=rule
         )
     since, earlier = _earlier(answers, rows, scope)
+    until = min(scope.period.end, scope.as_of)
+    trend = waves.over_time(answers, survey, until=until, fewest=profile.privacy.min_cell)
     others = _others(scope)
     stated = _stated(answers, recent, rule.indifference_margin, seed)
     return Study(
@@ -113,9 +124,8 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
         changed=_change(answers, whole, wave, earlier, survey, since),
         item_gaps=gaps.item_gaps(whole, earlier, answers),
         item_spread=gaps.item_spread(whole, answers),
-        trend=waves.over_time(
-            answers, survey, until=min(scope.period.end, scope.as_of), fewest=profile.privacy.min_cell
-        ),
+        trend=trend,
+        trend_spread=waves.spread(answers, trend),
         expectations=servqual.examine(whole, answers, fewest=gaps.FEWEST),
         kinds=_kinds(scope, answers, others),
         follow=follow,
@@ -123,7 +133,7 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
         steps=tuple(steps),
         stated=stated,
         further=further.look_further(
-            scope, answers, recent, follow, link, shown=shape.of_interest(link, stated)[0], seed=seed
+            scope, answers, recent, follow, link, survey=survey, shown=shape.of_interest(link, stated)[0], seed=seed
         ),
         types=types.classify(follow, answers, types.commitments_of(scope), rule) if follow is not None else None,
         drivers=driving.importance(
@@ -135,9 +145,9 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
         ),
         paths=paths,
         staff=_staff(scope, others),
-        branches=measure.by_branch(answers, survey, rows, fewest=BRANCH_FEWEST)
-        if scope.branch == "all"
-        else measure.by_branch(answers, survey, rows.head(0), fewest=BRANCH_FEWEST),
+        branches=measure.by_branch(answers, survey, rows, fewest=BRANCH_FEWEST) if scope.branch == further.ALL else {},
+        index_weights={name: weight / sum(weights_of_index.values()) for name, weight in weights_of_index.items()},
+        index_basis=basis,
         unscored=unscored,
         missing=tuple(table for table in ("survey_responses",) if not scope.has(table)),
         margin=rule.indifference_margin,

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crm_analysis.estimators.proportions import Difference, effective_n, two_proportions, wilson, wilson_limits
+from crm_analysis.estimators.proportions import (
+    Difference,
+    effective_n,
+    two_proportions,
+    weighted_mean,
+    wilson,
+    wilson_limits,
+)
 from crm_analysis.profile.settings import Loyalty
 from crm_analysis.satisfaction_loyalty.answers import Answers
 from crm_analysis.satisfaction_loyalty.followup import FollowUp
@@ -29,10 +36,10 @@ CAP = 0.99
 class Typing:
     """One grid of four types.
 
-    `shares`: type, n, share, low, high, kept, kept_low, kept_high (share that came back), value (mean margin within the
-    window, capped at the 99th percentile), bound, bound_low, bound_high (share under a running commitment on the day of
-    the answer; missing where commitments are not known). `grid`: attitude_from, repeat_from, main, and n, share, low,
-    high of each type, over cuts next to those used. `what` is attachment or satisfaction.
+    `shares`: type, n, share, low, high, kept, kept_low, kept_high (share that came back), value, value_low, value_high
+    (mean margin within the window, capped at the 99th percentile), bound, bound_low, bound_high (share under a running
+    commitment on the day of the answer; missing where commitments are not known). `grid`: attitude_from, repeat_from,
+    main, and n, share, low, high of each type, over cuts next to those used. `what` is attachment or satisfaction.
     """
 
     what: str
@@ -153,7 +160,8 @@ def _what_they_did(shares: pd.DataFrame, member: pd.Series, rows: pd.DataFrame) 
             share = float(w[known] @ values / w[known].sum()) if known.any() else float("nan")
             low, high = wilson_limits(share, effective_n(w[known]))
             line |= {column: share, f"{column}_low": float(low), f"{column}_high": float(high)}
-        line["value"] = float(w @ capped[here].to_numpy(float) / w.sum()) if here.any() else float("nan")
+        value = weighted_mean(capped[here].to_numpy(float), weights=w)
+        line |= {"value": value.mean, "value_low": value.low, "value_high": value.high}
         found.append(line)
     return pd.concat([shares, pd.DataFrame(found)], axis=1)
 

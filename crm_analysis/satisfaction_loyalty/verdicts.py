@@ -13,6 +13,8 @@ from crm_analysis.satisfaction_loyalty.displays import item_name, level_name
 from crm_analysis.satisfaction_loyalty.displays.link import shown_link
 from crm_analysis.satisfaction_loyalty.study import Study
 
+CHAPTER = "satisfaction_loyalty"
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -31,6 +33,14 @@ class Told:
     def rate(self, position: int) -> float:
         """Share that came back at a level."""
         return float(self.link.levels["rate"].iloc[position])
+
+    def rate_at(self, position: int) -> str:
+        """The same as text; where it would tell too small a count beside the number of its level, on which side."""
+        n, cell = int(self.link.levels["n"].iloc[position]), self.study.min_cell
+        part = round(self.rate(position) * n)
+        if not privacy.tells(part, n, cell):
+            return rate_text(self.rate(position))
+        return style.share(part, n, cell, 0).replace(" ", style.SPACE)
 
     def step(self, position: int) -> float:
         """Rise to the level at `position` from the one below."""
@@ -94,9 +104,9 @@ def _stated(told: Told, item: str) -> str:
         top=told.name(-1),
         below=told.name(-2),
         bottom=told.name(0),
-        at_top=rate_text(told.rate(-1)),
-        at_below=rate_text(told.rate(-2)),
-        at_bottom=rate_text(told.rate(0)),
+        at_top=told.rate_at(-1),
+        at_below=told.rate_at(-2),
+        at_bottom=told.rate_at(0),
     )
 
 
@@ -191,14 +201,14 @@ def _uneven(told: Told) -> str:
 
 
 def _flat(told: Told) -> str:
-    rates = told.link.levels["rate"]
+    rates = told.link.levels["rate"].to_numpy(float)
     return _(
         "The link is nearly flat: **between {fewest} and {most} of {customers} came back, whatever they had "
         "answered**. From the lowest level to the highest the difference is {span} points ({low} to {high}); below "
         "{margin} it would not matter."
     ).format(
-        fewest=rate_text(rates.min()),
-        most=rate_text(rates.max()),
+        fewest=told.rate_at(int(rates.argmin())),
+        most=told.rate_at(int(rates.argmax())),
         margin=style.points(told.link.margin, sign=False),
         **told.end_to_end(),
     )
@@ -217,8 +227,8 @@ def _falling(told: Told) -> str:
         "“{name_bottom}”. Look for contracts or habits that hold the dissatisfied before reading this as an effect."
     ).format(
         customers=told.words.customers,
-        top=rate_text(told.rate(-1)),
-        bottom=rate_text(told.rate(0)),
+        top=told.rate_at(-1),
+        bottom=told.rate_at(0),
         name_top=told.name(-1),
         name_bottom=told.name(0),
     )

@@ -8,7 +8,7 @@ import pandas as pd
 
 from crm_analysis.profile.settings import Survey
 from crm_analysis.satisfaction_loyalty.answers import Answers
-from crm_analysis.satisfaction_loyalty.measure import measure
+from crm_analysis.satisfaction_loyalty.measure import distribution, measure
 
 MOST_WAVES = 8
 WAVE_COLUMNS = (
@@ -62,6 +62,18 @@ def over_time(answers: Answers, survey: Survey, *, until: date, fewest: int) -> 
         )
     table = pd.DataFrame(found, columns=list(WAVE_COLUMNS))
     return table.sort_values(["first", "wave"], kind="stable").tail(MOST_WAVES).reset_index(drop=True)
+
+
+def spread(answers: Answers, trend: pd.DataFrame) -> pd.DataFrame:
+    """The whole distribution of every wave of `over_time`: wave, place (0 is the lowest level), label, n, share."""
+    names = named(answers.frame)
+    found = []
+    for wave in trend["wave"]:
+        rows = answers.frame[names == wave]
+        levels = distribution(rows["satisfaction"], answers.scale, rows["weight"].to_numpy(float))
+        found.append(levels.assign(wave=wave, place=range(len(levels))))
+    columns = ["wave", "place", "label", "n", "share"]
+    return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
 
 
 def before(answers: Answers, start: date) -> tuple[str, pd.DataFrame]:

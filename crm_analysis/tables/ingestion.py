@@ -374,7 +374,7 @@ def _refuse_total_as_branch(con: duckdb.DuckDBPyConnection, layout: mapping.Layo
     empty = "" if "branch" in layout.required else ", or leave it empty (`null`) where the row is of no single branch"
     raise DataError(
         f'{layout.table}.branch: {count:,} of {read:,} rows {have} the branch "{ALL}" (first: line {line} of '
-        f'{source}). That name stands for all branches together. Give the branch another one with `values:` under '
+        f"{source}). That name stands for all branches together. Give the branch another one with `values:` under "
         f"tables.{layout.table}.columns.branch in the profile{empty}."
     )
 

@@ -33,6 +33,18 @@ class PurchaseFit(Fit, ABC):
     def _count_probability(self, given: Any, n: int, t: float) -> np.ndarray:
         """P(n purchases in (T, T + t] | alive at T), t in `unit`."""
 
+    @abstractmethod
+    def probability_alive(self, histories: Histories, *, later_days: float = 0.0) -> pd.Series:
+        """P(alive at T, or `later_days` after it | history)."""
+
+    @abstractmethod
+    def new_customer_purchases(self, days: float | np.ndarray) -> np.ndarray:
+        """Expected repeat purchases of a new customer in the first `days`."""
+
+    @abstractmethod
+    def new_customer_probabilities(self, *, horizon_days: float, upto: int) -> np.ndarray:
+        """P(n repeat purchases of a new customer in `horizon_days`) for n from 0 to `upto`."""
+
     def purchase_probabilities(self, histories: Histories, *, horizon_days: float, upto: int) -> pd.DataFrame:
         """P(n purchases in (T, T + horizon] | history), a column for each n from 0 to `upto`.
 

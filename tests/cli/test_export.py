@@ -100,6 +100,7 @@ def test_amounts_in_mixed_currencies(shop, refused):
     )
 
 
+@pytest.mark.slow
 def test_the_built_in_associations_rows_are_the_pages(association):
     made = association(seed=3, donors=1500)
     done = made.command("export", "customer-value", "--branch", "seoul", "--format", "parquet")

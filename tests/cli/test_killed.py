@@ -66,9 +66,9 @@ def alive(folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def build(shop) -> Path:
-    shop.write()
-    return shop.folder / "build" / "shop"
+def build(new_shop) -> Path:
+    new_shop.write()
+    return new_shop.folder / "build" / "shop"
 
 
 def kill(shop, command: tuple[str, ...], seconds: float, *, once: str = "") -> None:
@@ -98,35 +98,35 @@ def finish(shop, command: tuple[str, ...]) -> float:
     return time.monotonic() - began
 
 
-def test_a_check_that_was_killed(shop, build):
+def test_a_check_that_was_killed(new_shop, build):
     moments = random.Random(11)
-    seconds = finish(shop, CHECK)
+    seconds = finish(new_shop, CHECK)
     undisturbed = made(build)
     shutil.rmtree(build)
-    kill(shop, CHECK, moments.uniform(0, 0.3), once="tables/.work-*")
+    kill(new_shop, CHECK, moments.uniform(0, 0.3), once="tables/.work-*")
     for _ in range(3):
-        kill(shop, CHECK, moments.uniform(0, seconds))
-    kill(shop, CHECK, moments.uniform(0, 0.1), once="data_quality/*.parquet")
-    finish(shop, CHECK)
+        kill(new_shop, CHECK, moments.uniform(0, seconds))
+    kill(new_shop, CHECK, moments.uniform(0, 0.1), once="data_quality/*.parquet")
+    finish(new_shop, CHECK)
     assert made(build) == undisturbed
 
 
-def test_a_report_and_a_book_that_were_killed(shop, build):
+def test_a_report_and_a_book_that_were_killed(new_shop, build):
     moments = random.Random(12)
-    finish(shop, REPORT)
+    finish(new_shop, REPORT)
     undisturbed = made(build)
     assert len(undisturbed) > 20
     shutil.rmtree(build)
     for _ in range(3):
-        kill(shop, REPORT, moments.uniform(0, 0.3), once="tables/.work-*")
-    finish(shop, REPORT)
+        kill(new_shop, REPORT, moments.uniform(0, 0.3), once="tables/.work-*")
+    finish(new_shop, REPORT)
     assert made(build) == undisturbed
 
     (build / "book.json").unlink()
-    seconds = finish(shop, BOOK)
+    seconds = finish(new_shop, BOOK)
     assert made(build) == undisturbed
     for first in ("book_source", "book_work", "book_work/_build/html/index.html"):
         (build / "book.json").unlink(missing_ok=True)
-        kill(shop, BOOK, moments.uniform(0, seconds / 3), once=first)
-    finish(shop, BOOK)
+        kill(new_shop, BOOK, moments.uniform(0, seconds / 3), once=first)
+    finish(new_shop, BOOK)
     assert made(build) == undisturbed

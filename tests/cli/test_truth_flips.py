@@ -2,8 +2,8 @@
 
 The seed is drawn anew every time and stands in the name of each test; CRM_TEST_SEED repeats one. Losing and earning are
 five standard errors from zero or more, and the accelerating link as clear. A straight link is taken for an
-accelerating one at about one seed in a hundred: that is the level of the chapter's own test. The chapters' verdicts are
-tried one by one in tests/demo/test_flips.py.
+accelerating one at about one seed in a hundred, the level of the chapter's own test: where that happens a second seed
+decides. The chapters' verdicts are tried one by one in tests/demo/test_flips.py.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ class Front:
 @pytest.fixture(scope="module", params=[SEED], ids=lambda seed: f"seed{seed}")
 def front(request, association):
     """The front page of a book on the association in which the truths named are reversed."""
-    made: dict[tuple[tuple[str, ...], ...], Front] = {}
+    made: dict[tuple[tuple[str, ...], tuple[str, ...], int], Front] = {}
 
-    def read(flips: tuple[str, ...], asked: tuple[str, ...]) -> Front:
-        if (flips, asked) not in made:
-            place = association(seed=request.param, donors=20_000, flips=flips)
+    def read(flips: tuple[str, ...], asked: tuple[str, ...], *, further: int = 0) -> Front:
+        if (flips, asked, further) not in made:
+            place = association(seed=request.param + further, donors=20_000, flips=flips)
             done = place.command("report", *asked)
             assert done.returncode == 0, done.stdout + done.stderr
-            made[flips, asked] = Front(place.build / "html" / "index.html")
-        return made[flips, asked]
+            made[flips, asked, further] = Front(place.build / "html" / "index.html")
+        return made[flips, asked, further]
 
     return read
 
@@ -80,6 +80,8 @@ def test_the_branch_that_went_silent_is_the_one_on_the_front_page(front):
 
 def test_where_satisfaction_turns_into_loyalty_opens_the_front_page(front):
     convex, straight = front(EARNING, SATISFACTION), front(LOSING, SATISFACTION)
+    if "accelerates" in straight.verdict + straight.findings:  # by chance, at a level of one in a hundred
+        straight = front(LOSING, SATISFACTION, further=1)
     assert "Loyalty accelerates at the top" in convex.verdict
     assert "accelerates" not in straight.verdict
     assert "Loyalty accelerates at the top." in convex.findings

@@ -65,7 +65,6 @@ def test_the_money_in_depth_holds_what_was_planted(tmp_path, monkeypatch):
     anyway = planted.control_rate * treated * planted.treated_mean
     reach = spring.subsidy.high - spring.subsidy.value
     assert abs(spring.subsidy.value - anyway) < 2.5 * reach, "an interval and a half of the planted value, for any seed"
-    assert money["welcome26"].discount is None, "the few who also got the discount are in both arms"
     for each in study.finance.of_period:
         roi = next(r.roi for r in study.evaluation.measured if r.key == each.key)
         assert each.curve["total"].iloc[-1] == pytest.approx(roi.net)
@@ -75,3 +74,28 @@ def test_the_money_in_depth_holds_what_was_planted(tmp_path, monkeypatch):
     complaints = next(each for each in study.finance.claims if each.code == "complaints")
     assert complaints.verdict == "holds", "the association's own truth: recovered complainers return far more often"
     assert next(each for each in study.finance.claims if each.code == "six_times").needs == "costs, acquisition"
+
+
+@pytest.mark.parametrize("flips", [(), ("welcome_loses",)])
+def test_nobody_is_told_apart_where_all_respond_alike_and_the_concert_does_nothing(tmp_path, monkeypatch, flips):
+    monkeypatch.setenv("CRM_ANALYSIS_BUILD", str(tmp_path))
+    settings = profile.load(DEMO)
+    demo.generate(settings.data_root, seed=71, flips=flips)
+    tables.ingest(settings)
+    found = examine(tables.open(settings).scope("all", "2026Q3"))
+    planted = demo.truth(71, flips=flips).campaigns
+    who = {one.campaign_id: one for one in found.responders}
+    assert set(who) == {"WELCOME26", "SPRING26"}
+    for name, one in who.items():
+        policy = one.policy
+        truth = policy.n * (0.97 * planted[name].effect_per_treated - policy.contact_cost) - policy.fixed_cost
+        error = (policy.everybody.high - policy.everybody.low) / (2 * 1.96)
+        assert abs(policy.everybody.mean - truth) < 4 * error, "every member responds alike"
+        assert policy.advice != "target"
+    assert who["WELCOME26"].policy.advice in (("nobody", "unsettled") if flips else ("everybody", "unsettled"))
+    (line,) = found.thresholds
+    assert line.campaign_id == "CONCERT26" and line.n_in == pytest.approx(240, abs=5)
+    assert abs(line.effect.value) < 4 * line.effect.se, "the planted effect is zero"
+    assert {kind.kind for kind in found.rewards.measured} == {"price", "none"}
+    back = found.comeback.groups.set_index("group")
+    assert found.comeback.campaign_id == "CALL25" and (back["before"] < back["low"]).all()

@@ -223,6 +223,7 @@ def test_the_effect_on_those_reached_divides_by_the_share_reached():
     told = effects.reached(evaluation)
     assert "not reached was not touched by being on the list" in told["note"] and len(told["frame"]) == 1
     assert effects.reached(found())["frame"] is None
+    assert list(effects.adjusted(evaluation)["frame"]["Per member"]) == ["Contribution margin", "Amount paid"]
     # everybody assigned still decides
     assert result.roi.net == pytest.approx(call(found()).roi.net)
 
@@ -326,7 +327,7 @@ def test_strata_split_alike_have_a_stratified_estimate_beside_the_plain_one():
     assert result.stratified.incremental_margin == pytest.approx(300 * brute)
     width = result.stratified.bootstrap_high - result.stratified.bootstrap_low
     assert width == pytest.approx(result.stratified.roi_high - result.stratified.roi_low, rel=0.1)
-    assert "By stratum" in effects.effects_table(evaluation)
+    assert "By stratum" in effects.adjusted_table(evaluation)
     assert list(effects.ways_table(evaluation)["Way"]) == ["as decided", "by stratum"]
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from crm_analysis import style
-from crm_analysis.customer_value import captions, charts, future, holdout, listing
+from crm_analysis.customer_value import captions, charts, disclosure, future, holdout, listing, promises
 from crm_analysis.customer_value.assessment import CustomerValue, Slipping, assess
 from crm_analysis.customer_value.sentences import claims
 from crm_analysis.estimators.proportions import wilson
@@ -115,7 +115,7 @@ def test_promises_count_in_proportion_to_the_horizon():
     ids = [f"c{n}" for n in range(10)]
     then = pd.DataFrame({"customer_id": ids, "status": "active", "committed": True, "amount_a_year": 120.0})
     earned = pd.DataFrame({"customer_id": ids, "gross": 90.0, "margin": 90.0, "regular": 90.0, "one_off": 10.0})
-    year, half = (future._regular(then, then, earned, years) for years in (1.0, 0.5))
+    year, half = (promises.regular(then, then, earned, years) for years in (1.0, 0.5))
     assert year[0]["expected_value"].sum() == pytest.approx(10 * (90.0 + 0.75 * 10.0))
     assert half[0]["expected_value"].sum() == pytest.approx(year[0]["expected_value"].sum() / 2)
     assert half[2] == pytest.approx(year[2] / 4)
@@ -127,7 +127,7 @@ def test_beyond_a_year_only_what_is_left_of_the_promises_counts():
     then = pd.DataFrame({"customer_id": ids, "status": "active", "committed": True, "amount_a_year": 120.0})
     now = then.iloc[2:]
     earned = pd.DataFrame({"customer_id": ids, "gross": 108.0, "margin": 108.0, "regular": 108.0, "one_off": 0.0})
-    value = {years: future._regular(now, then, earned, years)[0]["expected_value"].sum() for years in (1.0, 2.0, 3.5)}
+    value = {years: promises.regular(now, then, earned, years)[0]["expected_value"].sum() for years in (1.0, 2.0, 3.5)}
     assert value[1.0] == pytest.approx(8 * 108.0)
     assert value[2.0] == pytest.approx(8 * 108.0 * (1 + 0.8))
     assert value[3.5] == pytest.approx(8 * 108.0 * (1 + 0.8 + 0.8**2 + 0.5 * 0.8**3))
@@ -141,11 +141,11 @@ def test_promises_beyond_a_year_move_between_standings():
     now = then.iloc[:4].assign(status=["active", "active", "overdue", "overdue"])
     earned = pd.DataFrame({"customer_id": ids, "one_off": 0.0, "regular": [100.0] * 4 + [50.0] * 2})
     earned = earned.assign(gross=earned["regular"], margin=earned["regular"])
-    frame, _yields, _variance = future._regular(now, then, earned, 2.0)
+    frame, _yields, _variance = promises.regular(now, then, earned, 2.0)
     worth = frame.set_index("customer_id")["expected_value"]
     assert worth["c0"] == pytest.approx(100.0 + 0.5 * 100.0 + 0.5 * 50.0)
     assert worth["c2"] == pytest.approx(50.0)
-    moves = future._moves(then.iloc[:4].assign(standing="up to date"), now.assign(now=future._standing(now)))
+    moves = promises.moved(then.iloc[:4].assign(standing="up to date"), now.assign(now=promises.standing_of(now)))
     assert moves.loc["up to date"].to_list() == moves.loc["dormant"].to_list() == [0.5, 0.5, 0.0]
 
 
@@ -226,12 +226,12 @@ def test_those_overdue_are_valued_by_what_such_a_list_brought_since():
 
 
 def test_the_share_collected_keeps_within_its_bounds():
-    low, high = future.Yield("dormant", 50, 1000.0, 9.0, 0.009, 0.0087).interval
+    low, high = promises.Yield("dormant", 50, 1000.0, 9.0, 0.009, 0.0087).interval
     assert 0 < low < 0.009 < high < 0.1
-    low, high = future.Yield("up to date", 50, 1000.0, 990.0, 0.99, 0.01).interval
+    low, high = promises.Yield("up to date", 50, 1000.0, 990.0, 0.99, 0.01).interval
     assert 0.9 < low < 0.99 < high < 1
-    assert future.Yield("up to date", 50, 1000.0, 1100.0, 1.1, 0.1).interval == pytest.approx((0.92, 1.31), abs=0.01)
-    assert all(math.isnan(end) for end in future.Yield("dormant", 50, 1000.0, 0.0, 0.0, 0.0).interval)
+    assert promises.Yield("up to date", 50, 1000.0, 1100.0, 1.1, 0.1).interval == pytest.approx((0.92, 1.31), abs=0.01)
+    assert all(math.isnan(end) for end in promises.Yield("dormant", 50, 1000.0, 0.0, 0.0, 0.0).interval)
 
 
 def test_without_a_year_before_nothing_is_said_of_what_losing_the_best_would_cost(scope_of):
@@ -379,10 +379,10 @@ def test_an_empty_page_draws_as_plain_sentences(scope_of):
 
 def test_small_counts_are_suppressed_with_their_complement(scope_of):
     state = assess(scope_of({"transactions": clockwork(20)}))
-    shown = listing.counts(state, pd.Series({"a": 3, "b": 0, "c": 9, "d": 40}))
+    shown = disclosure.counts(state, pd.Series({"a": 3, "b": 0, "c": 9, "d": 40}))
     assert shown.to_dict() == {"a": "< 5", "b": "0", "c": "withheld", "d": "40"}
-    assert listing.amount_of(state, pd.Series([1000.0] + [1.0] * 20)) == "withheld"
-    assert listing.amount_of(state, pd.Series([10.0] * 20)) == "€200"
+    assert disclosure.amount_of(state, pd.Series([1000.0] + [1.0] * 20)) == "withheld"
+    assert disclosure.amount_of(state, pd.Series([10.0] * 20)) == "€200"
 
 
 @pytest.mark.parametrize(
@@ -416,3 +416,9 @@ def test_the_model_in_use_is_the_fitted_one(scope_of):
     assert holdout.MODELS[state.outlook.holdout.model.key](state.outlook.histories).values == fit.values
     table = listing.parameter_table(state)
     assert set(table.iloc[:, 1]) == {*fit.names, "p", "q", "gamma"}
+
+
+@pytest.mark.parametrize(("log", "digits"), [(buyers, 2), (once, 4)])
+def test_errors_of_rare_purchases_have_digits_enough(scope_of, log, digits):
+    table = listing.rule_table(assess(scope_of({"transactions": log()})))
+    assert {len(cell.partition(".")[2]) for cell in table["Root mean squared error"].iloc[:-1]} == {digits}

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crm_analysis.customer_value import charts, future
+from crm_analysis.customer_value import charts, promises
 from crm_analysis.customer_value.assessment import assess
 from crm_analysis.customer_value.displays import future as displays
 from tests.customer_value.test_chapter import buyers, clockwork, once
@@ -13,7 +13,7 @@ from tests.customer_value.test_chapter import buyers, clockwork, once
 def test_each_customers_value_has_an_interval_and_is_worth_less_today(scope_of):
     state = assess(scope_of({"transactions": buyers()}, margin={"rate": 0.5}))
     frame = state.outlook.customers
-    assert tuple(frame.columns) == future.COLUMNS and frame["customer_id"].is_unique
+    assert tuple(frame.columns) == promises.COLUMNS and frame["customer_id"].is_unique
     assert state.outlook.way == "model"
     assert (frame["low"] <= frame["expected_value"]).all() and (frame["expected_value"] <= frame["high"]).all()
     assert frame["probability_alive"].between(0, 1).all()
@@ -35,8 +35,8 @@ def test_dues_are_discounted_year_by_year():
     then = pd.DataFrame({"customer_id": ids, "status": "active", "committed": True, "amount_a_year": 120.0})
     now = then.iloc[2:]
     earned = pd.DataFrame({"customer_id": ids, "gross": 108.0, "margin": 108.0, "regular": 108.0, "one_off": 0.0})
-    frame = future._regular(now, then, earned, 2.0, 0.10)[0]
-    first = future.mean_discount(0.10, 0.0, 1.0)
+    frame = promises.regular(now, then, earned, 2.0, 0.10)[0]
+    first = promises.mean_discount(0.10, 0.0, 1.0)
     assert frame["discounted_value"].sum() == pytest.approx(8 * 108.0 * first * (1 + 0.8 / 1.1))
     assert (frame["low"] <= frame["expected_value"]).all()
 

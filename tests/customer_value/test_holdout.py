@@ -11,11 +11,12 @@ import pytest
 from scipy.stats import norm
 
 from crm_analysis import customers
-from crm_analysis.customer_value import charts, holdout
+from crm_analysis.customer_value import charts, holdout, tracking
 from crm_analysis.customer_value.assessment import assess
 from crm_analysis.customer_value.displays import holdout as displays
-from crm_analysis.customer_value.future import mean_discount
 from crm_analysis.customer_value.holdout import THUMBS
+from crm_analysis.customer_value.pace import hiatus, silence
+from crm_analysis.customer_value.promises import mean_discount
 from crm_analysis.profile.settings import Value
 from crm_analysis.value_models import BgNbdFit, histories
 
@@ -85,7 +86,7 @@ def test_tracking_is_the_models_mean_of_new_customers(checked):
     """By brute force: each customer's own mean from the first order on, added up."""
     seen, _found = checked
     now = seen.now.set_index("customer_id")
-    track = holdout.track(PLANTED, now, seen.counts, months=12, days=365)
+    track = tracking.track(PLANTED, now, seen.counts, months=12, days=365)
     age = (pd.to_datetime(now["observed_to"]) - pd.to_datetime(now["first_on"])).dt.days
     assert track["expected_so_far"].iloc[-1] == pytest.approx(PLANTED.new_customer_purchases(age).sum(), rel=1e-3)
     back = np.maximum(age - 12 * 365 / 12, 0)
@@ -133,14 +134,14 @@ def test_the_cut_of_silence_is_found():
     rng = np.random.default_rng(3)
     past = pd.DataFrame({"x": rng.integers(1, 20, 4000), "T": 104.0, "t_x": rng.uniform(1, 104, 4000)})
     pace = past["x"] / 104 * 52
-    came = pd.Series(rng.poisson(0.8 * pace.where(holdout.silence(past) < 20, 0.0)).astype(float))
-    cut, rate = holdout.hiatus(past, came, 364.0)
+    came = pd.Series(rng.poisson(0.8 * pace.where(silence(past) < 20, 0.0)).astype(float))
+    cut, rate = hiatus(past, came, 364.0)
     assert 16 < cut < 24 and rate == pytest.approx(0.8, abs=0.05)
 
 
 def test_where_nobody_stops_there_is_no_cut():
     past = pd.DataFrame({"x": [4.0] * 40, "T": 52.0, "t_x": np.linspace(1, 52, 40)})
-    assert holdout.hiatus(past, pd.Series([4.0] * 40), 364.0) == (math.inf, pytest.approx(1.0))
+    assert hiatus(past, pd.Series([4.0] * 40), 364.0) == (math.inf, pytest.approx(1.0))
 
 
 def test_a_model_that_cannot_be_fitted_is_named_with_the_reason(scope_of):

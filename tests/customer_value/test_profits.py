@@ -65,6 +65,29 @@ def test_costs_that_a_branch_bears_are_shared_out_and_conserved(scope_of):
     assert frame.loc["a", "serve_cost"] == pytest.approx(2000 / 3)
 
 
+def test_rewards_are_a_cost_and_discounts_a_memo(scope_of):
+    """Points at two cents each, and 90 of rewards by order over three orders; the campaign's rewards stay with it."""
+    log = LOG.assign(points_used=[100.0, np.nan, 0.0, 500.0, 0.0], discount=[5.0, 2.0, 1.0, 9.0, 50.0])
+    costs = pd.DataFrame(
+        {
+            "branch": "x",
+            "incurred_on": date(2026, 4, 1),
+            "driver": "order",
+            "category": ["reward", "reward", "service"],
+            "campaign_id": [None, "C", None],
+            "amount": [90.0, 7.0, 30.0],
+        }
+    )
+    settings = {"margin": {"rate": 0.4}, "cost_to_serve": {"per_point": 0.02}}
+    frame = earned(scope_of({"transactions": log, "costs": costs}, **settings))
+    assert frame["reward_cost"].to_dict() == {"a": pytest.approx(62.0), "b": pytest.approx(30.0), "c": 0.0}
+    assert frame.loc["a", "serve_cost"] == pytest.approx(62.0 + 20.0)
+    assert frame.loc["a", "profit"] == pytest.approx(0.4 * 120 - 82.0), "the discount is not taken off again"
+    assert frame["discount"].to_dict() == {"a": 7.0, "b": 1.0, "c": 0.0}
+    plain = earned(scope_of({"transactions": log}, margin={"rate": 0.4}))
+    assert plain["reward_cost"].eq(0).all() and plain.loc["a", "profit"] == pytest.approx(0.4 * 120)
+
+
 def test_the_margin_of_the_rows_comes_before_the_rate(scope_of):
     scope = scope_of({"transactions": LOG.assign(margin=[60.0, np.nan, 1.0, 1.0, 20.0])}, margin={"rate": 0.4})
     assert earned(scope).loc["a", "margin"] == pytest.approx(60 + 0.4 * 50 - 20)

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crm_analysis.customer_value import charts, future
+from crm_analysis.customer_value import charts
+from crm_analysis.customer_value import promises as valued
 from crm_analysis.customer_value.assessment import assess
 from crm_analysis.customer_value.displays import future as displays
 from crm_analysis.customer_value.renewals import renewals, survival
@@ -74,7 +75,7 @@ def test_a_tilt_leaves_the_sum():
     ids = [f"c{n}" for n in range(4)]
     running = pd.DataFrame({"customer_id": ids, "amount_a_year": [100.0, 50.0, 20.0, 10.0]})
     standing = pd.Series(["up to date", "up to date", "overdue", "up to date"])
-    tilt = future._tilt(running, standing, pd.Series({"c0": 0.5, "c1": 2.0, "c2": 3.0}))
+    tilt = valued.tilt(running, standing, pd.Series({"c0": 0.5, "c1": 2.0, "c2": 3.0}))
     assert tilt[2] == 1.0 and tilt[1] / tilt[0] == pytest.approx(4.0)
     assert (tilt * running["amount_a_year"]).sum() == pytest.approx(180.0)
 

@@ -71,6 +71,19 @@ def test_equal_values_get_equal_scores():
     assert (scored.loc[frame["n_orders"] == 1, "frequency"] == 1).all()
 
 
+def test_an_annual_giver_is_not_silent_in_month_seven():
+    """Who holds a commitment that is paid up scores 5 in recency whatever its cycle; cut points stay as they were."""
+    frame = customers_of().assign(committed=False, status="active")
+    cuts = scores.cuts(frame, Value(), source="now")
+    silent = scores.score_customers(frame, cuts)
+    of_silence = silent["recency"].eq(1)
+    held = frame.assign(committed=of_silence.to_numpy())
+    assert scores.cuts(held, Value(), source="now") == cuts
+    assert (scores.score_customers(held, cuts).loc[of_silence, "recency"] == 5).all()
+    for standing in ("overdue", "dormant", "lost"):
+        pd.testing.assert_frame_equal(scores.score_customers(held.assign(status=standing), cuts), silent)
+
+
 def test_fixed_thresholds_come_first():
     frame = customers_of()
     given = Value.model_validate({"score_cuts": {"monetary": [1, 2, 3, 4]}})

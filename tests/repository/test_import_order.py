@@ -22,7 +22,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
     CHAPTERS,
     ("runs",),
     ("book",),
-    ("pipeline", "lookup"),
+    ("lookup",),
+    ("launch",),
+    ("pipeline",),
     ("cli",),
 )
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}

@@ -75,8 +75,10 @@ def everything(study: Study, profile: Profile) -> str:
     charts.penalty_reward(displays.contrasts_frame(study, profile))
     charts.quadrants(displays.quadrants_frame(study, profile))
     figures = [words(study, profile) for words in (captions.drivers, captions.penalty_reward, captions.quadrants)]
+    figures.append(captions.performance(study, profile))
+    charts.performance(displays.performance_frame(study, profile), **displays.performance_axes())
     of_tables = (
-        captions.fix_first, captions.paths, captions.performance, captions.reliability, captions.path_weights,
+        captions.fix_first, captions.paths, captions.reliability, captions.path_weights,
     )  # fmt: skip
     told = [table(study, profile) for table in of_tables]
     for table in told:
@@ -174,7 +176,7 @@ def test_the_european_index_through_a_profile(tmp_path: Path) -> None:
     study, _said, profile = page(
         tmp_path, data.rename(columns={"CUSA1": "satisfaction"}), items, model="{preset: ecsi}", scale=(1, 10)
     )
-    assert study.wave.index.mean == pytest.approx(72.454118, abs=5e-7)
+    assert study.wave.index.mean == pytest.approx(72.454118, abs=5e-7) and study.index_basis == "estimated"
     assert study.wave.index.se == pytest.approx(0.911532, abs=5e-6)
     paths = study.paths.paths.set_index(["source", "target"])["coefficient"]
     assert paths["satisfaction", "loyalty"] == pytest.approx(0.48547762, abs=2e-8)

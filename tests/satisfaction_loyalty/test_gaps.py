@@ -213,6 +213,14 @@ def test_items_count_where_the_overall_score_is_missing_and_faults_are_counted()
         survey,
     )
     assert answers.n == 5 and len(answers.unscored) == 2
+    assert answers.off_scale[["item", "given"]].values.tolist() == [
+        ["satisfaction", 77.0],
+        ["b", 7.0],
+        ["c", 8.0],
+        ["c", 9.0],
+        ["c", 10.0],
+        ["c", 10.0],
+    ], "set aside, not lost"
     wave = measure(answers.whole, answers, survey)
     assert wave.n == 5 and wave.nps is not None and wave.nps.n == 5
     assert wave.nps.mean == pytest.approx(100 * (3 - 2) / 5)

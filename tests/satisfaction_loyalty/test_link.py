@@ -12,9 +12,14 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
+from crm_analysis import language, tables
 from crm_analysis.estimators.shrinkage import between_spread
-from crm_analysis.satisfaction_loyalty import adjust, bends, between, shape
+from crm_analysis.profile import load
+from crm_analysis.satisfaction_loyalty import adjust, bends, between, captions, displays, shape
+from crm_analysis.satisfaction_loyalty.sentences import claims
 from crm_analysis.satisfaction_loyalty.stores import two_stores
+from crm_analysis.satisfaction_loyalty.study import analyse
+from crm_analysis.units import Period
 
 CONVEX = (0.28, 0.36, 0.44, 0.52, 0.82)
 STRAIGHT = (0.34, 0.44, 0.54, 0.64, 0.74)
@@ -303,16 +308,13 @@ def test_size_coverage_and_power(rates: tuple[float, ...], null: str, n: tuple[i
         assert found["top"] > (0.75 if n is THICK else 0.10)
 
 
+ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("CRM_ANALYSIS_DATA") or Path(__file__).parents[3] / "shared" / "data")
 OLIST = DATA / "olist_orders.parquet"
 
 
-@pytest.mark.realdata("olist_orders.parquet")
-def test_olist_reviews_hardly_tell_who_comes_back() -> None:
-    """First delivered orders, repurchase one to 180 days after delivery: nearly flat, and the zone is wide.
-
-    Reconstructed data. No delivered order of a customer who came back lacks its review: missing goes with the outcome.
-    """
+def olist_by_hand() -> pd.DataFrame:
+    """First delivered orders followed for 180 days: score (missing where there is none) and whether they came back."""
     orders = pd.read_parquet(OLIST).assign(day=lambda f: pd.to_datetime(f["date"]).dt.normalize())
     delivered = orders[orders["delivery_days"].notna()].copy()
     delivered["said"] = delivered["day"] + pd.to_timedelta(np.ceil(delivered["delivery_days"]), unit="D")
@@ -322,8 +324,17 @@ def test_olist_reviews_hardly_tell_who_comes_back() -> None:
     later = orders[["customer_unique_id", "day"]].merge(sample[["customer_unique_id", "said"]], on="customer_unique_id")
     gap = (later["day"] - later["said"]).dt.days
     back = set(later.loc[gap.between(1, 180), "customer_unique_id"])
-    loyal = sample["customer_unique_id"].isin(back)
-    missing = sample["review_score"].isna()
+    return sample.assign(loyal=sample["customer_unique_id"].isin(back))
+
+
+@pytest.mark.realdata("olist_orders.parquet")
+def test_olist_reviews_hardly_tell_who_comes_back() -> None:
+    """First delivered orders, repurchase one to 180 days after delivery: nearly flat, and the zone is wide.
+
+    Reconstructed data. No delivered order of a customer who came back lacks its review: missing goes with the outcome.
+    """
+    sample = olist_by_hand()
+    loyal, missing = sample["loyal"], sample["review_score"].isna()
     assert missing[loyal].mean() == 0 and 0.003 < missing[~loyal].mean() < 0.008
     known = ~missing
     link = shape.examine(shape.tabulate(sample.loc[known, "review_score"], loyal[known], scale=(1, 5)))
@@ -331,3 +342,29 @@ def test_olist_reviews_hardly_tell_who_comes_back() -> None:
     assert link.kind == "flat" and link.span_high < 0.01
     zone = bends.indifference(link)
     assert zone.last == "5"
+
+
+@pytest.mark.slow
+@pytest.mark.realdata("olist_orders.parquet")
+def test_olist_through_its_profile(tmp_path: Path) -> None:
+    """The chapter's own verdict: nearly flat, on delivered first orders, missing reviews tabulated by outcome."""
+    language.activate("en")
+    profile = load(ROOT / "analyses" / "profiles" / "olist.yaml", data=DATA)
+    profile = profile.model_copy(update={"build_dir": tmp_path})
+    tables.ingest(profile)
+    scope = tables.open(profile).scope("all", Period.parse("2018-08"))
+    study = analyse(scope)
+    said = claims(study, scope)
+    assert said.verdict.startswith("The link is nearly flat: **between "), said.verdict
+    assert said.actions[0].text.startswith("Do not pay for higher scores")
+    by_hand = olist_by_hand()
+    known = by_hand[by_hand["review_score"].notna()]
+    assert study.link is not None and study.follow is not None
+    assert study.link.n == pytest.approx(len(known), rel=0.005), "orders of one day are one order, by either rule"
+    assert study.link.rate == pytest.approx(known["loyal"].mean(), abs=0.001)
+    rates = known.groupby(np.floor(known["review_score"]))["loyal"].mean()  # a score between two levels: the lower
+    assert study.link.levels["rate"].to_numpy() == pytest.approx(rates.to_numpy(), abs=0.002)
+    unscored = study.unscored.set_index("group")
+    assert unscored.loc["came_back", "missing"] == 0 and unscored.loc["did_not", "missing"] > 100
+    assert captions.unscored(study, profile)["frame"].shape[0] == 4
+    assert "not about the first order" in displays.footing_line(study)

@@ -16,7 +16,7 @@ from crm_analysis.satisfaction_loyalty.answers import prepare
 from crm_analysis.satisfaction_loyalty.measure import (
     change,
     distribution,
-    item_scores,
+    mean_of,
     measure,
     net_promoter_score,
     respondent_index,
@@ -119,7 +119,7 @@ def test_a_wave_by_hand() -> None:
     assert wave.nps is not None and wave.nps.mean == pytest.approx(0.0)
     assert wave.distribution["share"].sum() == pytest.approx(1)
     assert list(wave.distribution["n"]) == [1, 0, 1, 1, 2]
-    assert item_scores(answers.frame, answers).set_index("item").loc["advice", "mean"] == pytest.approx(6.6)
+    assert mean_of(answers.frame["advice"], answers.frame, answers).mean == pytest.approx(6.6)
 
 
 def test_nobody_is_undefined_not_zero() -> None:

@@ -117,6 +117,21 @@ def test_reversed_blocks_are_turned_up() -> None:
     assert (found.items["loading"] > 0).all() and found.paths["coefficient"].iloc[0] < 0
 
 
+def test_expectations_and_points_join_no_block_that_holds_items() -> None:
+    items = {
+        "found": {"role": "perception", "expects": "hoped", "dimension": "care"},
+        "hoped": {"role": "expectation", "dimension": "care"},
+        "points": {"role": "importance", "dimension": "care", "scale": [0, 100]},
+    }
+    survey = Survey.model_validate({"items": items})
+    rng = np.random.default_rng(1)
+    raw = pd.DataFrame({name: rng.integers(1, 6, 90) for name in ("found", "hoped", "points", "satisfaction")})
+    raw = raw.assign(response_id=raw.index.astype(str), branch="a", answered_on=pd.Timestamp("2026-01-01"))
+    answers = prepare(raw, survey)
+    found = pls.model(answers.frame, answers, PathModel(paths={"satisfaction": ("care",)}), draws=20)
+    assert found.reason == "" and list(found.items["item"]) == ["found", "satisfaction"]
+
+
 def test_blocks_without_items_drop_out_with_their_arrows() -> None:
     _data, answers = _survey(300)
     structure = PathModel(paths={"satisfaction": ("care", "price", "brand"), "loyalty": ("satisfaction",)})

@@ -20,7 +20,7 @@ from crm_analysis import language, report
 from crm_analysis.findings import Claims
 from crm_analysis.profile import Profile, load
 from crm_analysis.satisfaction_loyalty import captions, charts, displays
-from crm_analysis.satisfaction_loyalty.displays import further, types
+from crm_analysis.satisfaction_loyalty.displays import further, measuring, types
 from crm_analysis.satisfaction_loyalty.sentences import claims
 from crm_analysis.satisfaction_loyalty.stores import two_stores
 from crm_analysis.satisfaction_loyalty.study import Study, analyse, very_dissatisfied_valuable
@@ -169,12 +169,21 @@ def everything(study: Study, profile: Profile) -> None:
     assert bool(figures[2]["alt"]) == (not study.missing and len(study.drivers.table) > 0)
     of_both = (
         captions.fix_first, captions.scores, captions.steps, captions.silence, captions.unscored, captions.stated,
-        captions.items, captions.groups, captions.pitfalls, captions.ways, captions.cuts, captions.adjusted,
-        captions.branch_steps, captions.branch_split, captions.type_cuts,
+        captions.pitfalls, captions.ways, captions.cuts, captions.adjusted,
+        captions.branch_steps, captions.branch_split, captions.type_cuts, captions.attachment_cuts,
     )  # fmt: skip
+    beside = (captions.groups(study, profile), captions.answered_again(study), captions.waves(study))
+    drawn = (
+        charts.spread(displays.groups_spread(study, profile), head=displays.index_head()),
+        charts.answered_again(displays.again_frame(study)),
+        charts.waves(**measuring.waves(study)),
+    )
+    for words, drawing in zip(beside, drawn, strict=True):
+        assert drawing is not None or "table" not in words
+        assert "{" not in words["how_to_read"] and "nan" not in str(words.get("table", "")).lower()
     tables = [table(study, profile) for table in of_both]
     tables += [captions.tests(study, profile), captions.answers(study), captions.stores(study)]
-    assert (tables[-1]["frame"] is None) == (bool(study.missing) or not study.of_all)
+    assert (tables[-1]["frame"] is None) == (len(study.branches) < 2)
     for frame in [words.get("table") for words in figures] + [table["frame"] for table in tables]:
         assert frame is None or "nan" not in frame.to_string().lower()
     for table in tables:
@@ -240,6 +249,54 @@ def test_what_stands_behind_the_link_turns_with_the_truth(profile: Profile) -> N
     assert cuts.loc[cuts["way"] == "behavioural", "bend"].iloc[0] == "up"
     assert not cuts.loc[(cuts["way"] == "behavioural") & (cuts["cut"] == 3), "shown"].item(), "nobody came three times"
     everything(convex, profile)
+
+
+def test_only_pitfalls_that_apply_are_printed(profile: Profile) -> None:
+    """Answers crowded at the top are a ceiling, repeated ones come back to the middle; fresh even ones are neither."""
+    even, _said, _scope = told(profile, world(STRAIGHT, n=3000))
+    shown = captions.pitfalls(even, profile)["frame"]
+    assert not shown["Pitfall"].str.contains("Ceiling|Regression|Thin").any()
+    frames = world(STRAIGHT, n=3000)
+    survey = frames["survey_responses"]
+    crowded = survey.assign(
+        customer_id=[f"HNL-{k // 2}" for k in range(len(survey))],
+        satisfaction=np.where(np.arange(len(survey)) % 10 < 7, 5.0, survey["satisfaction"]),
+    )
+    study, _said, _scope = told(profile, frames | {"survey_responses": crowded})
+    shown = captions.pitfalls(study, profile)["frame"].set_index("Seen in")["Pitfall"]
+    assert shown["How satisfied they are"].startswith("Ceiling")
+    assert shown["The same people, asked again"].startswith("Regression to the mean")
+    assert captions.answered_again(study)["title"] == "The same people, asked again"
+    everything(study, profile)
+
+
+def test_two_branches_with_one_index_and_different_answers_are_named(profile: Profile) -> None:
+    rng = np.random.default_rng(3)
+    frames = world(STRAIGHT, n=4000)
+    survey = frames["survey_responses"].assign(branch=np.where(np.arange(4000) % 2, "seoul", "busan"))
+    pair = two_stores()
+    for branch, shares in (("seoul", pair.table["first"]), ("busan", pair.table["second"])):
+        here = (survey["branch"] == branch).to_numpy()
+        survey.loc[here, "satisfaction"] = rng.choice([1.0, 2, 3, 4, 5], here.sum(), p=shares / shares.sum())
+    scope = FakeScope(profile, frames | {"survey_responses": survey}, branch="all")
+    study = analyse(scope)  # type: ignore[arg-type]
+    words = captions.groups(study, profile)
+    assert "indexes that do not differ beyond chance" in words["how_to_read"]
+    assert words["how_to_read"].startswith(("Seoul and Busan", "Busan and Seoul"))
+    spread = displays.groups_spread(study, profile)
+    assert set(spread["name"]) == {"Seoul", "Busan", "Donors"}
+    assert spread[spread["name"] == "Seoul"]["share"].sum() == pytest.approx(1)
+
+
+def test_a_level_that_would_tell_a_small_number_is_not_drawn(profile: Profile) -> None:
+    study, said, _scope = told(profile, world((0.01, 0.3, 0.5, 0.6, 0.8), n=3000))
+    curve = displays.curve_frame(study, profile)
+    kept, n = study.link.levels[["loyal", "n"]].iloc[0] if study.link else (0, 0)
+    assert (0 < kept < 5) == bool(np.isnan(curve["rate"].iloc[0]))
+    if 0 < kept < 5:
+        assert curve["label"].iloc[0].startswith("<") and f"{kept / n:.1%}" not in said.findings[0].sentence
+        assert displays.steps_table(study, profile).iloc[0, 1] == "–"
+    assert charts.link_curve(**displays.curve(study, profile)) is not None
 
 
 @pytest.mark.parametrize("weight", [0.0, -1.0, np.nan])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from html import unescape
 from pathlib import Path
 
@@ -55,6 +57,12 @@ def study_of(profile_path: Path, period: str, data: Path) -> tuple[Study, Claims
 
 
 def made(folder: Path, **changes: object) -> tuple[Study, Claims, object]:
+    """The chapter on the files of `write`."""
+    write(folder, **changes)
+    return study_of(folder / "profile.yaml", "2026H1", folder)
+
+
+def write(folder: Path, **changes: object) -> None:
     """Two hundred customers and twenty of staff over two half years, through files and the profile."""
     rng, n = np.random.default_rng(5), 440
     level = rng.choice([1, 2, 3, 4, 5], n, p=[0.1, 0.1, 0.3, 0.3, 0.2])
@@ -82,7 +90,6 @@ def made(folder: Path, **changes: object) -> tuple[Study, Claims, object]:
     survey.to_csv(folder / "survey.csv", index=False)
     paid.to_csv(folder / "paid.csv", index=False)
     (folder / "profile.yaml").write_text(PROFILE.replace("COLUMNS", ", ".join(f"{c}: {c}" for c in survey)))
-    return study_of(folder / "profile.yaml", "2026H1", folder)
 
 
 def drawn(study: Study, profile: object) -> dict[str, bool]:
@@ -90,15 +97,15 @@ def drawn(study: Study, profile: object) -> dict[str, bool]:
     figures = {
         "waves": charts.waves(**measuring.waves(study)),
         "promoters": charts.promoters(**measuring.promoters(study)),
-        "items": charts.item_spread(measuring.spread_frame(study, profile)),  # type: ignore[arg-type]
+        "items": charts.spread(measuring.spread_frame(study, profile), head="mean"),  # type: ignore[arg-type]
         "service": charts.service_gaps(**measuring.service_gaps(study)),
         "distribution": charts.distribution(**displays.distribution(study, profile)),  # type: ignore[arg-type]
     }
     words = (
         captions.waves(study),
-        captions.promoters(study),
+        captions.promoters(study, profile),  # type: ignore[arg-type]
         captions.item_spread(study, profile),  # type: ignore[arg-type]
-        captions.service_gaps(study, profile),  # type: ignore[arg-type]
+        captions.service_gaps(study),
     )
     assert all(each["alt"] for each in words[:-1])
     assert bool(words[-1]["alt"]) == (study.expectations.reason != "no_pairs")
@@ -146,7 +153,8 @@ def test_a_service_survey_from_files_to_page(tmp_path: Path) -> None:
     ] == pytest.approx(0.8)
     plain, weighted = study.expectations.plain, study.expectations.weighted
     assert plain is not None and weighted is not None and weighted.mean < plain.mean
-    assert "“speed”" in captions.service_gaps(study, profile)["how_to_read"]  # type: ignore[arg-type]
+    assert "Furthest short of what was expected: speed" in captions.service_gaps(study)["how_to_read"]
+    assert list(captions.service_items(study, profile)["frame"]["Dimension"]) == ["speed", "empathy"]  # type: ignore[arg-type]
     assert set(study.kinds["kind"]) == {"customer", "staff"}
     assert list(captions.kinds(study, profile)["frame"]["Group"]) == ["Customers", "Staff"]  # type: ignore[arg-type]
     assert study.changed is not None and study.changed.panel > 0
@@ -174,7 +182,7 @@ def test_bad_input_is_said_and_the_rest_lives(
         [
             spoken.verdict,
             *spoken.unknowns,
-            measuring.scores_note(study),
+            measuring.scores_note(study, profile),
             captions.item_spread(study, profile)["how_to_read"],  # type: ignore[arg-type]
         ]
     )
@@ -186,8 +194,23 @@ def test_withheld_levels_keep_their_place_in_the_bar() -> None:
     """Bars of an item fill 0 to 1; what is withheld of the lowest levels lies at the left, not at the right."""
     shares = [np.nan, np.nan, 0.2, 0.4, 0.37]
     table = pd.DataFrame({"name": "speed", "place": range(5), "levels": 5, "share": shares, "mean": "4.1 (1–5)"})
-    drawing = charts.item_spread(table)
+    drawing = charts.spread(table, head="mean")
     assert drawing is not None
     bars = [bar for bar in drawing.axes[0].patches if bar.get_width() > 0]  # type: ignore[attr-defined]
     assert [round(bar.get_x(), 2) for bar in bars] == [0.0, 0.03, 0.23, 0.63]  # type: ignore[attr-defined]
     assert [bool(bar.get_hatch()) for bar in bars] == [True, False, False, False]
+
+
+@pytest.mark.slow
+def test_a_scale_that_does_not_fit_stops_the_installed_command_with_its_reason(tmp_path: Path) -> None:
+    write(tmp_path, satisfaction=[8, 9, 10, 7] * 110)
+    asked = ["report", "--profile", "profile.yaml", "--chapter", "satisfaction_loyalty", "--branch", "all"]
+    done = subprocess.run(
+        [sys.executable, "-m", "crm_analysis", *asked], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert (
+        "survey_responses.*: More rows would be set aside than the profile's quality.max_set_aside allows. "
+        "satisfaction lies outside the scale that the profile states and is no declared code (330 of 440 rows; Declare "
+        "codes for no answer under survey.satisfaction.codes in the profile, or correct the scale.) Correct the export"
+    ) in " ".join(done.stderr.split())

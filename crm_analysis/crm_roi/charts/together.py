@@ -34,5 +34,5 @@ def ranking(frame: pd.DataFrame) -> Figure | None:
     ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_formatter(lambda value, _position: style.percent(value, 0))
     ax.set_xlabel(_("return on cost, with 95 % interval"))
-    ax.legend(loc="upper center", bbox_to_anchor=(0.45, -0.28 - 0.12 / len(frame)), ncols=2, fontsize=9)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.45, -0.6 / (0.4 + 0.5 * len(frame))), ncols=2, fontsize=9)
     return fig

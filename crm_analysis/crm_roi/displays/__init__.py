@@ -5,15 +5,21 @@ from __future__ import annotations
 from crm_analysis.crm_roi.displays import (
     cards,
     cash,
+    comebacks,
     costing,
     discounts,
     effects,
     gate,
     holdout,
     lifetime,
+    planning,
     programme,
+    replay,
+    responders,
+    rewards,
     sensitivity,
     textbook,
+    thresholds,
     together,
 )
 from crm_analysis.crm_roi.study import Study
@@ -23,6 +29,7 @@ from crm_analysis.profile import Profile
 __all__ = [
     "cards",
     "cash",
+    "comebacks",
     "costing",
     "discounts",
     "effects",
@@ -30,9 +37,14 @@ __all__ = [
     "gate",
     "holdout",
     "lifetime",
+    "planning",
     "programme",
+    "replay",
+    "responders",
+    "rewards",
     "sensitivity",
     "textbook",
+    "thresholds",
     "together",
 ]
 
@@ -40,6 +52,20 @@ __all__ = [
 def findings(study: Study, *, profile: Profile) -> tuple[Finding, ...]:
     """The findings of every topic, in the order of the annex."""
     found: list[Finding] = []
-    for topic in (together, holdout, costing, cash, discounts, lifetime, programme):
+    topics = (
+        together,
+        holdout,
+        costing,
+        cash,
+        discounts,
+        lifetime,
+        programme,
+        planning,
+        replay,
+        responders,
+        thresholds,
+        rewards,
+    )
+    for topic in topics:
         found += topic.findings(study)
     return tuple(found)

@@ -55,9 +55,12 @@ def _done(result: CampaignResult) -> str:
 
 
 def _whom(result: CampaignResult, evaluation: Evaluation) -> str:
-    said = _("{treated} treated, {control} held out").format(
-        treated=cells.count(result, "treated", evaluation), control=cells.count(result, "control", evaluation)
-    )
+    treated = cells.count(result, "treated", evaluation)
+    if result.state == "not_causal":
+        said = _("{treated} treated, nobody held out").format(treated=treated)
+    else:
+        control = cells.count(result, "control", evaluation)
+        said = _("{treated} treated, {control} held out").format(treated=treated, control=control)
     if result.drawn_by != "customer":
         said += _("; {units} were drawn").format(units=words.drawn(result.drawn_by))
     if result.delivered_share is not None:

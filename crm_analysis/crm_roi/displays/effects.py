@@ -14,14 +14,23 @@ from crm_analysis.crm_roi.results import CampaignResult, Effect, Evaluation
 from crm_analysis.estimators.means import MeanDifference
 from crm_analysis.language import _
 
-__all__ = ["effects", "effects_table", "metric_unit", "other_ways", "reached", "reached_table", "ways_table"]
+__all__ = [
+    "adjusted",
+    "adjusted_table",
+    "effects",
+    "effects_table",
+    "metric_unit",
+    "other_ways",
+    "reached",
+    "reached_table",
+    "ways_table",
+]
 
 
 def effects(evaluation: Evaluation) -> dict[str, Any]:
     """Effects per member, as keyword arguments of `report.table`."""
     note = _(
-        "The plain difference decides. CUPED and Lin adjust for the year before; they should agree with it. The p in "
-        "brackets is adjusted for all outcomes of the programme, and of those that shared its control group."
+        "In brackets behind p: adjusted for all outcomes of the programme, and of those that shared its control group."
     )
     answered = _(
         "Satisfaction compares those who answered, who may differ between the arms for other reasons than the "
@@ -30,6 +39,16 @@ def effects(evaluation: Evaluation) -> dict[str, Any]:
     several = any(effect.answered for result in evaluation.closed for effect in result.effects)
     return noted(
         evaluation, _("Effect per member"), effects_table(evaluation), f"{note} {answered}" if several else note
+    )
+
+
+def adjusted(evaluation: Evaluation) -> dict[str, Any]:
+    """Effects adjusted for the year before and for strata, as keyword arguments of `report.table`."""
+    return noted(
+        evaluation,
+        _("Effect per member, adjusted"),
+        adjusted_table(evaluation),
+        _("The plain difference decides. CUPED and Lin adjust for the year before; they should agree with it."),
     )
 
 
@@ -64,34 +83,48 @@ def other_ways(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def effects_table(evaluation: Evaluation) -> pd.DataFrame:
-    """Effects per member: plain, adjusted for value before, within strata, and their p-values."""
-    stratified = any(effect.stratified for result in evaluation.closed for effect in result.effects)
+    """Effects per member with their p-values; a capped margin behind the others."""
     rows = []
     for result in evaluation.closed:
-        rows += [_row(result, effect, evaluation, stratified=stratified) for effect in result.effects]
-        if result.capped is not None:
-            capped = Effect("capped", result.capped)
-            rows.append(_row(result, capped, evaluation, stratified=stratified))
+        capped = () if result.capped is None else (Effect("capped", result.capped),)
+        for effect in (*result.effects, *capped):
+            plain, unit = effect.plain, metric_unit(effect.metric)
+            level = "share" if unit == "points" else unit
+            rows.append(
+                {
+                    _("Programme"): style.plain(result.name),
+                    _("Per member"): words.metric(effect.metric) + _answered(result, effect, evaluation),
+                    _("Treated"): style.value(plain.mean_treated, level, evaluation.currency),
+                    _("Held out"): style.value(plain.mean_control, level, evaluation.currency),
+                    _("Difference"): cells.estimate(plain, unit, evaluation),
+                    _("p (adjusted)"): _p_values(plain, effect.adjusted_p),
+                }
+            )
     return pd.DataFrame(rows)
 
 
-def _row(result: CampaignResult, effect: Effect, evaluation: Evaluation, *, stratified: bool) -> dict[str, str]:
-    unit = metric_unit(effect.metric)
-    plain = effect.plain
-    level = "share" if unit == "points" else unit
-    name = _("Contribution margin, capped") if effect.metric == "capped" else words.metric(effect.metric)
-    row = {
-        _("Programme"): style.plain(result.name),
-        _("Per member"): name + _answered(result, effect, evaluation),
-        _("Treated"): style.value(plain.mean_treated, level, evaluation.currency),
-        _("Held out"): style.value(plain.mean_control, level, evaluation.currency),
-        _("Difference"): cells.estimate(plain, unit, evaluation),
-        _("CUPED"): cells.estimate(effect.adjusted, unit, evaluation),
-        _("Lin"): cells.estimate(effect.lin, unit, evaluation),
-    }
-    if stratified:
-        row[_("By stratum")] = cells.estimate(effect.stratified, unit, evaluation)
-    return row | {_("p (adjusted)"): _p_values(plain, effect.adjusted_p)}
+def adjusted_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Effects beside those adjusted for value before, and those within strata where there are strata."""
+    told = [
+        (result, effect)
+        for result in evaluation.closed
+        for effect in result.effects
+        if effect.adjusted is not None or effect.stratified is not None
+    ]
+    stratified = any(effect.stratified for _result, effect in told)
+    rows = []
+    for result, effect in told:
+        unit = metric_unit(effect.metric)
+        row = {
+            _("Programme"): style.plain(result.name),
+            _("Per member"): words.metric(effect.metric),
+            _("Difference"): cells.estimate(effect.plain, unit, evaluation),
+            _("CUPED"): cells.estimate(effect.adjusted, unit, evaluation),
+            _("Lin"): cells.estimate(effect.lin, unit, evaluation),
+        }
+        within = {_("By stratum"): cells.estimate(effect.stratified, unit, evaluation)} if stratified else {}
+        rows.append(row | within)
+    return pd.DataFrame(rows)
 
 
 def reached_table(evaluation: Evaluation) -> pd.DataFrame:
@@ -155,7 +188,7 @@ def _answered(result: CampaignResult, effect: Effect, evaluation: Evaluation) ->
         style.share(part, whole, evaluation.min_cell, 0)
         for part, whole in zip(effect.answered, (result.n_treated, result.n_control), strict=True)
     )
-    return " " + _("({treated} of treated, {control} of held out)").format(treated=treated, control=control)
+    return " " + _("({treated} and {control})").format(treated=treated, control=control)
 
 
 def _p_values(plain: MeanDifference, adjusted: float | None) -> str:

@@ -53,8 +53,14 @@ def reconciliation_table(study: Study) -> pd.DataFrame:
     difference = found.difference
     together = _amount(found.total, found.total_low, found.total_high, evaluation)
     rows += [
-        (_("Left out of every programme"), privacy.count(found.n_held_out, evaluation.min_cell)),
-        (_("Everybody else"), privacy.count(found.n_everybody, evaluation.min_cell)),
+        (
+            _("Left out of every programme"),
+            privacy.count(found.n_held_out, evaluation.min_cell, parts=_by_branch(found, "control")),
+        ),
+        (
+            _("Everybody else"),
+            privacy.count(found.n_everybody, evaluation.min_cell, parts=_by_branch(found, "treated")),
+        ),
         (_("Left out, and treated all the same"), privacy.count(found.n_treated_anyway, evaluation.min_cell)),
         (_("Margin per person, everybody else less those left out"), cells.estimate(difference, "money", evaluation)),
         (_("The same for everybody else together"), together),
@@ -66,6 +72,13 @@ def reconciliation_table(study: Study) -> pd.DataFrame:
         names = ", ".join(style.plain(result.name) for result in found.unmeasured)
         rows.append((_("In the first but not in the sum"), names))
     return pd.DataFrame(rows, columns=[_("Line"), _("Amount")])
+
+
+def _by_branch(found: Holdout, arm: str) -> list[int]:
+    if found.gate is None:
+        return []
+    units = found.gate.units
+    return [int(n) for n in units.loc[units["arm"] == arm, "branch"].value_counts()]
 
 
 def _span(found: Holdout) -> str:
@@ -102,7 +115,7 @@ def findings(study: Study) -> tuple[Finding, ...]:
     found, evaluation = study.holdout, study.evaluation
     if found is None or found.difference is None or found.total is None:
         return ()
-    sizes = (found.n_everybody, found.n_held_out)
+    tells = any(privacy.total_tells(_by_branch(found, arm), evaluation.min_cell) for arm in ("treated", "control"))
     return (
         Finding(
             key="crm_roi.holdout",
@@ -112,7 +125,7 @@ def findings(study: Study) -> tuple[Finding, ...]:
             high=found.total_high,
             unit="money",
             basis=_("universal holdout, Welch 95 %"),
-            n=None if any(privacy.small(n, evaluation.min_cell) for n in sizes) else sum(sizes),
+            n=None if tells else found.n_everybody + found.n_held_out,
             causal=True,
             label=_("Margin of all programmes, by the universal holdout"),
             definition=_(

@@ -96,7 +96,7 @@ def _row(pair: Interaction, evaluation: Evaluation) -> dict[str, str]:
     return {
         _("First"): names[pair.first],
         _("Second"): names[pair.second],
-        _("In both"): privacy.count(pair.n, evaluation.min_cell),
+        _("In both"): privacy.count(pair.n, evaluation.min_cell, parts=pair.by_branch),
         _("Treated by both"): means[0],
         _("By the first alone"): means[1],
         _("By the second alone"): means[2],

@@ -9,14 +9,17 @@ from crm_analysis.customer_value.charts.migration import migration
 from crm_analysis.customer_value.charts.overview import foreseen, profit_curve, segment_map
 from crm_analysis.customer_value.charts.tenure import tenure_lines
 
-__all__ = ["survival", "tracking", "value_map", 
-    "lorenz",
-    "value_matrix",
-    "tenure_lines",
+__all__ = [
     "cohort_map",
-    "migration",
-    "waterfall",
     "foreseen",
+    "lorenz",
+    "migration",
     "profit_curve",
     "segment_map",
+    "survival",
+    "tenure_lines",
+    "tracking",
+    "value_map",
+    "value_matrix",
+    "waterfall",
 ]

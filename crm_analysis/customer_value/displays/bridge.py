@@ -7,13 +7,11 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import privacy, style
-from crm_analysis.customer_value import listing
+from crm_analysis.customer_value import disclosure
 from crm_analysis.customer_value.assessment import CustomerValue
-from crm_analysis.customer_value.bridge import FACTORS, STEPS, Bridge
+from crm_analysis.customer_value.bridge import CAME, FACTORS, STEPS, WENT, Bridge
 from crm_analysis.customer_value.wording import words
 from crm_analysis.language import _
-
-CAME, WENT = ("new", "ripened", "back"), ("lost", "leaving")
 
 
 def step_name(key: str) -> str:
@@ -46,17 +44,19 @@ def shown_steps(state: CustomerValue) -> pd.DataFrame:
         frame.empty
         or len(each) < rule.min_cell
         or privacy.dominated(year["margin"], rule.dominance_share)
-        or listing.hidden_amount(state, year["margin"], listing.branch_of(state, year["customer_id"]))
+        or disclosure.hidden_amount(state, year["margin"], disclosure.branch_of(state, year["customer_id"]))
     ):
         return found.steps.iloc[:0]
-    branch = listing.branch_of(state, each["customer_id"])
-    hidden = pd.Series({step: listing.hidden_amount(state, each[step], branch) for step in frame["step"]}, dtype=bool)
+    branch = disclosure.branch_of(state, each["customer_id"])
+    hidden = pd.Series(
+        {step: disclosure.hidden_amount(state, each[step], branch) for step in frame["step"]}, dtype=bool
+    )
     hidden = privacy.complement(hidden, frame.set_index("step")["amount"])
     veiled = frame["step"].map(hidden)
     if not veiled.any():
         return frame.reset_index(drop=True)
     together = each[list(frame.loc[veiled, "step"])].sum(axis=1)
-    if listing.hidden_amount(state, together, branch):
+    if disclosure.hidden_amount(state, together, branch):
         return found.steps.iloc[:0]
     other = pd.DataFrame({"step": ["others"], "amount": together.sum(), "n": int((together != 0).sum())})
     return pd.concat([frame[~veiled], other], ignore_index=True)
@@ -91,7 +91,7 @@ def table(state: CustomerValue) -> pd.DataFrame:
     rows = [(_("Twelve months before"), style.DASH, style.money(found.before, currency), style.DASH)]
     for row in steps.itertuples(index=False):
         low_high = style.interval(row.low, row.high, "money", currency)
-        n = listing.count(state, row.n, each.loc[took[row.step], "customer_id"])
+        n = disclosure.count(state, row.n, each.loc[took[row.step], "customer_id"])
         rows.append((step_name(row.step), n, style.money(row.amount, currency), low_high))
     if not found.kinds:
         rows.append((step_name("breadth"), style.DASH, style.DASH, _("no column tells kinds apart")))
@@ -149,21 +149,35 @@ def _advice(state: CustomerValue) -> str:
     found, steps = state.bridge, shown_steps(state).set_index("step")
     who, currency = words(state.scope.profile).customers, state.scope.profile.currency
     came, went = (steps["amount"].reindex(group).sum() for group in (CAME, WENT))
+    both, low, high = found.together(step for step in steps.index if step in (*CAME, *WENT))
     worst = _worst(found, list(steps.index))
     said = {
         "customers": who,
         "came": style.money(came, currency),
         "went": style.money(-went, currency),
+        "both": style.money(abs(both), currency),
+        "interval": style.interval(*((-high, -low) if high < 0 else (low, high)), "money", currency),
         "step": step_name(worst).lower() if worst else "",
         "loss": style.money(-found.step(worst)["amount"], currency) if worst else "",
     }
     if not set(steps.index) & set(WENT):
         return ""
-    parts = [
-        _("Those who came brought {came}, those who left or are leaving took {went}: keep before you recruit.")
-        if came < -went
-        else _("Those who came brought {came}, those who left or are leaving took {went}: see that newcomers stay.")
-    ]
+    if high < 0:
+        template = _(
+            "Those who came brought {came}, those who left or are leaving took {went}, {both} more "
+            "({interval}): keep before you recruit."
+        )
+    elif low > 0:
+        template = _(
+            "Those who came brought {came}, those who left or are leaving took {went}, {both} less ({interval}): see "
+            "that newcomers stay."
+        )
+    else:
+        template = _(
+            "Those who came brought {came}, those who left or are leaving took {went}: the difference is within noise "
+            "({interval}), so this does not say whether to keep or to recruit first."
+        )
+    parts = [template]
     if worst:
         parts.append(_("Among those who stayed, the loss is in one step ({step}: {loss}): look there first."))
     return " ".join(part.format(**said) for part in parts)

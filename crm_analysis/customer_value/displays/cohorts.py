@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import privacy, style
-from crm_analysis.customer_value import listing
+from crm_analysis.customer_value import disclosure
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.wording import words
 from crm_analysis.language import _
@@ -197,7 +197,7 @@ def year_sentence(state: CustomerValue) -> str:
     found, currency = state.cohorts, state.scope.profile.currency
     who, brought = (found.newcomers[name] for name in ("customer_id", "brought"))
     few = found.first_year_n < 2 * state.scope.profile.privacy.min_cell
-    if few or listing.hidden_amount(state, brought, listing.branch_of(state, who)):
+    if few or disclosure.hidden_amount(state, brought, disclosure.branch_of(state, who)):
         return _("What a newcomer brings in the first year is not known: nobody truly new has been here that long.")
     return _(
         "**A new {customer} brings {value} in the first year** ({interval}; {n} {customers}): winning one may cost at "
@@ -207,5 +207,5 @@ def year_sentence(state: CustomerValue) -> str:
         customers=words(state.scope.profile).customers,
         value=style.money(found.first_year, currency),
         interval=style.interval(found.first_year_low, found.first_year_high, "money", currency),
-        n=listing.count(state, found.first_year_n, who),
+        n=disclosure.count(state, found.first_year_n, who),
     )

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import style
-from crm_analysis.customer_value import listing
+from crm_analysis.customer_value import disclosure
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.wording import words
 from crm_analysis.language import _
@@ -21,8 +21,8 @@ def lorenz(state: CustomerValue) -> pd.DataFrame:
     found, frame = state.inequality, state.profits.customers
     margin = frame.loc[frame["n_orders"] > 0, "margin"].clip(lower=0)
     best = margin.nlargest(max(round(len(margin) / 10), 1))
-    shown = found.n >= listing.TELLING * state.scope.profile.privacy.min_cell
-    return found.curve if shown and not listing.hidden_amount(state, best) else found.curve.iloc[:0]
+    shown = found.n >= disclosure.TELLING * state.scope.profile.privacy.min_cell
+    return found.curve if shown and not disclosure.hidden_amount(state, best) else found.curve.iloc[:0]
 
 
 def top_table(state: CustomerValue) -> pd.DataFrame:
@@ -31,16 +31,16 @@ def top_table(state: CustomerValue) -> pd.DataFrame:
     rows = [
         (
             style.percent(row.top, 0),
-            listing.of_total(state, style.number(row.n)),
+            disclosure.of_total(state, style.number(row.n)),
             style.percent(row.share),
             style.interval(row.low, row.high, "share"),
         )
         for row in state.inequality.tops.itertuples(index=False)
         if row.n >= state.scope.profile.privacy.min_cell
-        and not listing.hidden_amount(state, profit.nlargest(row.n))
+        and not disclosure.hidden_amount(state, profit.nlargest(row.n))
         and not style.undefined(row.share)
     ]
-    return pd.DataFrame(rows, columns=[_("The best"), listing.who(state), _("Share of profit"), _("95 % interval")])
+    return pd.DataFrame(rows, columns=[_("The best"), disclosure.who(state), _("Share of profit"), _("95 % interval")])
 
 
 def figure(state: CustomerValue) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def figure(state: CustomerValue) -> dict[str, Any]:
         "By margin from the smallest up, those {customers} who paid in the last twelve months (after refunds; below "
         "nothing counts as nothing). On the dashed line all would bring the same; the further the curve sags, the "
         "fewer carry the whole. The table is of profit, of all {customers}."
-    ).format(customers=listing.who_lower(state))
+    ).format(customers=disclosure.who_lower(state))
     return {
         "table": top_table(state),
         "title": _("How unevenly margin is spread"),
@@ -66,7 +66,7 @@ def sentence(state: CustomerValue) -> str:
     """How uneven, with its interval, and what to do."""
     found = state.inequality
     said = {
-        "customers": listing.who_lower(state),
+        "customers": disclosure.who_lower(state),
         "gini": style.number(found.gini, 2),
         "interval": style.interval(found.low, found.high, "ratio"),
     }
@@ -93,12 +93,12 @@ def group_table(state: CustomerValue) -> dict[str, Any]:
         return {"title": title, "frame": None, "note": ""}
     everybody = state.profits.customers
     profit = everybody["profit"].astype(float)
-    if listing.hidden_amount(state, profit, listing.branch_of(state, everybody["customer_id"])):
+    if disclosure.hidden_amount(state, profit, disclosure.branch_of(state, everybody["customer_id"])):
         return {"title": title, "frame": None, "note": ""}
     profit = profit.sort_values(ascending=False, ignore_index=True)
     ends = found["n"].cumsum()
     parts = {str(row): profit.iloc[ends[row] - found["n"][row] : ends[row]] for row in found.index}
-    amounts = listing.sums(state, parts)
+    amounts = disclosure.sums(state, parts)
     hidden = [amounts[str(row)] == _("withheld") for row in found.index]
     last = found.iloc[-1]
     note = _("Groups as a much quoted case cuts them (it has 80, 25, 16, 2 and −22 % of profit).")
@@ -114,7 +114,7 @@ def group_table(state: CustomerValue) -> dict[str, Any]:
     frame = pd.DataFrame(
         {
             _("Most profitable first"): [style.percent(value, 0) for value in found["share_of_customers"]],
-            listing.who(state): [listing.of_total(state, style.number(n)) for n in found["n"]],
+            disclosure.who(state): [disclosure.of_total(state, style.number(n)) for n in found["n"]],
             _("Profit"): [amounts[str(row)] for row in found.index],
             _("Share of profit"): share.mask(veil, style.DASH),
             _("95 % interval"): between.mask(veil, style.DASH),

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import language, privacy, style
-from crm_analysis.customer_value import listing
+from crm_analysis.customer_value import disclosure
 from crm_analysis.customer_value.assessment import CustomerValue
-from crm_analysis.customer_value.holdout import CLASSES, purchase_class, silence
+from crm_analysis.customer_value.holdout import CLASSES, purchase_class
+from crm_analysis.customer_value.pace import silence
 from crm_analysis.customer_value.pooling import BranchFit
 from crm_analysis.customer_value.wording import words
 from crm_analysis.language import _
@@ -23,8 +24,16 @@ MONTHS = 12
 SLIGHT = 0.1  # a rank correlation below this changes no decision
 
 
-def _silent_names() -> list[str]:
+def silent_names() -> list[str]:
+    """Classes of months of silence, as printed."""
     return [_("up to 3"), _("3 to 6"), _("6 to 12"), _("12 to 24"), _("over 24")]
+
+
+def silent_classes(history: pd.DataFrame) -> pd.Series:
+    """The class of months since the last purchase, of histories in weeks."""
+    months = silence(history) * DAYS_PER_WEEK / DAYS_PER_MONTH
+    places = np.maximum(np.searchsorted(SILENT_MONTHS, months, side="left") - 1, 0)
+    return pd.Series(np.array(silent_names())[places], history.index)
 
 
 def _one_off(state: CustomerValue) -> pd.DataFrame:
@@ -32,14 +41,12 @@ def _one_off(state: CustomerValue) -> pd.DataFrame:
     twelve months) of the one-off part."""
     history = state.outlook.histories.frame
     part = state.outlook.customers[state.outlook.customers["part"] == "one_off"].set_index("customer_id")
-    months = silence(history) * DAYS_PER_WEEK / DAYS_PER_MONTH
-    names = np.array(_silent_names())
     return pd.DataFrame(
         {
             "frequency": purchase_class(history["x"]),
-            "silent": names[np.maximum(np.searchsorted(SILENT_MONTHS, months, side="left") - 1, 0)],
+            "silent": silent_classes(history),
             "value": part["expected_value"].reindex(history.index).astype(float),
-            "margin": listing.margins(state, history.index),
+            "margin": disclosure.margins(state, history.index),
         }
     )
 
@@ -59,22 +66,22 @@ def value_map(state: CustomerValue) -> pd.DataFrame:
     if state.outlook.way == "none":
         return pd.DataFrame()
     each, rule = _one_off(state), state.scope.profile.privacy
-    branch = listing.branch_of(state, each.index)
-    if listing.rests_on_one(state, each["margin"]):
+    branch = disclosure.branch_of(state, each.index)
+    if disclosure.rests_on_one(state, each["margin"]):
         return pd.DataFrame()
     means = {
         (str(row), str(column)): float(group["value"].mean())
         for (row, column), group in each.groupby(["frequency", "silent"])
         if len(group) >= rule.min_cell
-        and not listing.hidden_amount(state, group["value"], None if branch is None else branch[group.index])
-        and not listing.rests_on_one(state, group["margin"])
+        and not disclosure.hidden_amount(state, group["value"], None if branch is None else branch[group.index])
+        and not disclosure.rests_on_one(state, group["margin"])
     }
-    if len(each) < listing.TELLING * rule.min_cell or not means:
+    if len(each) < disclosure.TELLING * rule.min_cell or not means:
         return pd.DataFrame()
     table = pd.Series(means).unstack()
     return table.reindex(
         index=[name for _lower, name in CLASSES if name in table.index],
-        columns=[name for name in _silent_names() if name in table.columns],
+        columns=[name for name in silent_names() if name in table.columns],
     )
 
 
@@ -88,7 +95,7 @@ def heat(state: CustomerValue) -> dict[str, Any]:
     flat = table.stack()
     most, least = flat.idxmax(), flat.idxmin()
     each = _one_off(state)
-    late = each["silent"].isin(_silent_names()[3:])
+    late = each["silent"].isin(silent_names()[3:])
     share = each.loc[late, "value"].sum() / each["value"].sum() if each["value"].sum() > 0 else np.nan
     values = {
         "customers": words(state.scope.profile).customers,
@@ -139,10 +146,12 @@ def spend(state: CustomerValue) -> dict[str, Any]:
     history = state.outlook.histories.frame
     history = history[history["mean_value"].notna()] if "mean_value" in history else history.iloc[:0]
     own = [history[history["x"].between(low, high)] for low, high in zip(table["from"], table["to"], strict=True)]
-    sizes = [listing.tally(state, part.index, pd.Series(place, part.index), [place]) for place, part in enumerate(own)]
-    shown = listing.counts(state, pd.concat(sizes).fillna(0).astype(int)).to_list() if sizes else []
+    sizes = [
+        disclosure.tally(state, part.index, pd.Series(place, part.index), [place]) for place, part in enumerate(own)
+    ]
+    shown = disclosure.counts(state, pd.concat(sizes).fillna(0).astype(int)).to_list() if sizes else []
     spent = [
-        _("withheld") if listing.rests_on_one(state, part["x"] * part["mean_value"]) else style.money(mean, currency)
+        _("withheld") if disclosure.rests_on_one(state, part["x"] * part["mean_value"]) else style.money(mean, currency)
         for part, mean in zip(own, table["mean_value"], strict=True)
     ]
     frame = pd.DataFrame(
@@ -151,7 +160,7 @@ def spend(state: CustomerValue) -> dict[str, Any]:
                 f"{low:.0f}" if low == high else f"{low:.0f}+" if np.isinf(high) else f"{low:.0f}-{high:.0f}"
                 for low, high in zip(table["from"], table["to"], strict=True)
             ],
-            listing.who(state): shown,
+            disclosure.who(state): shown,
             _("Mean spend"): spent,
             _("Relative spend"): table["relative_spend"].map(lambda value: style.number(value, 3)).to_list(),
             _("If unrelated"): [
@@ -194,12 +203,12 @@ def survival(state: CustomerValue) -> dict[str, Any]:
     a_year = min(12 // found.cycle_months, len(frame) - 1) if found.cycle_months <= MONTHS else 1
     kept = frame.iloc[a_year]
     values = {
-        "n": listing.count(state, found.n),
+        "n": disclosure.count(state, found.n),
         "months": found.cycle_months,
         "renewals": a_year,
         "kept": style.percent(kept["counted"], 0),
         "between": style.interval(kept["low"], kept["high"], "share", digits=0),
-        "held": listing.count(state, found.held_out),
+        "held": disclosure.count(state, found.held_out),
         "model": style.number(found.model_total),
         "ratio": style.number(found.ratio_total),
         "actual": style.number(found.actual_total),
@@ -283,11 +292,11 @@ def branch_outlook(state: CustomerValue) -> dict[str, Any]:
         return {"title": title, "frame": None, "note": ""}
     cell = state.scope.profile.privacy.min_cell
     told = [each for each in pooling.branches if each.n >= cell]
-    sizes = listing.counts(state, pd.Series({each.branch: each.n for each in pooling.branches}))
+    sizes = disclosure.counts(state, pd.Series({each.branch: each.n for each in pooling.branches}))
     parts = {each.branch: each.values for each in pooling.branches}
-    behind = listing.margins(state, pd.concat(list(parts.values())).index)
-    amounts = listing.sums(state, parts, behind=behind)
-    if listing.rests_on_one(state, behind):
+    behind = disclosure.margins(state, pd.concat(list(parts.values())).index)
+    amounts = disclosure.sums(state, parts, behind=behind)
+    if disclosure.rests_on_one(state, behind):
         amounts = dict.fromkeys(amounts, _("withheld"))
     rows = [
         (
@@ -310,7 +319,13 @@ def branch_outlook(state: CustomerValue) -> dict[str, Any]:
             style.DASH,
         )
     )
-    names = (_("Branch"), listing.who(state), _("Model"), _("Repeats of a new customer, 52 weeks"), _("95 % interval"))
+    names = (
+        _("Branch"),
+        disclosure.who(state),
+        _("Model"),
+        _("Repeats of a new customer, 52 weeks"),
+        _("95 % interval"),
+    )
     margin = _("Expected margin without commitments, next {months} months").format(months=pooling.months)
     return {
         "title": title,
@@ -375,7 +390,7 @@ def branch_parameters(state: CustomerValue) -> dict[str, Any]:
     cell = state.scope.profile.privacy.min_cell
     rows = []
     for each in pooling.branches:
-        if not each.own or each.n < cell * listing.TELLING:
+        if not each.own or each.n < cell * disclosure.TELLING:
             continue
         table = each.fit.parameter_table()
         cells = [

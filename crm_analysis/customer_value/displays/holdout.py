@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import customers, privacy, style
-from crm_analysis.customer_value import listing
+from crm_analysis.customer_value import disclosure, listing
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.wording import rule_name, words
 from crm_analysis.language import _
@@ -45,7 +45,7 @@ def drawn(state: CustomerValue) -> pd.DataFrame:
 
 def _over_time(state: CustomerValue, found: pd.DataFrame, days: list[pd.Timestamp]) -> pd.DataFrame:
     cell = state.scope.profile.privacy.min_cell
-    frame = found.assign(month=days)[found["customers"] >= listing.TELLING * cell]
+    frame = found.assign(month=days)[found["customers"] >= disclosure.TELLING * cell]
     if len(frame) < MIN_MONTHS or not frame["hidden"].any():
         return pd.DataFrame(columns=[*COLUMNS, "hidden"])
     few = pd.Series([privacy.small(number, cell) for number in frame["actual"]], frame.index)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import customers, privacy, style
-from crm_analysis.customer_value import listing
+from crm_analysis.customer_value import disclosure
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.matrix import FUTURE, PRESENT
 from crm_analysis.customer_value.wording import words
@@ -57,36 +57,36 @@ def shown_cells(state: CustomerValue) -> pd.DataFrame:
     found, rule = state.matrix, state.scope.profile.privacy
     cells, each = found.cells, found.customers
     cells = cells[cells["n"] > 0].reset_index(drop=True)
-    branch, behind = (of(state, each["customer_id"]) for of in (listing.branch_of, listing.margins))
-    veiled = any(listing.hidden_amount(state, each[name], branch) for name in ("profit", "expected_value"))
-    veiled = veiled or listing.rests_on_one(state, behind)
-    if len(each) < listing.TELLING * rule.min_cell or veiled or found.one_time:
+    branch, behind = (of(state, each["customer_id"]) for of in (disclosure.branch_of, disclosure.margins))
+    veiled = any(disclosure.hidden_amount(state, each[name], branch) for name in ("profit", "expected_value"))
+    veiled = veiled or disclosure.rests_on_one(state, behind)
+    if len(each) < disclosure.TELLING * rule.min_cell or veiled or found.one_time:
         return cells.iloc[:0]
     places = {cell: place for place, cell in enumerate(zip(cells["present"], cells["future"], strict=True))}
     own_place = pd.Series([places[cell] for cell in zip(each["present"], each["future"], strict=True)], each.index)
-    sizes = listing.tally(state, each["customer_id"], own_place, cells.index)
+    sizes = disclosure.tally(state, each["customer_id"], own_place, cells.index)
     hidden = _hidden(state, sizes, cells["present"].isin(("gone_high", "gone_low")))
     groups = dict(list(each.groupby(["present", "future"])))
     own = [groups[present, future] for present, future in zip(cells["present"], cells["future"], strict=True)]
     for name, text in (("profit", "profit_text"), ("expected_value", "expected_text")):
         parts = {str(place): group[name] for place, group in enumerate(own)}
-        amounts = listing.sums(state, parts, branch, behind=behind if name == "expected_value" else None)
+        amounts = disclosure.sums(state, parts, branch, behind=behind if name == "expected_value" else None)
         cells[text] = [_("withheld") if veil else amounts[str(place)] for place, veil in hidden.items()]
     few = cells["n"].map(lambda n: privacy.small(n, rule.min_cell))
-    return cells.assign(n_text=listing.counts(state, sizes).mask(hidden & ~few, _("withheld")), hidden=hidden)
+    return cells.assign(n_text=disclosure.counts(state, sizes).mask(hidden & ~few, _("withheld")), hidden=hidden)
 
 
 def _hidden(state: CustomerValue, sizes: pd.DataFrame, gone: pd.Series) -> pd.Series:
     """Which cells' counts are hidden: how many are gone and how many are not is known from other tables.
 
-    `sizes` as `listing.tally` gives them. On the page of all branches also where exactly one branch hides its part.
+    `sizes` as `disclosure.tally` gives them. On the page of all branches also where exactly one branch hides its part.
     """
     lines = [np.ones(len(gone), bool), gone.to_numpy(), ~gone.to_numpy()]
     cell = state.scope.profile.privacy.min_cell
     also = np.zeros(len(gone), bool)
     for line in lines:
         if line.any():
-            also[line] |= listing.hidden_counts(state, sizes[line]).to_numpy()
+            also[line] |= disclosure.hidden_counts(state, sizes[line]).to_numpy()
     parts = [sizes[branch].to_numpy(int) for branch in sizes] if sizes.shape[1] > 1 else []
     also |= sum((privacy.hide_lines(part, lines, cell) & (part > 0) for part in parts), np.zeros(len(gone), int)) == 1
     return pd.Series(privacy.hide_lines(sizes.sum(axis=1).to_numpy(int), lines, cell, also=also), sizes.index)
@@ -148,9 +148,9 @@ def table(state: CustomerValue) -> pd.DataFrame:
                 future_name(state, key) for key in cells["future"]
             ],
             _("What to do"): [treatment_name(key) for key in cells["treatment"]],
-            listing.who(state): cells["n_text"].to_list(),
+            disclosure.who(state): cells["n_text"].to_list(),
             _("Share"): [
-                style.DASH if veil else listing.of_total(state, style.percent(share))
+                style.DASH if veil else disclosure.of_total(state, style.percent(share))
                 for share, veil in zip(cells["share"], cells["hidden"], strict=True)
             ],
             _("Profit, 12 months"): cells["profit_text"].to_list(),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import privacy, style
-from crm_analysis.customer_value import listing
+from crm_analysis.customer_value import disclosure
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.migration import BACK, LOST, MOVES, NEW, Migration, gains
 from crm_analysis.customer_value.wording import segment_name, tier_name, words
@@ -59,7 +59,7 @@ def _matrix(state: CustomerValue, found: Migration) -> tuple[pd.DataFrame, np.nd
     each = _merged(found, cell)
     if found.why or _too_few_moved(each, cell):
         return pd.DataFrame(), np.zeros((0, 0), bool)
-    branch = listing.branch_of(state, each["customer_id"])
+    branch = disclosure.branch_of(state, each["customer_id"])
     parts = [] if branch is None else [own for _name, own in each.groupby(branch)]
     if parts and privacy.total_tells([len(own) for own in parts], cell):
         return pd.DataFrame(), np.zeros((0, 0), bool)
@@ -142,7 +142,7 @@ def _figure(state: CustomerValue, found: Migration, name: Name, title: str) -> d
         "table": _counts(state, found, name),
         "title": title,
         "alt": _("Where the {customers} of {period} are now, by group.").format(
-            customers=listing.who_lower(state), period=style.period(found.before)
+            customers=disclosure.who_lower(state), period=style.period(found.before)
         ),
         "how_to_read": f"{sentence(state, found, name)} {_reading(found)}",
     }
@@ -176,9 +176,7 @@ def sentence(state: CustomerValue, found: Migration, name: Name) -> str:
         "customers": words(state.scope.profile).customers,
         "period": style.period(found.before),
         "base": (
-            _("those in a tier then or now")
-            if found is state.migration.by_tier
-            else _("all in a segment then or now")
+            _("those in a tier then or now") if found is state.migration.by_tier else _("all in a segment then or now")
         ),
         "change": style.money(abs(value), currency),
         "interval": style.interval(low, high, "money", currency),
@@ -191,7 +189,9 @@ def sentence(state: CustomerValue, found: Migration, name: Name) -> str:
             )
         },
     }
-    if listing.hidden_amount(state, gains(found.customers), listing.branch_of(state, found.customers["customer_id"])):
+    if disclosure.hidden_amount(
+        state, gains(found.customers), disclosure.branch_of(state, found.customers["customer_id"])
+    ):
         tail = ""
     elif low > 0:
         tail = _("Over {base}, newcomers and those lost included, yearly profit rose by {change} ({interval}).")
@@ -213,12 +213,12 @@ def _advice(state: CustomerValue, found: Migration, name: Name) -> str:
     each = found.customers.assign(gain=gains(found.customers))
     fell = each[each["move"].isin(["down", LOST])]
     by_group = fell.groupby("before")["gain"]
-    cell, branch = state.scope.profile.privacy.min_cell, listing.branch_of(state, fell["customer_id"])
+    cell, branch = state.scope.profile.privacy.min_cell, disclosure.branch_of(state, fell["customer_id"])
     known = [
         key
         for key, group in by_group
         if len(group) >= cell
-        and not listing.hidden_amount(state, group, None if branch is None else branch[group.index])
+        and not disclosure.hidden_amount(state, group, None if branch is None else branch[group.index])
     ]
     if not known or by_group.sum()[known].min() >= 0:
         return ""
@@ -230,7 +230,7 @@ def _advice(state: CustomerValue, found: Migration, name: Name) -> str:
     )
     return said.format(
         group=f"**{style.escape(name(worst))}**",
-        n=listing.count(state, int(by_group.size()[worst]), fell.loc[fell["before"] == worst, "customer_id"]),
+        n=disclosure.count(state, int(by_group.size()[worst]), fell.loc[fell["before"] == worst, "customer_id"]),
         loss=style.money(-float(by_group.sum()[worst]), state.scope.profile.currency),
     )
 
@@ -241,11 +241,11 @@ def moves(state: CustomerValue) -> dict[str, Any]:
     note = _(
         "Shares of those in a tier in {period}; of the new and those won back, shares of those in a tier now. Value: "
         "profit of the year now less that of the year then, summed; its interval treats {customers} as a sample."
-    ).format(period=style.period(found.before), customers=listing.who_lower(state))
+    ).format(period=style.period(found.before), customers=disclosure.who_lower(state))
     return {
         "title": _("What moved with them"),
-        "frame": move_table(state),
-        "note": _why_not(found) if found.why else note,
+        "frame": None if found.why else move_table(state),
+        "note": "" if found.why else note,
     }
 
 
@@ -256,11 +256,11 @@ def move_table(state: CustomerValue) -> pd.DataFrame:
         return pd.DataFrame()
     each = found.customers.assign(gain=gains(found.customers))
     table = found.moves.set_index("move")
-    sizes = listing.tally(state, each["customer_id"], each["move"], table.index)
-    hidden, shown = listing.hidden_counts(state, sizes), listing.counts(state, sizes)
-    branch = listing.branch_of(state, each["customer_id"])
+    sizes = disclosure.tally(state, each["customer_id"], each["move"], table.index)
+    hidden, shown = disclosure.hidden_counts(state, sizes), disclosure.counts(state, sizes)
+    branch = disclosure.branch_of(state, each["customer_id"])
     parts = {move: each.loc[each["move"] == move, "gain"] for move in MOVES}
-    value = listing.sums(state, parts, branch)
+    value = disclosure.sums(state, parts, branch)
     rows = []
     for move, row in table.iterrows():
         veiled, apart = bool(hidden[move]), value[str(move)] == _("withheld")
@@ -270,18 +270,18 @@ def move_table(state: CustomerValue) -> pd.DataFrame:
             (
                 move_name(state, str(move)),
                 shown[move],
-                style.DASH if veiled else listing.of_total(state, share),
+                style.DASH if veiled else disclosure.of_total(state, share),
                 _("withheld") if veiled else value[str(move)],
                 style.DASH if veiled or apart or not row["n"] else low_high,
             )
         )
     net, low, high = found.net
-    hide_net = listing.hidden_amount(state, each["gain"], branch)
+    hide_net = disclosure.hidden_amount(state, each["gain"], branch)
     last = (
         (_("withheld"), style.DASH)
         if hide_net
         else (style.money(net, currency), style.interval(low, high, "money", currency))
     )
-    rows.append((_("together"), listing.count(state, len(each), each["customer_id"]), style.DASH, *last))
-    names = [_("Move"), listing.who(state), _("Share"), _("Value moved, a year"), _("95 % interval")]
+    rows.append((_("together"), disclosure.count(state, len(each), each["customer_id"]), style.DASH, *last))
+    names = [_("Move"), disclosure.who(state), _("Share"), _("Value moved, a year"), _("95 % interval")]
     return pd.DataFrame(rows, columns=names)

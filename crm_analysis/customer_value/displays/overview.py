@@ -5,15 +5,15 @@ from __future__ import annotations
 import pandas as pd
 
 from crm_analysis import privacy, style
-from crm_analysis.customer_value import listing
+from crm_analysis.customer_value import disclosure, listing
 from crm_analysis.customer_value.assessment import CustomerValue
-from crm_analysis.customer_value.holdout import Z95, by_class
+from crm_analysis.customer_value.holdout import by_class
 from crm_analysis.customer_value.scores import SEGMENTS
+from crm_analysis.customer_value.tracking import Z95
 from crm_analysis.customer_value.wording import rule_name, segment_name, words
 from crm_analysis.estimators.proportions import wilson
 from crm_analysis.language import _
 
-SMALL = 0.1  # a mean below this needs more digits to be told from another
 ROUNDS = 0.005  # a share below this would read as nothing
 
 
@@ -21,7 +21,7 @@ def curve(state: CustomerValue) -> str:
     """Who carries the profit and who takes it away, with interval, and what to do."""
     shape, cell = state.concentration, state.scope.profile.privacy.min_cell
     below = round(shape.below_cost.share * shape.n)
-    told = not listing.total_hidden(state) and not privacy.tells(below, shape.n, cell)
+    told = not disclosure.total_hidden(state) and not privacy.tells(below, shape.n, cell)
     if state.profits.costs_known and below and told:
         return _(
             "**The best {share} bring {peak} of the profit; {below} ({interval}) take {taken} away again**: reach "
@@ -50,12 +50,12 @@ def segments(state: CustomerValue) -> str:
         return ""
     found = found.pivot(index="segment", columns="measure", values="share")
     margin = _("margin of the last twelve months")
-    if margin not in found or listing.total_hidden(state):
+    if margin not in found or disclosure.total_hidden(state):
         return ""
     found = found.rename(columns={margin: "of_margin", words(state.scope.profile).customers: "share"})
     richest = found["of_margin"].idxmax()
     text = _("**{segment}: {share} of {customers} ({interval}) bring {of_margin} of the margin** ({what}).").format(
-        customers=listing.who_lower(state), **_told(state, found, richest)
+        customers=disclosure.who_lower(state), **_told(state, found, richest)
     )
     poor = found[found["of_margin"] < found["share"]]
     poorest = (poor["share"] - poor["of_margin"]).idxmax() if len(poor) else richest
@@ -98,7 +98,7 @@ def classes(state: CustomerValue) -> str:
     if outside.empty:
         return _("**{way}: all {classes} classes foreseen within their interval**: plan by class.").format(**values)
     worst = outside.loc[(outside["foreseen"] - outside["actual"]).abs().idxmax()]
-    digits = 2 if worst["actual"] >= SMALL else 4
+    digits = 2 if worst["actual"] >= listing.SMALL else 4
     return _(
         "**{way}: {within} of {classes} classes foreseen within their interval**; farthest off: number of "
         "repeats {repeats}, {foreseen} foreseen, {actual} took place ({interval}). Plan by the sum, not by that class."

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import privacy, style
-from crm_analysis.customer_value import listing
+from crm_analysis.customer_value import disclosure
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.wording import segment_name, words
 from crm_analysis.estimators.proportions import Proportion, wilson
@@ -48,7 +48,7 @@ def _shown(state: CustomerValue) -> bool:
 def weak_table(state: CustomerValue) -> dict[str, Any]:
     """How many of the best by money fail on the other two, as keyword arguments of `report.table`."""
     title = _("The best by money, seen three ways")
-    if not _shown(state) or not state.standing.components or listing.total_hidden(state):
+    if not _shown(state) or not state.standing.components or disclosure.total_hidden(state):
         return {"title": title, "frame": None, "note": ""}
     cell = state.scope.profile.privacy.min_cell
     names = {
@@ -85,7 +85,7 @@ def sentence(state: CustomerValue) -> str:
             share=style.share(number, part.n, cell)
         )
     said = {
-        "customers": listing.who_lower(state),
+        "customers": disclosure.who_lower(state),
         "n": style.number(part.n),
         "share": style.percent(part.share),
         "interval": style.interval(part.low, part.high, "share"),
@@ -147,10 +147,12 @@ def wallet_table(state: CustomerValue) -> dict[str, Any]:
     there = there[there["paid"] > 0]
     if not spend or there.empty:
         return {"title": title, "frame": None, "note": ""}
-    rule, branch = state.scope.profile.privacy, listing.branch_of(state, there["customer_id"])
+    rule, branch = state.scope.profile.privacy, disclosure.branch_of(state, there["customer_id"])
     rows = []
     for key, own in there.groupby("segment")["paid"]:
-        if len(own) < rule.min_cell or listing.hidden_amount(state, own, None if branch is None else branch[own.index]):
+        if len(own) < rule.min_cell or disclosure.hidden_amount(
+            state, own, None if branch is None else branch[own.index]
+        ):
             continue
         error = own.std(ddof=1) / len(own) ** 0.5
         low, high = ((own.mean() + side * 1.96 * error) / spend for side in (-1, 1))

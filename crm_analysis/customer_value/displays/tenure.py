@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import privacy, style
-from crm_analysis.customer_value import listing
+from crm_analysis.customer_value import disclosure
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.wording import words
 from crm_analysis.language import _
@@ -34,7 +34,7 @@ def lines(state: CustomerValue) -> pd.DataFrame:
         found.members.index[found.members[found.n_years - 1 if way == "followed" else year - 1] | (way == "acquired")]
         for year, way in zip(frame["year"], frame["way"], strict=True)
     ]
-    shown = [listing.count(state, n, ids) for n, ids in zip(frame["n"], who, strict=True)]
+    shown = [disclosure.count(state, n, ids) for n, ids in zip(frame["n"], who, strict=True)]
     return frame.assign(way=frame["way"].map(way_name), n_text=shown)
 
 
@@ -70,7 +70,7 @@ def figure(state: CustomerValue) -> dict[str, Any]:
         "after refunds, since what a {customer} cost in earlier years is not recorded. Bars: 95 % interval over "
         "{customers}."
     ).format(
-        n=listing.count(state, state.tenure.n, state.tenure.members.index),
+        n=disclosure.count(state, state.tenure.n, state.tenure.members.index),
         customers=words(state.scope.profile).customers,
         customer=words(state.scope.profile).customer,
         order=words(state.scope.profile).order,

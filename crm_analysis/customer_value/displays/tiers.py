@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import privacy, style
-from crm_analysis.customer_value import listing
+from crm_analysis.customer_value import disclosure
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.wording import tier_name, words
 from crm_analysis.language import _
@@ -21,19 +21,19 @@ def _measurable(state: CustomerValue) -> bool:
 
 def _hidden(state: CustomerValue) -> pd.Series:
     """Which tiers' counts must not be shown."""
-    return listing.hidden_counts(state, _sizes(state))
+    return disclosure.hidden_counts(state, _sizes(state))
 
 
 def _sizes(state: CustomerValue) -> pd.DataFrame:
     inside = state.tiers.customers
-    return listing.tally(state, inside["customer_id"], inside["tier"], state.tiers.table["tier"])
+    return disclosure.tally(state, inside["customer_id"], inside["tier"], state.tiers.table["tier"])
 
 
 def _amounts(state: CustomerValue, column: str) -> dict[str, str]:
     """Money by tier, and of those outside, as text."""
     inside = pd.concat([state.tiers.customers, state.tiers.outside.assign(tier=OUTSIDE)], ignore_index=True)
     parts = {key: inside.loc[inside["tier"] == key, column] for key in (*state.tiers.order, OUTSIDE)}
-    return listing.sums(state, parts, listing.branch_of(state, inside["customer_id"]))
+    return disclosure.sums(state, parts, disclosure.branch_of(state, inside["customer_id"]))
 
 
 def bars(state: CustomerValue) -> pd.DataFrame:
@@ -72,8 +72,8 @@ def table(state: CustomerValue) -> pd.DataFrame:
     found, hidden = state.tiers.table, _hidden(state)
     revenue, profit = _amounts(state, "revenue"), _amounts(state, "profit")
     currency, withheld = state.scope.profile.currency, _("withheld")
-    shown = listing.counts(state, _sizes(state))
-    unsaid = listing.total_hidden(state)
+    shown = disclosure.counts(state, _sizes(state))
+    unsaid = disclosure.total_hidden(state)
     told = not hidden.any() and withheld not in profit.values()
     rows = []
     for row in found.itertuples(index=False):
@@ -99,14 +99,14 @@ def table(state: CustomerValue) -> pd.DataFrame:
     rows.append(
         (
             outside,
-            listing.count(state, n_outside, state.tiers.outside["customer_id"]),
+            disclosure.count(state, n_outside, state.tiers.outside["customer_id"]),
             style.DASH,
             *money,
             style.DASH,
             style.DASH,
         )
     )
-    names = [_("Tier"), listing.who(state), _("Share"), _("Revenue"), _("Profit"), _("Profit per head")]
+    names = [_("Tier"), disclosure.who(state), _("Share"), _("Revenue"), _("Profit"), _("Profit per head")]
     return pd.DataFrame(rows, columns=[*names, _("Profit so far")])
 
 
@@ -117,7 +117,7 @@ def figure(state: CustomerValue) -> dict[str, Any]:
     return {
         "table": table(state),
         "title": _("Tiers"),
-        "alt": _("Share of {customers} and of profit in each tier.").format(customers=listing.who_lower(state)),
+        "alt": _("Share of {customers} and of profit in each tier.").format(customers=disclosure.who_lower(state)),
         "how_to_read": f"{sentence(state)} {_reading(state)}".strip(),
     }
 
@@ -150,7 +150,7 @@ def sentence(state: CustomerValue) -> str:
     found, hidden, currency = state.tiers.table.set_index("tier"), _hidden(state), state.scope.profile.currency
     profit, total = _amounts(state, "profit"), float(state.tiers.table["profit"].sum())
     kept = [key for key in found.index if not hidden[key] and found.loc[key, "n"]]
-    if not kept or total <= 0 or _("withheld") in profit.values() or listing.total_hidden(state):
+    if not kept or total <= 0 or _("withheld") in profit.values() or disclosure.total_hidden(state):
         return ""
     best = max(kept, key=lambda key: found.loc[key, "profit_each"])
     said = {"customers": words(state.scope.profile).customers, **_told(state, found.loc[best], best)}

@@ -21,8 +21,11 @@ def shown_link(study: Study) -> tuple[shape.Shape | None, str]:
 
 
 def curve_frame(study: Study, profile: Profile) -> pd.DataFrame:
-    """What `charts.link_curve` draws: name, rate, low, high, n, line, isotonic."""
-    columns = ["name", "rate", "low", "high", "n", "line", "isotonic"]
+    """What `charts.link_curve` draws: name, rate, low, high, n, line, isotonic, label (the rate as text), thin.
+
+    Rates that would tell too small a count are missing; `label` then says on which side they lie.
+    """
+    columns = ["name", "rate", "low", "high", "n", "line", "isotonic", "label", "thin"]
     link, _item = shown_link(study)
     if link is None or link.kind in ("too_few", "one_level"):
         return pd.DataFrame(columns=columns)
@@ -30,8 +33,26 @@ def curve_frame(study: Study, profile: Profile) -> pd.DataFrame:
         name=[level_name(profile, label) for label in link.levels["label"]],
         line=shape.straight_line(link)["rate"].clip(0, 1),
         isotonic=bends.isotonic(link.levels, falling=link.kind == "falling"),
+        label=[_rate_label(row, profile.privacy.min_cell) for row in link.levels.itertuples()],
+        thin=link.levels["n"] < shape.FLAG_UNDER,
     )
+    drawn = ["rate", "low", "high", "isotonic"]
+    levels[drawn] = levels[drawn].mask(_told(link, profile), axis=0)
     return levels[columns]
+
+
+def _told(link: shape.Shape, profile: Profile) -> pd.Series:
+    """Which levels' rates would tell a number of customers that is too small to show."""
+    cell = profile.privacy.min_cell
+    hidden = [privacy.tells(round(row.rate * row.n), row.n, cell) for row in link.levels.itertuples()]
+    return pd.Series(hidden, index=link.levels.index, dtype=bool)
+
+
+def _rate_label(row: Any, min_cell: int) -> str:
+    part, digits = round(row.rate * row.n), 0 if row.rate >= 0.1 else 1  # noqa: PLR2004
+    if privacy.tells(part, row.n, min_cell):
+        return style.share(part, row.n, min_cell, digits)
+    return style.percent(row.rate, digits)
 
 
 def curve_note(study: Study) -> str:
@@ -64,12 +85,16 @@ def loyalty_name(study: Study, profile: Profile) -> str:
 def curve_table(study: Study, profile: Profile) -> pd.DataFrame:
     """The levels of the curve as text, thin ones marked."""
     frame = curve_frame(study, profile)
-    thin = frame["n"] < shape.FLAG_UNDER
     return pd.DataFrame(
         {
             _("Level"): frame["name"],
-            who(profile): [style.number(n) + (" *" if few else "") for n, few in zip(frame["n"], thin, strict=True)],
-            _("Would") if shown_link(study)[1] else _("Came back"): [style.percent(rate) for rate in frame["rate"]],
+            who(profile): [
+                style.number(n) + (" *" if few else "") for n, few in zip(frame["n"], frame["thin"], strict=True)
+            ],
+            _("Would") if shown_link(study)[1] else _("Came back"): [
+                label if rate != rate else style.percent(rate)
+                for rate, label in zip(frame["rate"], frame["label"], strict=True)
+            ],
             _("95 % interval"): intervals(frame["low"], frame["high"], "share"),
         }
     )
@@ -166,17 +191,24 @@ def steps_table(study: Study, profile: Profile) -> pd.DataFrame:
     """Every step between levels: points of loyalty and money per hundred customers within the window."""
     if study.link is None or study.link.kind in ("too_few", "one_level"):
         return pd.DataFrame()
-    currency = profile.currency
+    currency, hidden = profile.currency, _told(study.link, profile).to_list()
+    veiled = [below or above for below, above in zip(hidden, hidden[1:], strict=False)]
     return pd.DataFrame(
         [
             (
                 f"{level_name(profile, step.lower)} → {level_name(profile, step.upper)}",
-                style.points(step.difference.value),
-                style.interval(step.difference.low, step.difference.high, "points"),
-                style.money(step.money_per_hundred, currency),
-                style.interval(step.money_low, step.money_high, "money", currency),
+                *(
+                    [style.DASH] * 4
+                    if veil
+                    else (
+                        style.points(step.difference.value),
+                        style.interval(step.difference.low, step.difference.high, "points"),
+                        style.money(step.money_per_hundred, currency),
+                        style.interval(step.money_low, step.money_high, "money", currency),
+                    )
+                ),
             )
-            for step in study.steps
+            for step, veil in zip(study.steps, veiled, strict=True)
         ],
         columns=[
             _("Step"),

@@ -9,8 +9,8 @@ import pandas as pd
 from crm_analysis import language, privacy, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
-from crm_analysis.satisfaction_loyalty.displays.names import intervals, item_name, who
-from crm_analysis.satisfaction_loyalty.displays.scores import answers_text, before_text
+from crm_analysis.satisfaction_loyalty.displays.names import dimension_name, intervals, item_name, who
+from crm_analysis.satisfaction_loyalty.displays.scores import answers_text, before_text, index_text, signed
 from crm_analysis.satisfaction_loyalty.study import Study
 
 
@@ -33,7 +33,17 @@ def _in_wave(rows: pd.DataFrame, wave: Any) -> pd.Series:
 
 def waves(study: Study) -> dict[str, Any]:
     """What `charts.waves` takes."""
-    return {"table": waves_frame(study), "note": change_text(study)}
+    return {"table": waves_frame(study), "spread": waves_spread(study), "note": change_text(study)}
+
+
+def waves_spread(study: Study) -> pd.DataFrame:
+    """The distribution of every wave: name, place, levels, share, missing where suppressed."""
+    parts = []
+    for wave, levels in study.trend_spread.groupby("wave", sort=False):
+        hidden = privacy.hide(levels["n"], study.min_cell)
+        parts.append(levels.assign(name=str(wave), levels=len(levels), share=levels["share"].mask(hidden)))
+    columns = ["name", "place", "levels", "share"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def change_text(study: Study) -> str:
@@ -56,9 +66,11 @@ def change_text(study: Study) -> str:
     )
 
 
-def scores_note(study: Study) -> str:
-    """What the scores rest on: comparison, smallest change that would have been seen, design, repeated answers."""
-    changed, wave, notes = study.changed, study.wave, []
+def scores_note(study: Study, profile: Profile) -> str:
+    """What the scores rest on: the index's weights, comparison, smallest change that would have been seen, design,
+    repeated answers.
+    """
+    changed, wave, notes = study.changed, study.wave, [index_text(study, profile)]
     if changed is not None:
         notes.append(
             _(
@@ -156,7 +168,7 @@ def promoters_table(study: Study) -> pd.DataFrame:
 
 
 def spread_frame(study: Study, profile: Profile) -> pd.DataFrame:
-    """What `charts.item_spread` draws: name, place, levels, share, mean."""
+    """What `charts.spread` draws of items: name, place, levels, share, mean."""
     parts = []
     for item, levels in study.item_spread.groupby("item", sort=False):
         if not privacy.small(levels["n"].sum(), study.min_cell):
@@ -170,6 +182,11 @@ def spread_frame(study: Study, profile: Profile) -> pd.DataFrame:
             )
     columns = ["name", "place", "levels", "share", "mean"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def mean_head() -> str:
+    """What stands beside the distribution of an item."""
+    return _("mean (scale)")
 
 
 def _mean_on_scale(study: Study, item: str, mean: float) -> str:
@@ -203,17 +220,13 @@ def _whole_known(study: Study) -> bool:
     return answers_text(study, study.wave.n) == style.number(study.wave.n)
 
 
-def _signed(value: float) -> str:
-    return ("+" if value > 0 else "") + style.number(value, 2)
-
-
 def _difference(table: pd.DataFrame, name: str) -> list[str]:
     columns = (table[name], table[f"{name}_low"], table[f"{name}_high"], table[f"{name}_p"])
     return [
         style.DASH
         if pd.isna(value)
         else _("{value} ({low} to {high}), {p}").format(
-            value=_signed(value), low=_signed(low), high=_signed(high), p=style.p_value(p)
+            value=signed(value), low=signed(low), high=signed(high), p=style.p_value(p)
         )
         for value, low, high, p in zip(*columns, strict=True)
     ]
@@ -240,9 +253,10 @@ def gaps_note(study: Study) -> str:
     outside = int(lost["out_of_range"].sum()) if len(lost) else 0
     if outside:
         notes.append(
-            _("{n} answers to items lay outside their scale and were set aside.").format(
-                n=privacy.count(outside, study.min_cell)
-            )
+            _(
+                "{n} answers to items lay outside their scale and were set aside; `crm-analysis list "
+                "satisfaction_loyalty.answers_off_scale` writes them to a file."
+            ).format(n=privacy.count(outside, study.min_cell))
         )
     for item in lost.loc[lost["fault"] == "scale_mismatch", "item"] if len(lost) else ():
         notes.append(
@@ -254,8 +268,17 @@ def gaps_note(study: Study) -> str:
 
 
 def service_frame(study: Study) -> pd.DataFrame:
-    """What `charts.service_gaps` draws: name, gap, low, high."""
-    return study.expectations.dimensions.rename(columns={"dimension": "name"})[["name", "gap", "low", "high"]]
+    """What `charts.service_gaps` draws: name, gap, low, high, importance (text, empty where nobody gave points)."""
+    table = study.expectations.dimensions
+    return pd.DataFrame(
+        {
+            "name": [dimension_name(name) for name in table["dimension"]],
+            "gap": table["gap"],
+            "low": table["low"],
+            "high": table["high"],
+            "importance": ["" if pd.isna(share) else style.percent(share, 0) for share in table["importance"]],
+        }
+    )
 
 
 def service_note(study: Study) -> str:
@@ -276,28 +299,60 @@ def service_note(study: Study) -> str:
     )
 
 
+def service_says(study: Study) -> str:
+    """Where the service falls furthest short, beyond chance."""
+    table = study.expectations.dimensions
+    worst = table.loc[table["gap"].idxmin()]
+    if not worst["high"] < 0:
+        return _("No dimension is shown to fall short of what was expected.")
+    return _("Furthest short of what was expected: {worst}, by {gap} points of the scale ({low} to {high}).").format(
+        worst=style.escape(dimension_name(str(worst["dimension"]))),
+        gap=style.number(-worst["gap"], 2),
+        low=style.number(-worst["high"], 2),
+        high=style.number(-worst["low"], 2),
+    )
+
+
 def service_gaps(study: Study) -> dict[str, Any]:
     """What `charts.service_gaps` takes."""
     return {"table": service_frame(study), "note": service_note(study)}
 
 
-def service_table(study: Study, profile: Profile) -> pd.DataFrame:
+def service_table(study: Study) -> pd.DataFrame:
+    """Every dimension: answers, gap with interval, whether it differs from none (Holm), mean share of the points."""
+    table = study.expectations.dimensions
+    found = pd.DataFrame(
+        {
+            _("Dimension"): [dimension_name(name) for name in table["dimension"]],
+            _("Answers"): [privacy.count(n, study.min_cell) for n in table["n"]],
+            _("Gap"): [style.number(value, 2) for value in table["gap"]],
+            _("95 % interval"): _between(table),
+            _("Is there a gap?"): [style.DASH if pd.isna(p) else style.p_value(p) for p in table["p"]],
+        }
+    )
+    if table["importance"].notna().any():
+        found[_("Share of the points")] = [style.percent(share) for share in table["importance"]]
+    return found
+
+
+def service_items_table(study: Study, profile: Profile) -> pd.DataFrame:
     """Every pair of items: expected, found, gap with interval."""
     table = study.expectations.items
     return pd.DataFrame(
         {
-            _("Dimension"): [style.plain(name) for name in table["dimension"]],
+            _("Dimension"): [dimension_name(name) for name in table["dimension"]],
             _("Attribute"): [item_name(profile, item) for item in table["item"]],
             _("Answers"): [privacy.count(n, study.min_cell) for n in table["n"]],
             _("Expected"): [style.number(value, 2) for value in table["expected"]],
             _("Perceived"): [style.number(value, 2) for value in table["perceived"]],
             _("Gap"): [style.number(value, 2) for value in table["gap"]],
-            _("95 % interval"): [
-                _("{low} to {high}").format(low=style.number(low, 2), high=style.number(high, 2))
-                for low, high in zip(table["low"], table["high"], strict=True)
-            ],
+            _("95 % interval"): _between(table),
         }
     )
+
+
+def _between(table: pd.DataFrame) -> list[str]:
+    return [style.interval(low, high, "index", digits=2) for low, high in zip(table["low"], table["high"], strict=True)]
 
 
 def kind_of(kind: str, profile: Profile) -> str:

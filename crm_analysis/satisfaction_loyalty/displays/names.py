@@ -8,6 +8,8 @@ from crm_analysis import language, privacy, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
 
+OVERALL = "satisfaction"
+
 
 def level_name(profile: Profile, label: str) -> str:
     """The name of a level; of merged levels, all their names; the score itself where the profile names none."""
@@ -21,9 +23,24 @@ def level_name(profile: Profile, label: str) -> str:
 
 
 def item_name(profile: Profile, item: str) -> str:
-    """The label of a survey item, or its column name."""
+    """The label of a survey item, or its column name; of overall satisfaction likewise."""
+    if item == OVERALL:
+        label = profile.survey.satisfaction.label
+        return profile.text(label, language.active()) if label else _("overall satisfaction")
     settings = profile.survey.items.get(item)
     return (profile.text(settings.label, language.active()) if settings and settings.label else "") or item
+
+
+def dimension_name(dimension: str) -> str:
+    """The name of a dimension: the five of SERVQUAL in words, others as the profile writes them."""
+    known = {
+        "reliability": _("reliability"),
+        "assurance": _("assurance"),
+        "tangibles": _("tangibles"),
+        "empathy": _("empathy"),
+        "responsiveness": _("responsiveness"),
+    }
+    return known.get(dimension, style.plain(dimension.replace("_", " ")))
 
 
 def who(profile: Profile) -> str:

@@ -134,23 +134,51 @@ def blocks_table(study: Study, profile: Profile) -> pd.DataFrame:
 
 
 def weights_table(study: Study, profile: Profile) -> pd.DataFrame:
-    """Every item: block, loading, weight within its block on the unstandardised scale."""
+    """Every item of a block of several: block, loading, weight within its block on the unstandardised scale."""
     table = study.paths.items
     if table.empty:
         return pd.DataFrame()
-
-    def named(item: str) -> str:
-        overall = profile.survey.satisfaction.label
-        return item_name(profile, item) if item != "satisfaction" or not overall else _("overall satisfaction")
+    table = table[table.groupby("block")["item"].transform("size") > 1]
+    if table.empty:
+        return pd.DataFrame()
 
     return pd.DataFrame(
         {
-            _("Item"): [named(item) for item in table["item"]],
+            _("Item"): [item_name(profile, item) for item in table["item"]],
             _("Block"): [block_name(study, profile, block) for block in table["block"]],
             _("Loading"): [style.number(value, 2) for value in table["loading"]],
             _("Weight in its block"): [style.percent(value) for value in table["share"]],
             _("95 % interval"): intervals(table["share_low"], table["share_high"], "share"),
         }
+    )
+
+
+def performance_frame(study: Study, profile: Profile) -> pd.DataFrame:
+    """What `charts.performance` draws: name, performance (0 to 100), importance with low and high."""
+    table = pls.importance_performance(study.paths)
+    return table.assign(name=[block_name(study, profile, block) for block in table["block"]])
+
+
+def performance_axes() -> dict[str, str]:
+    """Names of the axes of the map."""
+    return {
+        "xlabel": _("mean of the block, 0 to 100"),
+        "ylabel": _("points of satisfaction per point"),
+    }
+
+
+def performance_says(study: Study, profile: Profile) -> str:
+    """What comes first: of the blocks shown to matter, the one whose effect times room is greatest."""
+    table = pls.importance_performance(study.paths)
+    sure = table[table["low"] > 0]
+    if sure.empty:
+        return _("No block is shown to go with satisfaction beyond chance.")
+    room = sure["importance"] * (100 - sure["performance"])
+    row = sure.loc[room.idxmax()]
+    return _("Most is to be had from {block}: effect {effect}, and {room} points of room.").format(
+        block=style.escape(block_name(study, profile, row["block"])),
+        effect=style.number(row["importance"], 2),
+        room=style.number(100 - row["performance"]),
     )
 
 

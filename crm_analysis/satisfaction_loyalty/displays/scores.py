@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import language, privacy, style
-from crm_analysis.estimators.proportions import Estimate
+from crm_analysis.estimators.proportions import Estimate, two_means
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
-from crm_analysis.satisfaction_loyalty.displays.names import intervals, item_name, level_name, who
-from crm_analysis.satisfaction_loyalty.measure import item_scores
+from crm_analysis.satisfaction_loyalty.displays.names import OVERALL, intervals, item_name, level_name, who
+from crm_analysis.satisfaction_loyalty.measure import Wave
 from crm_analysis.satisfaction_loyalty.study import Study
 
 
@@ -97,19 +97,56 @@ def distribution(study: Study, profile: Profile) -> dict[str, Any]:
     }
 
 
+def index_text(study: Study, profile: Profile) -> str:
+    """What the index is made of, and where its weights come from."""
+    parts = ", ".join(
+        f"{style.escape(item_name(profile, item))} {style.percent(weight, 0)}"
+        for item, weight in study.index_weights.items()
+    )
+    if study.index_basis == "overall":
+        return _("The index is overall satisfaction placed on 0 to 100.")
+    if study.index_basis == "given":
+        return _("Weights of the index, given in the profile: {parts}.").format(parts=parts)
+    return _("Weights of the index, estimated by the path model and then taken as given: {parts}.").format(parts=parts)
+
+
+def signed(value: float) -> str:
+    """A difference of scores with its sign."""
+    return ("+" if value > 0 else "") + style.number(value, 2)
+
+
 def scores_table(study: Study, profile: Profile) -> pd.DataFrame:
     """The period's index, boxes and net promoter score, and their change."""
     wave, changed = study.wave, study.changed
     if wave.n < profile.privacy.min_cell:
         return pd.DataFrame()
+    overall, (lowest, highest) = profile.survey.satisfaction, study.answers.scale
     rows = [
         (
             _("Index, 0 to 100"),
             style.number(wave.index.mean, 1),
             style.interval(wave.index.low, wave.index.high, "index"),
             f"{style.points(changed.index.value / 100)} ({style.p_value(changed.index.p)})" if changed else style.DASH,
-        )
+        ),
+        (
+            _("Mean of “{item}”, {low} to {high}").format(
+                item=item_name(profile, OVERALL), low=style.number(lowest), high=style.number(highest)
+            ),
+            style.number(wave.mean.mean, 2),
+            style.interval(wave.mean.low, wave.mean.high, "index", digits=2),
+            f"{signed(changed.mean.value)} ({style.p_value(changed.mean.p)})" if changed else style.DASH,
+        ),
     ]
+    if overall.target is not None:
+        low, high = wave.mean.low - overall.target, wave.mean.high - overall.target
+        rows.append(
+            (
+                _("Against its target of {target}").format(target=style.number(overall.target, 1)),
+                signed(wave.mean.mean - overall.target),
+                style.interval(low, high, "index", digits=2),
+                style.DASH,
+            )
+        )
     boxes = ((_("Top level"), wave.top_box), (_("Two top levels"), wave.top_two), (_("Lowest level"), wave.bottom_box))
     for name, box in boxes:
         moved = f"{style.points(changed.top_box.value)} ({style.p_value(changed.top_box.p)})" if changed else style.DASH
@@ -132,52 +169,89 @@ def scores_table(study: Study, profile: Profile) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def items_table(study: Study, profile: Profile) -> pd.DataFrame:
-    """Mean of every item in the period with interval and target."""
-    frame = item_scores(study.period_rows, study.answers)
-    frame = frame[frame["n"] >= profile.privacy.min_cell]
-    return pd.DataFrame(
-        {
-            _("Attribute"): [item_name(profile, item) for item in frame["item"]],
-            _("Answers"): [style.number(n) for n in frame["n"]],
-            _("Mean"): [style.number(mean, 2) for mean in frame["mean"]],
-            _("95 % interval"): [
-                _("{low} to {high}").format(low=style.number(low, 2), high=style.number(high, 2))
-                for low, high in zip(frame["low"], frame["high"], strict=True)
-            ],
-            _("Target"): [style.number(target, 1) for target in frame["target"]],
-        }
-    )
+def _at_top(wave: Wave) -> int:
+    return int(wave.distribution["n"].iloc[-1])
 
 
-def _top_box(share: float, low: float, high: float, part: int, n: int, profile: Profile) -> str:
-    if privacy.tells(part, n, profile.privacy.min_cell):
-        return style.share(part, n, profile.privacy.min_cell)
-    return f"{style.percent(share)} ({style.interval(low, high, 'share')})"
+def _box_known(wave: Wave, profile: Profile) -> bool:
+    return not privacy.tells(_at_top(wave), wave.n, profile.privacy.min_cell)
+
+
+def _top_box(wave: Wave, profile: Profile) -> str:
+    if not _box_known(wave, profile):
+        return style.share(_at_top(wave), wave.n, profile.privacy.min_cell)
+    return f"{style.percent(wave.top_box.mean)} ({style.interval(wave.top_box.low, wave.top_box.high, 'share')})"
+
+
+def _groups(study: Study, profile: Profile) -> list[tuple[str, Wave]]:
+    """Who stands beside whom, by name: branches (in `all`), everybody, staff."""
+    dealers = "dealer" in set(study.kinds["kind"])
+    others = _("Staff and dealers, last twelve months") if dealers else _("Staff, last twelve months")
+    several = study.branches if len(study.branches) > 1 else {}
+    named = [(profile.branch_name(branch, language.active()), wave) for branch, wave in several.items()]
+    rest = [(name, wave) for name, wave in ((who(profile), study.wave), (others, study.staff)) if wave is not None]
+    return named + [(name, wave) for name, wave in rest if wave.n >= profile.privacy.min_cell]
+
+
+def groups_spread(study: Study, profile: Profile) -> pd.DataFrame:
+    """What `charts.spread` draws of groups: name, place, levels, share (missing where suppressed), mean (the index)."""
+    parts = []
+    for name, wave in _groups(study, profile):
+        levels = wave.distribution
+        hidden = privacy.hide(levels["n"], profile.privacy.min_cell)
+        parts.append(
+            levels.assign(
+                name=name,
+                place=range(len(levels)),
+                levels=len(levels),
+                share=levels["share"].mask(hidden),
+                mean=style.number(wave.index.mean, 1),
+            )
+        )
+    columns = ["name", "place", "levels", "share", "mean"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def index_head() -> str:
+    """What stands beside the distribution of a group."""
+    return _("index")
 
 
 def groups_table(study: Study, profile: Profile) -> pd.DataFrame:
     """Branches side by side (in `all`) and staff beside customers: who, answers, index, top level."""
     rows = [
         (
-            profile.branch_name(row["branch"], language.active()),
-            style.number(row["n"]),
-            f"{style.number(row['index'], 1)} ({style.interval(row['index_low'], row['index_high'], 'index')})",
-            _top_box(row["top_box"], row["low"], row["high"], round(row["top_box"] * row["n"]), row["n"], profile),
+            name,
+            answers_text(study, wave.n) if wave is study.wave else style.number(wave.n),
+            f"{style.number(wave.index.mean, 1)} ({style.interval(wave.index.low, wave.index.high, 'index')})",
+            _top_box(wave, profile),
         )
-        for row in study.branches.to_dict("records")
+        for name, wave in _groups(study, profile)
     ]
-    dealers = "dealer" in set(study.kinds["kind"])
-    others = _("Staff and dealers, last twelve months") if dealers else _("Staff, last twelve months")
-    for name, wave in ((who(profile), study.wave), (others, study.staff)):
-        if wave is not None and wave.n >= profile.privacy.min_cell:
-            index, box = wave.index, wave.top_box
-            rows.append(
-                (
-                    name,
-                    answers_text(study, wave.n) if wave is study.wave else style.number(wave.n),
-                    f"{style.number(index.mean, 1)} ({style.interval(index.low, index.high, 'index')})",
-                    _top_box(box.mean, box.low, box.high, int(wave.distribution["n"].iloc[-1]), wave.n, profile),
-                )
-            )
     return pd.DataFrame(rows, columns=[_("Group"), _("Answers"), _("Index"), _("Top level")])
+
+
+def groups_says(study: Study, profile: Profile) -> str:
+    """Two branches whose indexes are alike while their distributions are not; empty where there are none."""
+    found, named = [], list(study.branches.items())
+    for k, (first, a) in enumerate(named):
+        for second, b in named[k + 1 :]:
+            apart = two_means(a.index, b.index)
+            top = two_means(a.top_box, b.top_box)
+            if apart.low <= 0 <= apart.high and not top.low <= 0 <= top.high:
+                found.append((abs(top.value), first, second, a, b))
+    shown = [each for each in found if all(_box_known(wave, profile) for wave in each[3:])]
+    if not shown:
+        return ""
+    _gap, first, second, a, b = max(shown, key=lambda each: each[0])
+    return _(
+        "{first} and {second} have indexes that do not differ beyond chance ({index_first} and {index_second}), yet "
+        "{top_first} and {top_second} of their answers are on the top level: compare distributions, not means."
+    ).format(
+        first=style.escape(profile.branch_name(first, language.active())),
+        second=style.escape(profile.branch_name(second, language.active())),
+        index_first=style.number(a.index.mean, 1),
+        index_second=style.number(b.index.mean, 1),
+        top_first=style.percent(a.top_box.mean, 0),
+        top_second=style.percent(b.top_box.mean, 0),
+    )

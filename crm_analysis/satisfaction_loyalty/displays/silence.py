@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from crm_analysis import language, privacy, style
+from crm_analysis import privacy
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty.displays.names import share_row
@@ -96,81 +96,3 @@ def unscored_table(study: Study, profile: Profile) -> pd.DataFrame:
         share_row(names[row.group], row.n, row.share, row.low, row.high, profile) for row in study.unscored.itertuples()
     ]
     return pd.DataFrame(rows, columns=[_("Group"), _("Answers"), _("Without a score"), _("95 % interval")])
-
-
-def pitfalls_table(study: Study, profile: Profile) -> pd.DataFrame:
-    """The pitfalls that apply to these data, each with the figure that shows it."""
-    rows = []
-    customers = profile.vocabulary(language.active()).customers
-    silence = study.follow.silence if study.follow else None
-    if silence is not None and silence.silent.n >= profile.privacy.min_cell:
-        rows.append(
-            (
-                _("Self-selection: those who answer differ from those who do not"),
-                _("{points} points of loyalty ({interval})").format(
-                    points=style.points(silence.difference.value),
-                    interval=style.interval(silence.difference.low, silence.difference.high, "points"),
-                ),
-            )
-        )
-    if study.stated:
-        rows.append(
-            (
-                _("Intent asked in the same survey overstates the link"),
-                _("stated span {stated} points, behaviour {behaved}").format(
-                    stated=style.points(max(link.span for link in study.stated.values()), 0),
-                    behaved=style.points(study.link.span if study.link else None, 0),
-                ),
-            )
-        )
-    if study.wave.n:
-        rows.append(
-            (
-                _("Ceiling: little room above the top level"),
-                _("{share} already answer at the top").format(share=style.percent(study.wave.top_box.mean)),
-            )
-        )
-    if study.link is not None and len(study.link.levels):
-        rows.append(
-            (
-                _("Thin cells: the smallest level decides how sharp the curve is"),
-                _("{n} {customers} on the smallest level").format(
-                    n=style.number(study.link.levels["n"].min()), customers=customers
-                ),
-            )
-        )
-    again = study.further.again
-    if again is not None:
-        groups = again.table.set_index("group")
-        low, high = groups.loc["low"], groups.loc["high"]
-        if min(low["n"], high["n"]) >= profile.privacy.min_cell:
-            rows.append(
-                (
-                    _(
-                        "Regression to the mean: whoever was extreme answers more moderately next time, whatever was "
-                        "done"
-                    ),
-                    _(
-                        "of {n} who answered twice, those at the bottom moved by {up} points of the scale, those at "
-                        "the top by {down}"
-                    ).format(
-                        n=style.number(again.pairs),
-                        up=style.points(low["change"] / 100),
-                        down=style.points(high["change"] / 100),
-                    ),
-                )
-            )
-    cuts = study.further.loyalties.cuts
-    tested = cuts[cuts["kink"].notna()]
-    if len(tested) > 1:
-        rows.append(
-            (
-                _("The cut that defines loyalty can turn the curvature round"),
-                _("kink at the top from {low} to {high} points over {n} definitions").format(
-                    low=style.points(tested["kink"].min()),
-                    high=style.points(tested["kink"].max()),
-                    n=style.number(len(tested)),
-                ),
-            )
-        )
-    return pd.DataFrame(rows, columns=[_("Pitfall"), _("Here")])

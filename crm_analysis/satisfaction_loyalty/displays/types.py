@@ -59,6 +59,14 @@ def _kept(row: Any, profile: Profile) -> str:
     return style.share(round(row.kept * row.n), row.n, profile.privacy.min_cell, 0)
 
 
+def _with_interval(share: float, low: float, high: float, n: int, profile: Profile) -> str:
+    if not n or share != share:
+        return style.DASH
+    if privacy.tells(round(share * n), n, profile.privacy.min_cell):
+        return style.share(round(share * n), n, profile.privacy.min_cell, 0)
+    return f"{style.percent(share, 0)} ({style.interval(low, high, 'share', digits=0)})"
+
+
 def _attitude(typing: Typing) -> str:
     text = _("satisfied, {cut} or higher") if typing.what == "satisfaction" else _("attached, {cut} or higher")
     return text.format(cut=style.number(typing.attitude_from))
@@ -82,12 +90,12 @@ def types_table(study: Study, profile: Profile) -> pd.DataFrame:
                 line += [
                     style.number(row.n),
                     f"{style.percent(row.share)} ({style.interval(row.low, row.high, 'share')})",
-                    _kept(row, profile),
-                    style.money(row.value, profile.currency),
+                    _with_interval(row.kept, row.kept_low, row.kept_high, row.n, profile),
+                    f"{style.money(row.value, profile.currency)} "
+                    f"({style.interval(row.value_low, row.value_high, 'money', profile.currency)})",
                 ]
                 if bound:
-                    held = 0 if row.bound != row.bound else round(row.bound * row.n)
-                    line.append(style.share(held, row.n, profile.privacy.min_cell, 0))
+                    line.append(_with_interval(row.bound, row.bound_low, row.bound_high, row.n, profile))
             rows.append(line)
     columns = [_("Type"), who(profile), _("Share"), _("Came back"), _("Margin each, within the window")]
     if bound:
@@ -135,13 +143,13 @@ def types_note(study: Study, profile: Profile) -> str:
     )
 
 
-def type_cuts_table(study: Study, profile: Profile) -> pd.DataFrame:
-    """Shares of the types by satisfaction over neighbouring cuts, the ones used marked."""
-    satisfaction = study.types.satisfaction if study.types is not None else None
-    if satisfaction is None:
+def type_cuts_table(study: Study, profile: Profile, what: str) -> pd.DataFrame:
+    """Shares of the types over neighbouring cuts, the ones used marked; `what` is satisfaction or attachment."""
+    typing = next((each for each in typings(study) if each.what == what), None)
+    if typing is None:
         return pd.DataFrame()
     rows = []
-    for (attitude, times), part in satisfaction.grid.groupby(["attitude_from", "repeat_from"], sort=True):
+    for (attitude, times), part in typing.grid.groupby(["attitude_from", "repeat_from"], sort=True):
         hidden = privacy.hide(part["n"].reset_index(drop=True), profile.privacy.min_cell)
         mark = " *" if part["main"].any() else ""
         rows.append(
@@ -154,5 +162,6 @@ def type_cuts_table(study: Study, profile: Profile) -> pd.DataFrame:
                 ),
             ]
         )
-    heads = [_("Satisfied from"), _("Days from"), *(type_name(name) for name in satisfaction.shares["type"])]
+    first = _("Satisfied from") if what == "satisfaction" else _("Attached from")
+    heads = [first, _("Days from"), *(type_name(name) for name in typing.shares["type"])]
     return pd.DataFrame(rows, columns=heads)

@@ -1,0 +1,91 @@
+"""What to do, by whom, and what it may bring at most."""
+
+from __future__ import annotations
+
+from crm_analysis import language
+from crm_analysis.customer_value.assessment import MIN_GROUP, CustomerValue
+from crm_analysis.customer_value.sentences import saying
+from crm_analysis.customer_value.sentences.findings import contacted_in_vain
+from crm_analysis.findings import Action
+from crm_analysis.language import _
+
+
+def actions(state: CustomerValue) -> list[Action | None]:
+    return [_repair(state), _call(state), _cheaper(state)]
+
+
+def _owner(state: CustomerValue, programme: str) -> str:
+    profile = state.scope.profile
+    return profile.owner(programme, language.active()) or profile.owner("customer_value", language.active())
+
+
+def _repair(state: CustomerValue) -> Action | None:
+    """Overdue commitments: repair the payment."""
+    late = state.status[state.status["committed"] & (state.status["status"] == "overdue")]
+    if late.empty or saying.hidden(state, late["amount_a_year"], late["customer_id"]):
+        return None
+    ratios = {each.standing: each for each in state.outlook.yields if each.n >= MIN_GROUP}
+    gap = ratios["up to date"].ratio - ratios["overdue"].ratio if {"up to date", "overdue"} <= ratios.keys() else None
+    most = float(late["amount_a_year"].sum()) * gap if gap is not None and gap > 0 else None
+    return Action(
+        key="customer_value.repair",
+        text=saying.say(
+            state,
+            _("Within a week, repair the failed payments of {n} {customers} who are still here"),
+            n=saying.count(state, late),
+        ),
+        owner=_owner(state, "retention"),
+        value=most / 2 if most is not None else None,
+        low=0.0 if most is not None else None,
+        high=most,
+        resting_on=_("middle between nothing and collecting as from the others; not tested: hold out half first")
+        if most is not None
+        else _("not known: hold out half and measure"),
+    )
+
+
+def _call(state: CustomerValue) -> Action | None:
+    """Overdue without a commitment, of high value: a personal contact."""
+    if state.outlook.why == "one_time":
+        return None
+    late = state.slipping.customers
+    late = late[~late["committed"]]
+    if saying.hidden(state, late["worth"], late["customer_id"]):
+        return None
+    most = state.slipping.at_most(committed=False)
+    return Action(
+        key="customer_value.call",
+        text=saying.say(
+            state,
+            _("Contact the {n} {customers} of high value who are overdue, in person"),
+            n=saying.count(state, late),
+        ),
+        owner=_owner(state, "vip"),
+        value=most / 2 if most is not None else None,
+        low=0.0 if most is not None else None,
+        high=most,
+        resting_on=_(
+            "middle between nothing and losing no more than those of high value who were not overdue, by the lists of "
+            "a year ago and what they brought since; not tested: hold out half first"
+        )
+        if most is not None
+        else _("not known: hold out half and measure"),
+    )
+
+
+def _cheaper(state: CustomerValue) -> Action | None:
+    """Contact below-cost customers by the cheapest channel."""
+    saving, below = contacted_in_vain(state)
+    if saying.hidden(state, below["vain"], below["customer_id"]):
+        return None
+    return Action(
+        key="customer_value.cheapest_channel",
+        text=saying.say(
+            state, _("Reach the {n} {customers} below cost by the cheapest channel only"), n=saying.count(state, below)
+        ),
+        owner=_owner(state, "customer_value"),
+        value=saving,
+        resting_on=_(
+            "counted, not estimated: what contacting them cost last year; at most that, if they give no less without it"
+        ),
+    )

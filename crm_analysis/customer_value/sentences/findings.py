@@ -1,0 +1,270 @@
+"""Findings of today: who stayed, who costs more than they bring, who is overdue, who brings the most."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from crm_analysis import style
+from crm_analysis.customer_value import disclosure
+from crm_analysis.customer_value.assessment import MIN_GROUP, CustomerValue
+from crm_analysis.customer_value.profits import n_best
+from crm_analysis.customer_value.sentences import saying
+from crm_analysis.customer_value.sentences.verdict import CONCENTRATED
+from crm_analysis.findings import Finding
+from crm_analysis.language import _
+
+MOST_PERSONAL = 300  # customers that can be looked after by name
+
+
+def retention(state: CustomerValue) -> Finding | None:
+    if not state.retention.n:
+        return None
+    change = state.retention_change
+    template = {
+        "up": _("**{share} of the {customers} active a year earlier stayed**, {points} points more than in {period}."),
+        "down": _(
+            "**{share} of the {customers} active a year earlier stayed**, {points} points fewer than in {period}."
+        ),
+        "noise": _(
+            "**{share} of the {customers} active a year earlier stayed**, {points} points from {period}: within noise."
+        ),
+        "alone": _("**{share} of the {customers} active a year earlier stayed.**"),
+    }[saying.direction(state)]
+    direction = saying.direction(state)
+    signed = change is not None and direction == "noise"
+    sentence = saying.say(
+        state,
+        template,
+        share=saying.share(state, state.kept),
+        points=style.points(change.difference, sign=signed) if change else "",
+    )
+    why = _why_gone(state)
+    return Finding(
+        key="customer_value.retention",
+        sentence=f"{sentence} {why}".strip(),
+        **saying.measured(state, state.kept, change),
+        unit="share",
+        basis=_("Wilson 95 %"),
+        n=saying.resting_on(state, state.retention.customers, state.retention.n),
+        stake=_stake_of_staying(state),
+        tone={"up": "good", "down": "bad"}.get(direction, "neutral"),
+        label=_("12-month retention"),
+        compare=True,
+        definition=saying.say(
+            state,
+            _(
+                "Of the {customers} who were neither dormant nor lost twelve months before the last covered day of "
+                "their branch, the share who are neither on that day. With a commitment, dormant means six months of "
+                "unpaid dues; without one, silent for longer than their own rhythm and the profile's limit."
+            ),
+        ),
+        filters=(_("accepted transactions of known customers, up to the last covered day of the branch"),),
+        query=saying.summary_query(state),
+    )
+
+
+def _why_gone(state: CustomerValue) -> str:
+    """How those who left did so, where regular commitments tell it apart."""
+    base = state.retention.customers
+    gone = base[~base["kept"]]
+    held = gone[gone["committed"]]
+    smallest = state.scope.profile.privacy.min_cell
+    if len(held) < max(MIN_GROUP, smallest):
+        return ""
+    now = state.status.set_index("customer_id").reindex(held["customer_id"])
+    unpaid = int((now["status"] == "dormant").sum())
+    if min(unpaid, len(held) - unpaid) < smallest:
+        return ""
+    return saying.say(
+        state,
+        _(
+            "Of those who left, {held} held a regular commitment: {cancelled} of them ended it, **{unpaid} simply "
+            "stopped being paid**, long enough ago to count as gone, and can still be repaired."
+        ),
+        held=style.percent(len(held) / len(gone), 0),
+        cancelled=style.number(len(held) - unpaid),
+        unpaid=style.number(unpaid),
+    )
+
+
+def _stake_of_staying(state: CustomerValue) -> float:
+    """What those who left would bring over the months ahead at the mean of those here."""
+    mean = state.outlook.value / max(state.n, 1)
+    return float(max(state.retention.n - state.retention.kept, 0) * mean)
+
+
+def below_cost(state: CustomerValue) -> Finding | None:
+    shape = state.concentration
+    if not state.profits.costs_known or not shape.n:
+        return None
+    saving, _below = contacted_in_vain(state)
+    if shape.total <= 0 and not saying.total_shown(state):
+        template = _("{below} of {customers} cost more than they bring.")
+    elif shape.total <= 0:
+        template = _(
+            "**{below} of {customers} cost more than they bring**, and all together they do: {loss} in a year."
+        )
+    elif shape.taken >= CONCENTRATED and saving > 0:
+        template = _(
+            "**{below} of {customers} cost more than they bring** and take away {taken} of the profit (the curve "
+            "peaks at {peak}). Contacting them cost {saving} that did not come back: use the cheapest channel."
+        )
+    elif saving > 0:
+        template = _(
+            "**{below} of {customers} cost more than they bring**, though it takes away only {taken} of the profit. "
+            "Contacting them cost {saving} that did not come back: use the cheapest channel, and do not expect more "
+            "than that."
+        )
+    else:
+        template = _("**{below} of {customers} cost more than they bring**; it takes away {taken} of the profit.")
+    bad = shape.total <= 0 or shape.taken >= CONCENTRATED
+    return Finding(
+        key="customer_value.below_cost_share",
+        sentence=saying.say(
+            state,
+            template,
+            below=saying.share(state, shape.below_cost),
+            taken=style.percent(shape.taken),
+            peak=style.percent(shape.peak, 0),
+            saving=saying.money(state, saving),
+            loss=saying.money(state, shape.total),
+        ),
+        **saying.measured(state, shape.below_cost, state.below_cost_change),
+        unit="share",
+        basis=_("Wilson 95 %"),
+        n=saying.resting_on(state, state.profits.customers, shape.n),
+        stake=saving,
+        tone="bad" if bad else "neutral",
+        label=_("Below cost"),
+        compare=True,
+        definition=saying.say(
+            state,
+            _(
+                "{customers}: those with {orders}, contacted at a cost or not lost in the twelve months. "
+                "Profit is margin after refunds, less the cost of contacts and the cost to serve as the method page "
+                "allocates it; below cost is a profit under zero."
+            ),
+        ),
+        filters=(_("transactions and contacts of the twelve months up to the last covered day of the branch"),),
+        query=saying.summary_query(state),
+    )
+
+
+def contacted_in_vain(state: CustomerValue) -> tuple[float, pd.DataFrame]:
+    """What contacting customers below cost was spent in vain over the year; zero where it is withheld.
+
+    The frame is the customers below cost, with `vain`, what contacting each of them is spent in vain.
+    """
+    frame = state.profits.customers
+    below = frame[frame["profit"] < 0]
+    vain = np.minimum(below["contact_cost"], -below["profit"])
+    below = below.assign(vain=vain)
+    if saying.hidden(state, vain, below["customer_id"]):
+        return 0.0, below
+    return float(vain.sum()), below
+
+
+def slipping(state: CustomerValue) -> Finding | None:
+    late = state.slipping
+    if state.outlook.why == "one_time":  # nobody was expected back, so nobody is late
+        return None
+    if saying.hidden(state, late.customers["brought"], late.customers["customer_id"]):
+        return None
+    known = late.stay_less
+    template = (
+        _(
+            "**{n} {customers} of high value are overdue**; last year they brought {brought}. Of those overdue a year "
+            "ago only {recovers} stayed, against {stays} of the others: contact them this month."
+        )
+        if known
+        else _(
+            "**{n} {customers} of high value are overdue**; last year they brought {brought}: contact them this month."
+        )
+    )
+    return Finding(
+        key="customer_value.slipping_away",
+        sentence=saying.say(
+            state,
+            template,
+            n=saying.count(state, late.customers),
+            brought=saying.money(state, late.brought),
+            recovers=saying.share(state, late.recovers, 0),
+            stays=saying.share(state, late.stays, 0),
+        ),
+        value=saying.resting_on(state, late.customers, len(late.customers)),
+        unit="count",
+        basis=_("counted; the difference to the others is an association") if known else _("counted"),
+        n=saying.resting_on(state, saying.here(state), state.n),
+        stake=sum(late.at_most(committed=held) or 0.0 for held in (True, False)),
+        tone="bad",
+        label=_("High value and overdue"),
+        definition=saying.say(
+            state,
+            _(
+                "{customers} among the best fifth by margin of the last twelve months (or by the amount promised, "
+                "where that is more) whose next {order} is overdue by their own rhythm or whose dues are unpaid."
+            ),
+        ),
+        query=saying.summary_query(state),
+    )
+
+
+def concentration(state: CustomerValue) -> Finding | None:
+    shape = state.concentration
+    if style.undefined(shape.top_share) or not saying.top_shown(state):
+        return None
+    worth = shape.top_share * shape.total
+    size = n_best(shape.n)
+    loss = _loss_of_one_in_ten(state)
+    if state.outlook.why == "one_time":
+        template = _(
+            "**The best tenth of {customers} brings {top} of the profit**, {each} each: too little for personal care; "
+            "spend on a second {order} instead."
+        )
+    elif loss is None:
+        template = _("**The best tenth of {customers} brings {top} of the profit.**")
+    elif size <= MOST_PERSONAL:
+        template = _(
+            "**The best tenth of {customers} brings {top} of the profit.** By what the best tenth of a year ago have "
+            "brought since, losing one in ten would cost about {loss} a year: {n} are few enough to know by name, as "
+            "long as that costs less."
+        )
+    else:
+        template = _(
+            "**The best tenth of {customers} brings {top} of the profit.** By what the best tenth of a year ago have "
+            "brought since, losing one in ten would cost about {loss} a year: a programme of their own for the {n} may "
+            "cost up to that."
+        )
+    return Finding(
+        key="customer_value.top_tenth_share",
+        sentence=saying.say(
+            state,
+            template,
+            top=style.percent(shape.top_share, 0),
+            loss=saying.money(state, loss or 0.0),
+            each=saying.money(state, worth / size),
+            n=disclosure.of_total(state, style.number(size)),
+        ),
+        value=shape.top_share,
+        low=shape.top_low,
+        high=shape.top_high,
+        unit="share",
+        basis=_("bootstrap 95 %"),
+        n=saying.resting_on(state, state.profits.customers, shape.n),
+        stake=loss or 0.0,
+        label=_("Profit from the best tenth"),
+        definition=saying.say(
+            state,
+            _("Share of the profit of the last twelve months that the most profitable tenth of {customers} brought."),
+        ),
+        query=saying.summary_query(state),
+    )
+
+
+def _loss_of_one_in_ten(state: CustomerValue) -> float | None:
+    """What a tenth of the best tenth is worth a year; None where that is not known, not positive or not to be shown."""
+    since = state.best_since
+    if not len(since) or saying.hidden(state, since) or since.sum() <= 0:
+        return None
+    return float(since.mean()) * n_best(state.concentration.n) / 10

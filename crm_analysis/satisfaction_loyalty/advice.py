@@ -1,0 +1,136 @@
+"""What to do: what the shape of the link suggests, and whom to call back."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from crm_analysis import language, privacy, style
+from crm_analysis.findings import Action
+from crm_analysis.language import _
+from crm_analysis.satisfaction_loyalty.displays import (
+    item_name,
+    kind_name,
+)
+from crm_analysis.satisfaction_loyalty.drivers import first_to_fix
+from crm_analysis.satisfaction_loyalty.study import Study, very_dissatisfied_valuable
+from crm_analysis.satisfaction_loyalty.verdicts import Told, largest_step
+
+if TYPE_CHECKING:
+    from crm_analysis.tables import Scope
+from crm_analysis.satisfaction_loyalty.verdicts import CHAPTER
+
+WORTH_SEEING = 0.10
+
+
+def actions(told: Told | None, study: Study, scope: Scope) -> tuple[Action, ...]:
+    profile = scope.profile
+    owner = profile.owner(CHAPTER, language.active()) or profile.owner("retention", language.active())
+    service = profile.owner("service", language.active()) or owner
+    found = []
+    if told is not None:
+        direction = _direction(told, study)
+        if direction is not None:
+            found.append(_direction_action(direction, owner))
+    calls = very_dissatisfied_valuable(study, scope)
+    if len(calls) and (told is None or told.link.kind != "flat"):  # where dissatisfaction drives nobody away, no calls
+        number = privacy.count(len(calls), study.min_cell, parts=calls["branch"].value_counts())
+        found.append(
+            Action(
+                key=f"{CHAPTER}.call_back",
+                text=_(
+                    "Call back the {customers} on the lowest level who are among the most valuable quarter "
+                    "of those who answered: {number}."
+                ).format(number=number, customers=profile.vocabulary(language.active()).customers),
+                owner=service,
+                resting_on=_("answers of the period, payments of the last 365 days"),
+            )
+        )
+    return tuple(found)
+
+
+def _direction_action(text: str, owner: str) -> Action:
+    """What the shape suggests; without an expected value, since the link is an association."""
+    return Action(
+        key=f"{CHAPTER}.direction",
+        text=text,
+        owner=owner,
+        resting_on=_("association; a trial with a random half would show the effect"),
+    )
+
+
+def _direction(told: Told, study: Study) -> str | None:
+    kind = told.link.kind
+    item = _item_for(told, study, "delights" if kind == "accelerating" else "annoys")
+    top = told.link.top
+    if kind == "accelerating":
+        shown = {"below": told.name(-2), "top": told.name(-1), "item": item, "first": _annoying_first(told, study)}
+        if item and shown["first"]:
+            return _(
+                "Work on turning “{below}” into “{top}”, starting with {item}; {first}, which comes first for "
+                "satisfaction as a whole, keeps {customers} from being annoyed rather than delighting them. Try it on "
+                "a random half of the “{below}” first."
+            ).format(**shown, customers=told.words.customers)
+        if item:
+            return _(
+                "Work on turning “{below}” into “{top}”, starting with {item}; try it on a random half of the "
+                "“{below}” first."
+            ).format(**shown)
+        return _("Work on turning “{below}” into “{top}”; try it on a random half of the “{below}” first.").format(
+            **shown
+        )
+    if kind == "saturating":
+        early = told.link.bottom is not None and told.link.bottom.high < 0 and not (top is not None and top.high < 0)
+        to = told.name(1) if early else told.name(-2)
+        if item:
+            return _(
+                "Spend on lifting the dissatisfied up to “{to}”, starting with {item}, and nothing on perfection "
+                "above it; try it on a random half first."
+            ).format(to=to, item=item)
+        return _(
+            "Spend on lifting the dissatisfied up to “{to}” and nothing on perfection above it; try it on a random "
+            "half first."
+        ).format(to=to)
+    if kind in ("takes_off", "uneven"):
+        at = 2 if kind == "takes_off" else largest_step(told)
+        return _("Lift “{low}” to “{next}”, where loyalty rises most; try it on a random half first.").format(
+            low=told.name(at - 1), next=told.name(at)
+        )
+    if kind == "straight":
+        return _(
+            "Spend where a step up is cheapest, at whatever level: no level returns more than another; try it on a "
+            "random half first."
+        )
+    if kind == "flat":
+        return _(
+            "Do not pay for higher scores in the hope of more {orders}: look to occasion, need and offer for what "
+            "brings {customers} back."
+        ).format(orders=told.words.orders, customers=told.words.customers)
+    if kind in ("not_established", "no_link") and top is not None and top.detectable > WORTH_SEEING:
+        needed = math.ceil(told.link.n * (top.detectable / WORTH_SEEING) ** 2 / 100) * 100
+        return _(
+            "Collect more answers before spending on one level rather than another: some {n} followed answers would "
+            "show a kink of {seen} points."
+        ).format(n=style.number(needed), seen=style.points(WORTH_SEEING, 0, sign=False))
+    return None
+
+
+def _item_for(told: Told, study: Study, kind: str) -> str:
+    """The attribute to start with: the first of the fitting kind (delights, annoys), else the first of all."""
+    ranked = first_to_fix(study.drivers, most=len(study.drivers.table))
+    ranked = ranked[ranked["established"].astype(bool)]
+    if ranked.empty:
+        return ""
+    fitting = ranked[ranked["kind"] == kind]
+    first = (fitting if len(fitting) else ranked).iloc[0]
+    name = f"“{style.escape(item_name(told.profile, first['item']))}”"
+    return name if first["kind"] == "undetermined" else f"{name} ({kind_name(first['kind'])})"
+
+
+def _annoying_first(told: Told, study: Study) -> str:
+    """The attribute to fix first of all, where it annoys when bad and others delight when good; else empty."""
+    ranked = first_to_fix(study.drivers, most=len(study.drivers.table))
+    ranked = ranked[ranked["established"].astype(bool)]
+    if ranked.empty or ranked.iloc[0]["kind"] != "annoys" or not (ranked["kind"] == "delights").any():
+        return ""
+    return f"“{style.escape(item_name(told.profile, ranked.iloc[0]['item']))}”"

@@ -1,0 +1,184 @@
+"""Planning against break-even: published and simulated power, the best share to hold out, and the next test."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from statsmodels.stats.power import NormalIndPower
+
+from crm_analysis.crm_roi.evaluation import evaluate
+from crm_analysis.crm_roi.history import margins_in, past_windows
+from crm_analysis.crm_roi.money import estimate_roi
+from crm_analysis.crm_roi.planning import (
+    chance_of_verdict,
+    holdout_options,
+    next_test,
+    plan_test,
+    power_curve,
+    spread_of,
+)
+from crm_analysis.estimators.designs import cohens_h, units_per_arm_for_proportions
+from tests.crm_roi.conftest import FrameScope, association, make_profile
+
+LIST = {"standard_deviation": 30_000.0, "contact_cost": 1_500.0}
+
+
+def test_ten_against_twelve_per_cent():
+    """REFERENCE: two-sided 5 %, 80 % power (Cohen 1988, chapter 6; statsmodels agrees)."""
+    assert cohens_h(0.10, 0.12) == pytest.approx(0.06398210, abs=5e-9)
+    assert units_per_arm_for_proportions(0.10, 0.12) == pytest.approx(3834.60, abs=0.005)
+
+
+def test_the_smallest_return_that_shows_is_found_with_eighty_per_cent():
+    plan = plan_test(20_000, holdout_share=0.2, **LIST)
+    earned, _ = chance_of_verdict(
+        plan.detectable_margin - plan.cost_per_treated, 30_000 * math.sqrt(1 / 16_000 + 1 / 4_000)
+    )
+    assert float(earned) == pytest.approx(0.8)
+    assert plan.detectable_margin == pytest.approx(plan.cost_per_treated * (1 + plan.detectable_roi))
+
+
+def test_it_is_break_even_and_not_zero_that_is_tested():
+    """Against zero the same list would show a margin smaller by the whole cost of a contact."""
+    plan = plan_test(20_000, holdout_share=0.5, **LIST)
+    effect = NormalIndPower().solve_power(nobs1=10_000, alpha=0.05, power=0.8, alternative="two-sided")
+    assert plan.detectable_margin == pytest.approx(1_500 + effect * 30_000, rel=1e-4)
+
+
+def test_the_best_share_is_the_smallest_that_finds_the_return():
+    plan = plan_test(40_000, **LIST)
+    assert plan.best_share == plan.holdout_share
+    options = holdout_options(plan, shares=SHARES)
+    enough = [each for each in options if each.detectable_roi <= 1.0]
+    assert plan.best_share == min(each.holdout_share for each in enough) > min(each.holdout_share for each in options)
+    assert plan.best_share == min(enough, key=lambda each: each.forgone).holdout_share
+
+
+SHARES = tuple(round(0.01 * k, 2) for k in range(1, 51))
+
+
+def test_a_short_list_needs_waves_and_as_many_windows():
+    plan = plan_test(1_000, window_days=60, **LIST)
+    assert plan.best_share is None and plan.holdout_share == 0.5
+    enough = plan_test(plan.n_needed, holdout_share=0.5, **LIST)
+    assert enough.detectable_roi == pytest.approx(1.0, rel=1e-3)
+    assert plan.n_waves == math.ceil(plan.n_needed / 1_000)
+    assert plan.duration_days == plan.n_waves * 61
+
+
+def test_fixed_costs_raise_the_bar_for_whoever_is_treated():
+    plan = plan_test(2_000, holdout_share=0.5, fixed_cost=500_000.0, **LIST)
+    assert plan.cost_per_treated == 1_500 + 500
+    assert plan.cost == 2_000_000
+
+
+def test_power_rises_with_the_return_and_is_the_level_at_break_even():
+    curve = power_curve(plan_test(5_000, **LIST), shares=(0.1, 0.5))
+    for _, part in curve.groupby("holdout_share"):
+        assert part["earned"].is_monotonic_increasing and part["lost"].is_monotonic_decreasing
+        level = part.loc[part["roi"] == 0, ["earned", "lost"]].to_numpy()
+        assert level == pytest.approx(0.025)
+    assert power_curve(plan_test(100, **LIST), shares=(0.05,)).empty
+
+
+@pytest.mark.parametrize("roi", [0.0, 0.6, 1.2])
+def test_the_verdict_comes_as_often_as_planned(roi):
+    """Simulated programmes judged by the chapter's own estimate of return, skewed margins with many zeros."""
+    rng = np.random.default_rng(int(roi * 10) + 5)
+    n, share, cost, draws = 2_000, 0.3, 2_000.0, 1_500
+    spread = math.sqrt(0.3 * 2 * 10_000.0**2 - (0.3 * 10_000.0) ** 2)
+    plan = plan_test(n, standard_deviation=spread, contact_cost=cost, holdout_share=share)
+    expected = power_curve(plan, returns=(roi,))["earned"].iloc[0]
+    verdicts = []
+    for _ in range(draws):
+        margin = rng.exponential(10_000.0, n) * (rng.random(n) < 0.3)
+        treated = margin[plan.n_control :] + cost * (1 + roi)
+        found = estimate_roi(treated, margin[: plan.n_control], fixed_cost=cost * plan.n_treated, draws=0)
+        verdicts.append(found.verdict == "earned")
+    error = math.sqrt(expected * (1 - expected) / draws)
+    assert abs(np.mean(verdicts) - expected) < 4 * error + 0.01
+
+
+@pytest.mark.parametrize(
+    ("n", "more", "message"),
+    [
+        (59, {}, "two arms of at least 30 need 60 customers, not 59"),
+        (500, {"standard_deviation": 0.0}, "without any spread"),
+        (500, {"standard_deviation": math.nan}, "without any spread"),
+        (500, {"contact_cost": 0.0}, "a return needs a cost"),
+        (500, {"contact_cost": -1.0}, "a return needs a cost"),
+        (500, {"holdout_share": 1.0}, "a share between 0 and 1"),
+        (500, {"expected_roi": 0.0}, "above zero"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused(n, more, message):
+    with pytest.raises(ValueError, match=message):
+        plan_test(n, **(LIST | more))
+
+
+def test_spread_is_that_of_a_sum_by_hand(scope):
+    ids = scope.frames["customers"]["customer_id"]
+    spread = spread_of(scope, ids, window_days=60)
+    days = pd.to_datetime(scope.frames["transactions"]["occurred_at"])
+    variances = []
+    for window in past_windows(scope, window_days=60, most=4):
+        inside = (days >= pd.Timestamp(window.start)) & (days < pd.Timestamp(window.end) + pd.Timedelta(days=1))
+        sums = scope.frames["transactions"][inside].groupby("customer_id")["amount"].sum()
+        variances.append(sums.reindex(ids).fillna(0.0).var(ddof=1))
+    assert spread.n_windows == len(variances) == 4
+    assert spread.standard_deviation == pytest.approx(math.sqrt(np.mean(variances)))
+    assert 0 <= spread.explained < 1
+
+
+def test_windows_do_not_overlap_and_have_a_year_before_them(scope):
+    windows = past_windows(scope, window_days=60, most=20)
+    assert windows[0].end == scope.as_of
+    assert all((a.start - b.end).days == 1 for a, b in zip(windows, windows[1:], strict=False))
+    assert all((w.end - w.start).days == 60 and w.start >= pd.Timestamp("2024-12-31").date() for w in windows)
+
+
+def test_a_branch_that_stopped_reporting_is_not_taken_for_silent_customers():
+    whole = FrameScope(association(), make_profile())
+    silent = whole.of(last_covered={"gwangju": pd.Timestamp("2026-06-30").date()})
+    latest = past_windows(whole, window_days=60, most=1)
+    assert set(margins_in(whole, latest)["branch"]) == {"seoul", "gwangju"}
+    assert set(margins_in(silent, latest)["branch"]) == {"seoul"}
+
+
+def test_the_next_test_is_of_the_costliest_campaign_that_nobody_can_judge(scope, evaluated):
+    found = next_test(scope, evaluated)
+    assert (found.state, found.campaign.campaign_id) == ("planned", "GALA26")
+    assert found.plan.n_units == 100 and found.plan.window_days == 70
+    assert found.plan.cost_per_treated == pytest.approx(30_000.0)
+    assert found.adjusted.detectable_roi <= found.plan.detectable_roi
+    assert sum(found.by_branch) == 100
+
+
+def test_a_list_that_no_test_can_settle_gives_way(scope):
+    """Gala members who vary so much that no useful return would show; the call is next."""
+    frames = {name: frame.copy() for name, frame in association(lift=12_500.0, cost=3_600_000.0).items()}
+    rows = frames["transactions"]
+    few = rows["customer_id"].isin([f"D{i:04d}" for i in range(60)]) & (rows["occurred_at"] < "2026-04-30")
+    rows.loc[few, "amount"] *= 60
+    costs = frames["costs"]
+    costs.loc[costs["campaign_id"] == "GALA26", "amount"] = 4_500_000.0
+    varied = FrameScope(frames, make_profile())
+    found = next_test(varied, evaluate(varied))
+    assert [each.campaign_id for each in found.passed_over] == ["GALA26"]
+    assert (found.state, found.campaign.campaign_id) == ("hopeless", "CALL26") or found.state == "planned"
+
+
+def test_where_every_programme_is_settled_there_is_nothing_to_test():
+    frames = association(lift=40_000.0)
+    frames["campaigns"] = frames["campaigns"].query("campaign_id == 'CALL26'")
+    small = FrameScope(frames, make_profile())
+    assert next_test(small, evaluate(small)).state == "settled"
+
+
+def test_a_dear_unsettled_campaign_takes_the_place_of_a_cheap_one():
+    frames = association(lift=13_000.0, cost=4_000_000.0)
+    dear = FrameScope(frames, make_profile())
+    assert next_test(dear, evaluate(dear)).campaign.campaign_id == "CALL26"

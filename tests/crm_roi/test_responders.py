@@ -1,0 +1,211 @@
+"""Who responds: groups by hand, planted differences and none, and advice that turns with them."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from crm_analysis.crm_roi import charts, displays
+from crm_analysis.crm_roi.evaluation import evaluate
+from crm_analysis.crm_roi.responders import FEWEST_TO_LEARN, responders, split
+from crm_analysis.crm_roi.study import examine
+from tests.crm_roi.conftest import FrameScope, association, make_profile
+
+CONTACT = 10_000.0
+
+
+def campaign(*, new: float, old: float, seed: int = 3, n: int = 3000) -> dict[str, pd.DataFrame]:
+    """One randomised campaign of two strata; what a treated member of each gives more, on average."""
+    rng = np.random.default_rng(seed)
+    ids = np.array([f"D{i:04d}" for i in range(n)])
+    branch = np.where(np.arange(n) % 2 == 0, "seoul", "gwangju")
+    stratum = np.where(np.arange(n) % 4 < 2, "new", "old")
+    treated = rng.permutation(n) < n // 2
+    start = pd.Timestamp("2026-05-01")
+    frames = []
+    for who, amount in (
+        (rng.random(n) < 0.6, rng.gamma(4, 5_000, n)),
+        (treated & (stratum == "new") & (rng.random(n) < 0.5), np.full(n, 2 * new)),
+        (treated & (stratum == "old") & (rng.random(n) < 0.5), np.full(n, 2 * old)),
+    ):
+        days = pd.to_timedelta(rng.integers(1, 60, n), unit="D")
+        given = who & (amount > 0)
+        frames.append(
+            pd.DataFrame({"i": np.flatnonzero(given), "occurred_at": start + days[given], "amount": amount[given]})
+        )
+    earlier = pd.to_timedelta(rng.integers(1, 360, n), unit="D")
+    frames.append(pd.DataFrame({"i": np.arange(n), "occurred_at": start - earlier, "amount": rng.gamma(2, 20_000, n)}))
+    paid = pd.concat(frames, ignore_index=True)
+    paid = paid.assign(customer_id=ids[paid["i"]], branch=branch[paid["i"]], kind="gift").drop(columns="i")
+    paid["transaction_id"] = [f"T{i}" for i in range(len(paid))]
+    born = pd.Timestamp("1950-01-01") + pd.to_timedelta(rng.integers(0, 50 * 365, n), unit="D")
+    base = association(n=40)
+    members = pd.DataFrame(
+        {
+            "campaign_id": "CALL26",
+            "customer_id": ids,
+            "arm": np.where(treated, "treated", "control"),
+            "assigned_on": date(2026, 5, 1),
+            "stratum": stratum,
+        }
+    )
+    costs = base["costs"].iloc[:2].assign(
+        amount=[CONTACT * treated.sum(), 100_000.0], planned_amount=[CONTACT * treated.sum(), 100_000.0],
+        driver=["contact", "fixed"],
+    )  # fmt: skip
+    return {
+        "transactions": paid,
+        "customers": pd.DataFrame(
+            {"customer_id": ids, "branch": branch, "joined_on": date(2025, 1, 1), "birth_date": born.date}
+        ),
+        "campaigns": base["campaigns"].iloc[:1].assign(contact_cost=CONTACT),
+        "campaign_members": members,
+        "costs": costs,
+    }
+
+
+def study(**effects):
+    return examine(FrameScope(campaign(**effects), make_profile()))
+
+
+@pytest.fixture(scope="module")
+def differing():
+    return study(new=40_000.0, old=0.0)
+
+
+def by_code(found, code):
+    return next(s for s in found.splits if s.code == code)
+
+
+def test_groups_are_welch_differences_of_their_members(differing):
+    (found,) = differing.responders
+    units = differing.evaluation.closed[0].gate.units
+    for group in by_code(found, "stratum").groups:
+        mine = units[units["stratum"] == group.code]
+        t, c = (mine.loc[mine["arm"] == arm, "margin"] for arm in ("treated", "control"))
+        assert group.found.difference == pytest.approx(t.mean() - c.mean())
+        assert group.found.p_value == pytest.approx(stats.ttest_ind(t, c, equal_var=False).pvalue)
+    for made in found.splits:
+        assert sum(g.found.n_treated for g in made.groups) == found.n_treated
+        assert sum(g.found.n_control for g in made.groups) == found.n_control
+        assert min(min(g.found.n_treated, g.found.n_control) for g in made.groups) >= 30
+    assert {made.code for made in found.splits} == {"stratum", "age", "branch", "value"}
+    assert len(by_code(found, "value").groups) == 10
+
+
+def test_planted_difference_is_found_shrunken_and_turned_into_advice(differing):
+    (found,) = differing.responders
+    strata = by_code(found, "stratum")
+    assert strata.differs and strata.pooled.tau > 0
+    assert not any(made.differs for made in found.splits if made.code in ("age", "branch"))
+    new, old = strata.groups
+    for group, planted in ((new, 40_000.0), (old, 0.0)):
+        assert group.found.low < planted < group.found.high or abs(group.found.difference - planted) < 4_000
+        assert abs(group.shrunk - strata.pooled.mean) <= abs(group.found.difference - strata.pooled.mean)
+    assert found.qini.coefficient_low > 0
+    policy = found.policy
+    assert policy.advice == "target"
+    assert policy.contact_cost == pytest.approx(CONTACT) and policy.fixed_cost == pytest.approx(100_000.0)
+    assert new.n_targeted > 0.9 * new.n_judged and old.n_targeted < 0.1 * old.n_judged
+    # half of the list gets nothing out of a contact that costs CONTACT
+    error = (policy.over_everybody.high - policy.over_everybody.low) / (2 * 1.96)
+    assert abs(policy.over_everybody.mean - CONTACT * policy.n / 2) < 4 * error
+    assert policy.targeted.mean == pytest.approx(policy.everybody.mean + policy.over_everybody.mean)
+
+
+@pytest.mark.parametrize(
+    ("effects", "advice", "words"),
+    [
+        ({"new": 40_000.0, "old": 0.0}, "target", "Contact only"),
+        ({"new": 25_000.0, "old": 25_000.0}, "everybody", "beat"),
+        ({"new": 0.0, "old": 0.0}, "nobody", "contact nobody"),
+    ],
+)
+def test_advice_turns_with_the_truth(effects, advice, words):
+    found = study(**effects)
+    (mine,) = found.responders
+    assert mine.policy.advice == advice
+    (finding,) = displays.responders.findings(found)
+    assert words in finding.sentence and finding.key == "crm_roi.call26.targeting"
+    assert (finding.low is None) == (mine.policy.over_everybody.low is None)
+    note = displays.responders.targeting(found)["note"]
+    assert finding.sentence in note
+    if advice != "target":
+        assert not by_code(mine, "stratum").differs
+        assert "is shown to respond differently" in displays.responders.sentence(mine, found)
+
+
+def test_everybody_is_worth_what_the_return_says():
+    """The doubly robust profit of contacting everybody agrees with the net of the difference in means."""
+    (found,) = study(new=25_000.0, old=25_000.0).responders
+    evaluation = evaluate(FrameScope(campaign(new=25_000.0, old=25_000.0), make_profile()))
+    roi = evaluation.closed[0].roi
+    scaled = (roi.net + 100_000.0) * found.policy.n / roi.n_treated - 100_000.0
+    assert found.policy.everybody.low < scaled < found.policy.everybody.high
+
+
+def test_a_small_arm_is_split_but_no_rule_is_learned():
+    found = study(new=20_000.0, old=0.0, n=2 * FEWEST_TO_LEARN - 20)
+    (mine,) = found.responders
+    assert mine.qini is None and mine.policy is None and mine.splits
+    assert displays.responders.findings(found) == ()
+    assert charts.qini_curves(displays.responders.curves(found), currency="KRW") is None
+    assert str(FEWEST_TO_LEARN) in displays.responders.qini_figure(found)["alt"]
+
+
+def test_uncontrolled_campaigns_have_no_responders():
+    tables = campaign(new=40_000.0, old=0.0, n=400)
+    tables["campaign_members"]["arm"] = "treated"
+    scope = FrameScope(tables, make_profile())
+    assert responders(scope, evaluate(scope)) == ()
+
+
+def test_few_payers_are_withheld_and_one_more_group_with_them():
+    rng = np.random.default_rng(1)
+    units = pd.DataFrame(
+        {
+            "arm": np.tile(["treated", "control"], 150),
+            "branch": "seoul",
+            "unit": np.arange(300),
+            "margin": rng.gamma(2, 10, 300),
+        }
+    )
+    label = pd.Series(np.repeat(["a", "b", "c"], [100, 80, 120]))
+    units.loc[(label == "a") & (rng.random(300) < 0.99), "margin"] = 0.0
+    made = split(units, label, code="stratum", fewest=30, privacy_rule=(5, 0.85))
+    assert [g.withheld for g in made.groups] == [True, True, False]
+
+
+def test_pages_say_withheld_and_draw(differing):
+    table = displays.responders.groups(differing, make_profile())["frame"]
+    assert len(table) == sum(len(s.groups) for s in differing.responders[0].splits)
+    assert charts.qini_curves(displays.responders.curves(differing), currency="KRW") is not None
+    assert charts.effect_bands(displays.responders.bands(differing), currency="KRW") is not None
+    curve = displays.responders.curves(differing)
+    assert curve["gain"].iloc[0] == 0.0 and curve["line"].iloc[-1] == pytest.approx(curve["gain"].iloc[-1])
+
+
+def test_members_drawn_as_households_are_compared_as_households_and_not_ranked():
+    tables = campaign(new=40_000.0, old=0.0, n=800)
+    home = np.repeat(np.arange(400), 2)
+    tables["customers"]["household_id"] = [f"H{i}" for i in home]
+    arm = tables["campaign_members"]["arm"].to_numpy()
+    tables["campaign_members"]["arm"] = arm[::2][home]
+    tables["campaigns"]["randomisation_unit"] = "household"
+    (found,) = examine(FrameScope(tables, make_profile())).responders
+    assert found.qini is None and found.policy is None
+    assert all("clustered" in group.found.basis for group in by_code(found, "stratum").groups)
+
+
+def test_strata_drawn_at_shares_of_their_own_are_compared_within_alone():
+    tables = campaign(new=20_000.0, old=20_000.0, n=1200)
+    members = tables["campaign_members"]
+    rng = np.random.default_rng(1)
+    held = np.where(members["stratum"] == "new", 0.2, 0.5)
+    members["arm"] = np.where(rng.random(len(members)) < held, "control", "treated")
+    profile = make_profile(roi={"planned_control_share": {"CALL26": {"new": 0.2, "old": 0.5}}})
+    found = examine(FrameScope(tables, profile)).responders
+    assert [made.code for one in found for made in one.splits] == ["stratum"]
+    assert found[0].qini is None
