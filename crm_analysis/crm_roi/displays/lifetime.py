@@ -94,9 +94,9 @@ def bucket(study: Study, profile: Profile) -> dict[str, Any]:
                 _("A year ago"): text["before"],
                 _("Lost"): text["n_lost"],
                 _("New"): text["n_new"],
-                _("Came back"): text["n_back"],
+                _("Back in the year"): text["n_back"],
                 _("Now"): text["now"],
-                _("Net"): text["net"],
+                _("Gained less lost"): text["net"],
                 _("Margin a year that left"): _("withheld")
                 if each.leak is None
                 else intervals.amount(each.leak, "money", currency),
