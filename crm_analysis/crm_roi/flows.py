@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from crm_analysis.crm_roi.comparison import Comparison
-from crm_analysis.crm_roi.outcomes import priced
+from crm_analysis.crm_roi.outcomes import priced, with_columns
 from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.units import DAYS_PER_MONTH
 
@@ -146,7 +146,12 @@ def _sums(scope: Scope, listing: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFra
     in which the control was left alone (`held`).
     """
     profile = scope.profile
-    rows = priced(scope.table("transactions"), margin_rate=profile.margin.rate, list_prices=profile.margin.list_prices)
+    rows = priced(
+        with_columns(scope.table("transactions"), {"product": "string"}),
+        margin_rate=profile.margin.rate,
+        list_prices=profile.margin.list_prices,
+        keep=("product",),
+    )
     joined = ibis.memtable(listing).join(rows, "customer_id")
     last = ibis.greatest(joined.followed_to, joined.held_to)
     joined = joined.filter((joined.on >= joined.assigned_on) & (joined.on <= last))

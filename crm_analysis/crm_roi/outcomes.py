@@ -206,14 +206,15 @@ def _units(members: ibis.Table, window_days: Mapping[str, int]) -> ibis.Table:
     return units.mutate(window_end=(units.assigned_on + days.as_interval("D")).cast("date"))
 
 
-def priced(transactions: ibis.Table, *, margin_rate: float, list_prices: bool) -> ibis.Table:
+def priced(
+    transactions: ibis.Table, *, margin_rate: float, list_prices: bool, keep: tuple[str, ...] = ()
+) -> ibis.Table:
     """Transactions with their day, what was paid, what it left, and the discount to be charged apart.
 
-    `granted` is the discount as it is recorded, whether or not it is charged.
+    `granted` is the discount as it is recorded, whether or not it is charged. `keep` names further columns of theirs
+    that are wanted.
     """
-    rows = with_columns(
-        transactions, {"margin": "float64", "cost": "float64", "discount": "float64", "product": "string"}
-    )
+    rows = with_columns(transactions, {"margin": "float64", "cost": "float64", "discount": "float64"})
     rows = rows.filter(rows.customer_id.notnull() & (rows.customer_id != ""))
     sign = (rows.kind == "refund").ifelse(-1.0, 1.0)
     paid = rows.amount.abs()
@@ -224,12 +225,12 @@ def priced(transactions: ibis.Table, *, margin_rate: float, list_prices: bool) -
     return rows.select(
         "customer_id",
         "branch",
+        *keep,
         on=rows.occurred_at.cast("date"),
         paid=signed_amount(rows),
         left=left,
         discount=own.ifelse(0.0, sign * granted),
         granted=sign * rows.discount.abs().fill_null(0.0),
-        product=rows["product"],
         is_order=rows.kind != "refund",
     )
 

@@ -15,6 +15,7 @@ from crm_analysis.crm_roi.responders import Responders, responders
 from crm_analysis.crm_roi.rewards import Rewards, rewards
 from crm_analysis.crm_roi.thresholds import Threshold, thresholds
 from crm_analysis.crm_roi.together import Together, compare_campaigns
+from crm_analysis.crm_roi.unrandomised import Comparison, compare
 
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
@@ -31,7 +32,7 @@ class Study:
     where the profile names no such list). `responders` says who responds to each, `thresholds` the effect at the line
     that lets customers in, `rewards` puts kinds of reward side by side, `comeback` shows how the latest win-back list
     came back. `next_test` plans what would settle the costliest unknown, `replay` says how often the tests find what is
-    not there (None without campaigns).
+    not there (None without campaigns). `unrandomised` hold lists without control beside those on no list.
     """
 
     evaluation: Evaluation
@@ -42,6 +43,7 @@ class Study:
     comeback: Comeback | None
     together: Together
     holdout: Holdout | None
+    unrandomised: tuple[Comparison, ...]
     next_test: NextTest
     replay: Replay | None
 
@@ -58,6 +60,7 @@ def examine(scope: Scope) -> Study:
         comeback=comeback(scope, evaluation),
         together=compare_campaigns(evaluation),
         holdout=reconcile(scope, evaluation),
+        unrandomised=compare(scope, evaluation),
         next_test=next_test(scope, evaluation),
         replay=None if evaluation.without_tables else replay(scope, evaluation),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from crm_analysis import demo, profile, tables
+from crm_analysis.crm_roi import displays
 from crm_analysis.crm_roi.evaluation import evaluate
 from crm_analysis.crm_roi.sentences import claims
 from crm_analysis.crm_roi.study import examine
@@ -74,6 +75,27 @@ def test_the_money_in_depth_holds_what_was_planted(tmp_path, monkeypatch):
     complaints = next(each for each in study.finance.claims if each.code == "complaints")
     assert complaints.verdict == "holds", "the association's own truth: recovered complainers return far more often"
     assert next(each for each in study.finance.claims if each.code == "six_times").needs == "costs, acquisition"
+
+
+def test_the_concert_that_did_nothing_is_called_unidentified(tmp_path, monkeypatch):
+    """Planted effect zero, the list the best of the 200 days before: the plain difference sees a gain of its size."""
+    monkeypatch.setenv("CRM_ANALYSIS_BUILD", str(tmp_path))
+    settings = profile.load(DEMO)
+    demo.generate(settings.data_root, seed=72)
+    tables.ingest(settings)
+    study = examine(tables.open(settings).scope("all", "2026Q3"))
+    (found,) = study.unrandomised
+    assert demo.truth(72).campaigns["CONCERT26"].effect_per_treated == 0.0
+    assert found.campaign_id == "CONCERT26" and not found.identified
+    assert {"pretrend", "placebo", "overlap"} <= set(found.failed)
+    estimates = {name: contrast for name, contrast in found.real.estimates.items() if contrast is not None}
+    assert estimates["naive"].low > 0
+    assert abs(estimates["ancova"].estimate) < abs(estimates["naive"].estimate)
+    said = displays.unrandomised.sentence(found, study)
+    assert "not causal, and nothing in the records identifies what it did" in said
+    (finding,) = (f for f in displays.findings(study, profile=settings) if f.key == "crm_roi.concert26.association")
+    assert finding.value is None and not finding.causal
+    assert all(result.roi is None for result in study.evaluation.closed if result.campaign_id == "CONCERT26")
 
 
 @pytest.mark.parametrize("flips", [(), ("welcome_loses",)])

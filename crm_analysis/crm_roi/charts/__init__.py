@@ -1,5 +1,6 @@
 """The chapter's figures, drawn from finished frames: one module per topic. None where there is nothing to draw."""
 
+from crm_analysis.crm_roi.charts import unrandomised
 from crm_analysis.crm_roi.charts.comebacks import comebacks
 from crm_analysis.crm_roi.charts.money import cash_curves, programme_curve, tornado
 from crm_analysis.crm_roi.charts.overview import plan_bars, portfolio, recovery, regression, waterfall
@@ -26,5 +27,6 @@ __all__ = [
     "regression",
     "reward_kinds",
     "tornado",
+    "unrandomised",
     "waterfall",
 ]

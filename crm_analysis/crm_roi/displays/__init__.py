@@ -21,6 +21,7 @@ from crm_analysis.crm_roi.displays import (
     textbook,
     thresholds,
     together,
+    unrandomised,
 )
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.findings import Finding
@@ -46,6 +47,7 @@ __all__ = [
     "textbook",
     "thresholds",
     "together",
+    "unrandomised",
 ]
 
 
@@ -55,6 +57,7 @@ def findings(study: Study, *, profile: Profile) -> tuple[Finding, ...]:
     topics = (
         together,
         holdout,
+        unrandomised,
         costing,
         cash,
         discounts,
