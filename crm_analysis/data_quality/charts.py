@@ -44,9 +44,8 @@ def scorecard(frame: pd.DataFrame) -> Figure | None:
                     color=style.MUTE,
                 )
         if not pd.isna(row.before):
-            axes.plot(
-                [row.before], [y], "o", markerfacecolor="white", markeredgecolor=style.ACCENT, markersize=8, zorder=3
-            )
+            ring = {"markerfacecolor": "white", "markeredgecolor": style.ACCENT, "markersize": 12}
+            axes.plot([row.before], [y], "o", **ring, zorder=3)  # seen around the other where nothing changed
         axes.plot([row.score], [y], "o", color=style.ACCENT, markersize=8, zorder=4)
         axes.annotate(
             row.text,
