@@ -230,7 +230,8 @@ def priced(
 ) -> ibis.Table:
     """Transactions with their day, what was paid, what it left, and the discount to be charged apart.
 
-    `keep` names further columns of theirs that are wanted.
+    `granted` is the discount as it is recorded, whether or not it is charged. `keep` names further columns of theirs
+    that are wanted.
     """
     rows = with_columns(transactions, {"margin": "float64", "cost": "float64", "discount": "float64"})
     rows = rows.filter(rows.customer_id.notnull() & (rows.customer_id != ""))
@@ -248,6 +249,7 @@ def priced(
         paid=signed_amount(rows),
         left=left,
         discount=own.ifelse(0.0, sign * granted),
+        granted=sign * rows.discount.abs().fill_null(0.0),
         is_order=rows.kind != "refund",
     )
 

@@ -35,7 +35,7 @@ def make_profile(**sections: Any) -> Profile:
     )
 
 
-@dataclass
+@dataclass(eq=False)  # a scope is told apart by what it is, as real ones are kept in the engine by it
 class FrameScope:
     """What a chapter sees of one branch and period, from plain frames."""
 
