@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from crm_analysis.crm_roi.comebacks import Comeback, comeback
 from crm_analysis.crm_roi.evaluation import Evaluation, evaluate
+from crm_analysis.crm_roi.finance import Finance, examine_money
 from crm_analysis.crm_roi.holdout import Holdout, reconcile
 from crm_analysis.crm_roi.planning import NextTest, next_test
 from crm_analysis.crm_roi.replay import Replay, replay
@@ -26,6 +27,7 @@ __all__ = ["Study", "examine"]
 class Study:
     """`evaluation` holds gate, effect, cost and return of every campaign; the other fields what goes beyond them.
 
+    `finance` follows the money further (costs in depth, over time, what it rests on).
     `together` compares campaigns with each other, `holdout` those left out of all of them with everybody else (None
     where the profile names no such list). `responders` says who responds to each, `thresholds` the effect at the line
     that lets customers in, `rewards` puts kinds of reward side by side, `comeback` shows how the latest win-back list
@@ -34,6 +36,7 @@ class Study:
     """
 
     evaluation: Evaluation
+    finance: Finance
     responders: tuple[Responders, ...]
     thresholds: tuple[Threshold, ...]
     rewards: Rewards
@@ -50,6 +53,7 @@ def examine(scope: Scope) -> Study:
     evaluation = evaluate(scope)
     return Study(
         evaluation=evaluation,
+        finance=examine_money(scope, evaluation),
         responders=responders(scope, evaluation),
         thresholds=thresholds(scope, evaluation),
         rewards=rewards(evaluation),

@@ -41,8 +41,6 @@ def breaking(rule: Rule) -> dict[str, Any]:
         return {column: None}
     if rule.type in ("expect_column_values_to_be_in_set", "expect_column_values_to_match_regex", "foreign_key"):
         return {column: "nonsense"}
-    if rule.type == "other_currency":
-        return {column: "USD"}
     if rule.type == "expect_column_pair_values_a_to_be_greater_than_b":
         return {given["column_A"]: "2025-01-01", given["column_B"]: "2025-01-02"}
     assert rule.type == "expect_column_values_to_be_between", rule.id
@@ -233,17 +231,6 @@ def test_without_a_stated_start_the_first_covered_day_is_the_start(data_set: Any
     given.check(coverage=data_set.coverage(("seoul", "2025-01-01", "2026-09-30", False)))
     assert given.rows_of("transactions_refund_near_start") == [1]
     assert given.rows_of("transactions_refund_without_sale") == []
-
-
-def test_an_amount_in_another_currency_is_set_aside_and_an_empty_cell_is_the_profiles_own(data_set: Any) -> None:
-    rows = [data_set.payment(n, currency=unit) for n, unit in enumerate(("KRW", " krw", None, "", "USD"), start=1)]
-    given = data_set(settings={"quality": {"max_set_aside": 1.0}}, transactions=rows)
-    report = given.check()
-    assert given.rows_of("transactions_currency_other") == [4]
-    assert report.set_aside["transactions"] == 1
-    rule = next(r for r in contracts.load()["transactions"].rules if r.id == "transactions_currency_other")
-    assert rule.what == "currency is not the profile's currency: amounts of two currencies cannot be added."
-    assert rule.action.startswith("Convert the amounts at the source, or correct `currency` in the profile")
 
 
 def test_joined_after_the_first_transaction(data_set: Any) -> None:

@@ -1,5 +1,6 @@
 """The built-in association: what was planted is found, and page and advice turn when the truth is turned."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,33 @@ def test_planted_truth_is_found_and_the_page_turns_with_it(tmp_path, monkeypatch
         text = advice[f"crm_roi.{name.lower()}.action"]
         assert text.startswith(opening[results[name].verdict])
     assert any(f.key == "crm_roi.spring26.unplanned" for f in said.findings + said.measures)
+
+
+def test_the_money_in_depth_holds_what_was_planted(tmp_path, monkeypatch):
+    seed = int(os.environ["CRM_TEST_SEED"])
+    monkeypatch.setenv("CRM_ANALYSIS_BUILD", str(tmp_path))
+    settings = profile.load(DEMO)
+    demo.generate(settings.data_root, seed=seed)
+    tables.ingest(settings)
+    study = examine(tables.open(settings).scope("all", "2026Q3"))
+    truth = demo.truth(seed)
+    money = {each.key: each for each in study.finance.costing}
+    spring, planted = money["spring26"], truth.campaigns["SPRING26"]
+    reward = spring.lines.set_index("kind").loc["reward"]
+    assert (reward["planned"], reward["actual"]) == (0, pytest.approx(planted.forgotten_cost, rel=0.01))
+    treated = study.evaluation.measured[-1].n_treated
+    anyway = planted.control_rate * treated * planted.treated_mean
+    reach = spring.subsidy.high - spring.subsidy.value
+    assert abs(spring.subsidy.value - anyway) < 2.5 * reach, "an interval and a half of the planted value, for any seed"
+    for each in study.finance.of_period:
+        roi = next(r.roi for r in study.evaluation.measured if r.key == each.key)
+        assert each.curve["total"].iloc[-1] == pytest.approx(roi.net)
+        assert (each.present.value > 0) == (roi.net > 0) or abs(roi.net) < 0.05 * roi.cost
+    after = {each.key: each for each in study.finance.aftermath}
+    assert abs(after["spring26"].margin.difference) < 5 * after["spring26"].margin.standard_error, "nothing is planted"
+    complaints = next(each for each in study.finance.claims if each.code == "complaints")
+    assert complaints.verdict == "holds", "the association's own truth: recovered complainers return far more often"
+    assert next(each for each in study.finance.claims if each.code == "six_times").needs == "costs, acquisition"
 
 
 def test_the_concert_that_did_nothing_is_called_unidentified(tmp_path, monkeypatch):
