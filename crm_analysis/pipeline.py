@@ -134,8 +134,10 @@ class Steps:
         from crm_analysis import tables
         from crm_analysis.tables.failures import hold_to_contracts
 
+        opened = tables.open(self.profile)
+        _ = opened.coverage  # refuses a setting that names no branch while the former check still stands
         self._checked_file.unlink(missing_ok=True)
-        report = hold_to_contracts(tables.open(self.profile), fingerprint=key)
+        report = hold_to_contracts(opened, fingerprint=key)
         stopping = [
             f"{item.rule.table}.{item.rule.column or '*'}: {item.rule.what}{_reasons(report, item)} {item.rule.action}"
             for item in report.stopping

@@ -417,7 +417,6 @@ def rule_in_short(rule: str) -> str:
         "amount_missing": _("no amount"),
         "amount_negative": _("negative amount"),
         "branch_missing": _("no branch"),
-        "currency_other": _("another currency"),
         "duplicate_key": _("duplicate number"),
         "exact_duplicate": _("exact duplicate"),
         "kind_missing": _("no kind"),

@@ -219,13 +219,6 @@ def _off_scale(rule: Rule, setting: Setting) -> ibis.Table:
     return table.filter(off & value.notin(item.codes) if item.codes else off).select("_row")
 
 
-def _other_currency(rule: Rule, setting: Setting) -> ibis.Table:
-    """Amounts said to be in another currency than the profile's; an empty cell is in the profile's own."""
-    table = setting.tables[rule.table]
-    named = table[rule.arguments["column"]].strip().upper()
-    return table.filter((named != "") & (named != setting.profile.currency)).select("_row")
-
-
 _ROW_RULES: Mapping[str, Callable[[Rule, Setting], ibis.Table]] = {
     "duplicate_key": _duplicate_key,
     "exact_duplicate": _exact_duplicate,
@@ -234,7 +227,6 @@ _ROW_RULES: Mapping[str, Callable[[Rule, Setting], ibis.Table]] = {
     "joined_after_first_transaction": _joined_after_first_transaction,
     "later_than": _later_than,
     "off_scale": _off_scale,
-    "other_currency": _other_currency,
 }
 
 

@@ -23,7 +23,6 @@ OWN_TYPES: Mapping[str, tuple[frozenset[str], Level]] = {
     "joined_after_first_transaction": (frozenset(), "row"),
     "later_than": (frozenset({"column", "after", "days", "at_most_percent"}), "row"),
     "off_scale": (frozenset({"column"}), "row"),
-    "other_currency": (frozenset({"column"}), "row"),
     "row_count": (frozenset({"more_than"}), "table"),
     "row_count_change": (frozenset(), "table"),
     "month_without_rows": (frozenset(), "table"),

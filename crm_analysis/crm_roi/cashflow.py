@@ -26,10 +26,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class InternalRate:
-    """Internal rate of return per period; `rate` is None with the `reason` when it is undefined."""
+    """Internal rate of return per period; `rate` is None with the `reason` when it is undefined.
+
+    `sign_changes` counts how often the flows change sign.
+    """
 
     rate: float | None
     reason: str
+    sign_changes: int = 1
 
 
 def net_present_value(flows: Sequence[float], *, rate: float) -> float:
@@ -48,9 +52,9 @@ def internal_rate_of_return(flows: Sequence[float]) -> InternalRate:
     signs = [math.copysign(1, flow) for flow in flows if flow != 0]
     changes = sum(a != b for a, b in pairwise(signs))
     if changes == 0:
-        return InternalRate(None, "the flows never change sign: nothing is paid back, or nothing was paid")
+        return InternalRate(None, "the flows never change sign: nothing is paid back, or nothing was paid", 0)
     if changes > 1:
-        return InternalRate(None, f"the flows change sign {changes} times: several rates fit")
+        return InternalRate(None, f"the flows change sign {changes} times: several rates fit", changes)
     # One sign change: the present value crosses zero once in discount-factor space (Descartes).
     values = np.trim_zeros(np.asarray(flows, dtype=float), "f")
 

@@ -25,7 +25,7 @@ from crm_analysis.estimators.ratios import delta_ratio_difference
 if TYPE_CHECKING:
     from crm_analysis.profile import Profile
 
-__all__ = ["MANY_TESTS", "correct", "measure", "treated_costs", "withheld"]
+__all__ = ["MANY_TESTS", "correct", "measure", "member_weights", "treated_costs", "withheld"]
 
 MANY_TESTS = 20
 """Beyond this many outcomes at once the false discovery rate is held instead of the family-wise error rate."""
@@ -163,7 +163,7 @@ def _effect(arms: Comparison, within: Comparison | None, metric: str, before: st
 
 def _per_order(arms: Comparison, metric: str, amount: str) -> Effect | None:
     """Amount over days with a payment, both summed over the arm: a ratio of means, by the delta method."""
-    weights = [_weights(arm.stratum, arm.share, arm.n) for arm in arms.arms]
+    weights = [member_weights(arm.stratum, arm.share, arm.n) for arm in arms.arms]
     (top_t, top_c), (orders_t, orders_c) = arms.values(amount), arms.values("n_orders")
     if not orders_t.any() or not orders_c.any():
         return None
@@ -192,7 +192,7 @@ def _per_order(arms: Comparison, metric: str, amount: str) -> Effect | None:
     return Effect(metric, plain)
 
 
-def _weights(stratum: np.ndarray | None, share: tuple[float, ...], n: int) -> np.ndarray:
+def member_weights(stratum: np.ndarray | None, share: tuple[float, ...], n: int) -> np.ndarray:
     """Weight of each member, 1 on average, with which the arm has the strata's shares."""
     if stratum is None:
         return np.ones(n)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+import ibis
 import pandas as pd
 
 from crm_analysis.crm_roi.outcomes import priced
@@ -46,8 +47,9 @@ def past_windows(scope: Scope, *, window_days: int, most: int, until: date | Non
     return tuple(found)
 
 
-def margins_in(scope: Scope, windows: Sequence[Window]) -> pd.DataFrame:
-    """One row per window and customer who paid in the `roi.balance_history_days` before it or in it.
+def margins_in(scope: Scope, windows: Sequence[Window], customer_ids: pd.Index | None = None) -> pd.DataFrame:
+    """One row per window and customer who paid in the `roi.balance_history_days` before it or in it,
+    of `customer_ids` where they are given.
 
     Columns: window (its number in `windows`), customer_id, branch (of the last transaction before the window's end),
     revenue, margin, n_orders in the window, revenue_before, margin_before, n_orders_before. Money as in the evaluation
@@ -56,6 +58,9 @@ def margins_in(scope: Scope, windows: Sequence[Window]) -> pd.DataFrame:
     """
     profile = scope.profile
     rows = priced(scope.table("transactions"), margin_rate=profile.margin.rate, list_prices=profile.margin.list_prices)
+    if customer_ids is not None:
+        wanted = ibis.memtable(pd.DataFrame({"customer_id": pd.Series(customer_ids, dtype="str")}))
+        rows = rows.semi_join(wanted, "customer_id")
     coverage = scope.coverage
     reach = dict(zip(coverage["branch"], pd.to_datetime(coverage["last_covered_day"]).dt.date, strict=True))
     frames = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ SHARED_CATEGORIES = ("software", "integration", "data", "training")
 """Costs without a campaign that serve the programmes together; other running costs serve the whole organisation."""
 OWN_CATEGORIES = ("campaign", "reward")
 """Costs that only a campaign can cause: without a campaign they are in no return."""
+LINE_COLUMNS = ["incurred_on", "category", "driver", "planned", "actual", "charged", "unplanned"]
 _COLUMNS = {
     "cost_id": "string",
     "incurred_on": "date",
@@ -64,7 +65,8 @@ class CampaignCost:
     part of everybody treated in the scope, compared or not yet. `per_contact` is the part of contacts in `actual`.
     `planned` is None when no line has a plan. `unplanned` is the sum of lines that nobody planned,
     `unplanned_category` the largest of their categories. `estimated` marks a cost taken from the campaign's contact
-    cost because the ledger has no line for it.
+    cost because the ledger has no line for it. `lines` are the lines themselves (`LINE_COLUMNS`): what was planned and
+    spent, what is charged, and whether nobody planned it.
     """
 
     actual: float
@@ -78,6 +80,7 @@ class CampaignCost:
     unplanned_category: str
     n_lines: int
     estimated: bool
+    lines: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=LINE_COLUMNS), compare=False, repr=False)
 
 
 def build_ledger(scope: Scope, campaign_ids: Sequence[str]) -> Ledger:
@@ -137,7 +140,9 @@ def campaign_cost(
         if contact_cost is None or n_scope == 0:
             return None
         total, charged = contact_cost * n_scope, contact_cost * n_treated
-        return CampaignCost(total, total, charged, 0.0, {"campaign": charged}, None, total, 0.0, "", 0, True)
+        line = (pd.NaT, "campaign", "contact", np.nan, total, charged, False)
+        told = pd.DataFrame([line], columns=LINE_COLUMNS)
+        return CampaignCost(total, total, charged, 0.0, {"campaign": charged}, None, total, 0.0, "", 0, True, told)
     own, common = (n_treated / n if n else 0.0 for n in (n_scope, n_everywhere))
     shared = lines["shared"].fillna(False).astype(bool)
     weight = np.where(shared, common, own)
@@ -159,6 +164,17 @@ def campaign_cost(
         unplanned_category="" if by_category.empty else str(by_category.idxmax()),
         n_lines=len(lines),
         estimated=False,
+        lines=pd.DataFrame(
+            {
+                "incurred_on": lines["incurred_on"],
+                "category": lines["category"].astype(str),
+                "driver": driver.astype(str),
+                "planned": planned,
+                "actual": lines["amount"],
+                "charged": charged_lines,
+                "unplanned": lines.index.isin(forgotten.index),
+            }
+        ).reset_index(drop=True),
     )
 
 

@@ -93,7 +93,7 @@ def member_outcomes(scope: Scope, expression: ibis.Table, *, drawn_by: Mapping[s
 
     `measurable` says whether the whole window of the member lies within that. `unit` is what was drawn: the customer,
     or by `drawn_by` (campaign to unit) its household or branch; `unit_known` is False for a member whose household is
-    not recorded, who then stands alone.
+    not recorded, who then stands alone. `n_rows` and `n_arms` count every assignment in the files.
     """
     frame = expression.execute()
     dates = (
@@ -106,6 +106,7 @@ def member_outcomes(scope: Scope, expression: ibis.Table, *, drawn_by: Mapping[s
     limit = pd.Timestamp(scope.period.end)
     frame["observed_to"] = frame["branch"].map(ends).fillna(pd.Timestamp(scope.as_of)).clip(upper=limit)
     frame["measurable"] = frame["window_end"] <= frame["observed_to"]
+    frame = _assigned_again(scope, frame)
     frame["unit"], frame["unit_known"] = frame["customer_id"], True
     for campaign, kind in (drawn_by or {}).items():
         mine = frame["campaign_id"] == campaign
@@ -116,6 +117,24 @@ def member_outcomes(scope: Scope, expression: ibis.Table, *, drawn_by: Mapping[s
         frame.loc[mine, "unit"] = frame.loc[mine, group].where(known, frame.loc[mine, "customer_id"])
         frame.loc[mine, "unit_known"] = known
     return frame.sort_values(["campaign_id", "customer_id"], ignore_index=True)
+
+
+def _assigned_again(scope: Scope, members: pd.DataFrame) -> pd.DataFrame:
+    """Members, those assignments that the contract's key sets aside counted too: one arm may hide behind the other."""
+    rows = scope.tables.raw("campaign_members")
+    rows = rows.filter(
+        rows.campaign_id.isin(list(members["campaign_id"].unique()))
+        & rows.arm.isin(["treated", "control"])
+        & (rows.assigned_on.cast("date") <= scope.period.end)
+    )
+    counts = rows.group_by("campaign_id", "customer_id").aggregate(all_rows=rows.count(), all_arms=rows.arm.nunique())
+    several = counts.filter(counts.all_rows > 1).execute()
+    if several.empty:
+        return members
+    found = members.merge(several, on=["campaign_id", "customer_id"], how="left")
+    for name, counted in (("n_rows", "all_rows"), ("n_arms", "all_arms")):
+        found[name] = found[name].where(found[counted].isna(), found[counted]).astype("int64")
+    return found.drop(columns=["all_rows", "all_arms"])
 
 
 def outcome_expression(
@@ -206,8 +225,14 @@ def _units(members: ibis.Table, window_days: Mapping[str, int]) -> ibis.Table:
     return units.mutate(window_end=(units.assigned_on + days.as_interval("D")).cast("date"))
 
 
-def priced(transactions: ibis.Table, *, margin_rate: float, list_prices: bool) -> ibis.Table:
-    """Transactions with their day, what was paid, what it left, and the discount to be charged apart."""
+def priced(
+    transactions: ibis.Table, *, margin_rate: float, list_prices: bool, keep: tuple[str, ...] = ()
+) -> ibis.Table:
+    """Transactions with their day, what was paid, what it left, and the discount to be charged apart.
+
+    `granted` is the discount as it is recorded, whether or not it is charged. `keep` names further columns of theirs
+    that are wanted.
+    """
     rows = with_columns(transactions, {"margin": "float64", "cost": "float64", "discount": "float64"})
     rows = rows.filter(rows.customer_id.notnull() & (rows.customer_id != ""))
     sign = (rows.kind == "refund").ifelse(-1.0, 1.0)
@@ -219,10 +244,12 @@ def priced(transactions: ibis.Table, *, margin_rate: float, list_prices: bool) -
     return rows.select(
         "customer_id",
         "branch",
+        *keep,
         on=rows.occurred_at.cast("date"),
         paid=signed_amount(rows),
         left=left,
         discount=own.ifelse(0.0, sign * granted),
+        granted=sign * rows.discount.abs().fill_null(0.0),
         is_order=rows.kind != "refund",
     )
 

@@ -267,7 +267,7 @@ def spread_of(scope: Scope, customer_ids: pd.Series, *, window_days: int, until:
     ids = pd.Index(customer_ids).unique()
     last = None if until is None else (until - timedelta(days=1)).date()
     windows = past_windows(scope, window_days=window_days, most=MOST_WINDOWS, until=last)
-    found = margins_in(scope, windows)
+    found = margins_in(scope, windows, ids)
     variances, explained, means = [], [], []
     left = np.zeros(len(ids))
     for number in range(len(windows)):
@@ -310,10 +310,15 @@ def next_test(scope: Scope, evaluation: Evaluation) -> NextTest:
     if not known:
         return NextTest("unknown_cost")
     known.sort(key=lambda result: (-_cost_per_treated(result) * result.n_treated, result.campaign_id))
-    tried = [_planned(scope, result) for result in known]
-    states = [found.state for found in tried]
-    chosen = next((states.index(state) for state in ("planned", "hopeless") if state in states), 0)
-    return replace(tried[chosen], passed_over=tuple(known[:chosen]))
+    best: NextTest | None = None
+    for place, result in enumerate(known):
+        found = replace(_planned(scope, result), passed_over=tuple(known[:place]))
+        if found.state == "planned":
+            return found
+        if best is None or (found.state == "hopeless" and best.state != "hopeless"):
+            best = found
+    assert best is not None
+    return best
 
 
 def _planned(scope: Scope, campaign: CampaignResult) -> NextTest:

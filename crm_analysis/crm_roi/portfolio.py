@@ -15,7 +15,7 @@ from crm_analysis.crm_roi.money import net_influence
 from crm_analysis.crm_roi.results import CampaignResult, Portfolio
 from crm_analysis.estimators.ratios import fieller
 
-__all__ = ["add_up"]
+__all__ = ["add_up", "drawn_together"]
 
 _Z = float(stats.norm.ppf(0.975))
 
@@ -28,7 +28,7 @@ def add_up(closed: Sequence[CampaignResult], ledger: Ledger, branch: str) -> Por
     measured = [result for result in closed if result.roi is not None]
     if not measured:
         return None
-    together = _drawn_together(measured)
+    together = drawn_together(measured)
     rows = []
     revenue = margin = cost = net = 0.0
     for result in measured:
@@ -79,7 +79,7 @@ def add_up(closed: Sequence[CampaignResult], ledger: Ledger, branch: str) -> Por
     )
 
 
-def _drawn_together(measured: Sequence[CampaignResult]) -> pd.Series | None:
+def drawn_together(measured: Sequence[CampaignResult]) -> pd.Series | None:
     """The group of each customer when some campaign drew groups: households, or branches where those were drawn."""
     kinds = {result.drawn_by for result in measured} - {"customer"}
     if not kinds:

@@ -11,7 +11,7 @@ from scipy import stats
 from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.estimators.heterogeneity import Pooled, pool
 
-__all__ = ["KINDS", "RewardKind", "Rewards", "compare_kinds", "rewards"]
+__all__ = ["KINDS", "RewardKind", "Rewards", "compare_kinds", "kind_of", "rewards"]
 
 KINDS = ("price", "gift", "recognition", "choice", "none")
 """Kinds that are compared: lower prices, gifts, recognition, a choice between them, and a contact without a reward."""
@@ -59,7 +59,7 @@ class Rewards:
 def rewards(evaluation: Evaluation) -> Rewards:
     """Compare kinds of reward over the campaigns of the period and all before it."""
     results = evaluation.earlier + evaluation.closed
-    return compare_kinds(results, {result.campaign_id: _kind(result.reward_kind) for result in results})
+    return compare_kinds(results, {result.campaign_id: kind_of(result.reward_kind) for result in results})
 
 
 def compare_kinds(results: Sequence[CampaignResult], kinds: dict[str, str]) -> Rewards:
@@ -93,7 +93,8 @@ def compare_kinds(results: Sequence[CampaignResult], kinds: dict[str, str]) -> R
     return Rewards(kinds=tuple(found), campaigns=campaigns.drop(columns="error"), between=between)
 
 
-def _kind(given: str) -> str:
+def kind_of(given: str) -> str:
+    """The kind behind a source's word for a reward: one of `KINDS`, unknown, or the word itself."""
     code = given.strip().lower()
     return _SPELT.get(code, code)
 

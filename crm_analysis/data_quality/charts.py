@@ -44,8 +44,9 @@ def scorecard(frame: pd.DataFrame) -> Figure | None:
                     color=style.MUTE,
                 )
         if not pd.isna(row.before):
+            # larger, so that it is seen around the other where nothing changed
             axes.plot(
-                [row.before], [y], "o", markerfacecolor="white", markeredgecolor=style.ACCENT, markersize=8, zorder=3
+                [row.before], [y], "o", markerfacecolor="white", markeredgecolor=style.ACCENT, markersize=12, zorder=3
             )
         axes.plot([row.score], [y], "o", color=style.ACCENT, markersize=8, zorder=4)
         axes.annotate(

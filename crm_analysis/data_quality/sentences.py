@@ -331,6 +331,7 @@ def _attitude(assessment: Assessment) -> Finding | None:
         tone="bad" if little_known(assessment) else "neutral",
         basis=_("Wilson 95 %"),
         label=_("Motive, reason to stay and interests known"),
+        compare=True,
         query="attitudes",
         definition="Customers with an accepted payment in the 365 days before the state's day whose motive, "
         "stay_reason and "

@@ -113,10 +113,11 @@ def _by_folds(
         centre, spread = x[learned].mean(axis=0), x[learned].std(axis=0)
         told = spread > 1e-9 * np.maximum(np.abs(centre), 1.0)
         design = np.column_stack([np.ones(y.size), (x[:, told] - centre[told]) / spread[told]])
-        common = design @ _least_squares(design[learned], y[learned])
+        known, judged = design[learned], design[mine]
+        usual = _least_squares(known, y[learned])
         share = float(w[learned].mean())
-        effect = design[mine] @ _effect((y - common)[learned], w[learned] - share, design[learned])
-        if_treated, if_not = common[mine] + (1 - share) * effect, common[mine] - share * effect
+        effect = judged @ _effect(y[learned] - known @ usual, w[learned] - share, known)
+        if_treated, if_not = judged @ usual + (1 - share) * effect, judged @ usual - share * effect
         missed = np.where(w[mine], (y[mine] - if_treated) / at, -(y[mine] - if_not) / (1 - at))
         uplift[mine], score[mine] = effect, effect + missed
         drawn = rng.permutation(effect.size)

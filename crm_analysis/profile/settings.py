@@ -266,7 +266,10 @@ class Value(Settings):
     horizon_months: int = Field(12, ge=3, description="how far ahead future value looks")
     holdout_months: float = Field(12, gt=0)
     discount_rate_annual: float = Field(
-        0.10, ge=0, le=1, description="what money a year later is worth less; for the discounted value alone"
+        0.10,
+        ge=0,
+        le=1,
+        description="what money a year later is worth less: of customers' value and of programmes' money",
     )
     score_cuts: dict[Literal["recency_days", "frequency", "monetary"], list[float]] = Field(
         {}, description="four inner cut points per score; quintiles at the base period where absent"
@@ -372,6 +375,32 @@ class Tiers(Settings):
         return self
 
 
+class Ranges(Settings):
+    """How far what a programme's money rests on may be off, as (lowest, highest); for the sensitivity figures."""
+
+    margin_rate: tuple[Share, Share] | None = Field(
+        None, description="holds margin.rate; a tenth of it either way where absent"
+    )
+    discount_rate_annual: tuple[Share, Share] | None = Field(
+        None, description="holds value.discount_rate_annual; nothing to twice that rate where absent"
+    )
+    contact_cost: tuple[NotNegative, NotNegative] = Field((0.8, 1.2), description="times what contacts cost")
+    other_costs: tuple[NotNegative, NotNegative] = Field((0.9, 1.1), description="times what other planned lines cost")
+
+    @model_validator(mode="after")
+    def ordered(self) -> Ranges:
+        """Lowest first; factors hold 1, the ledger as it is."""
+        for name in type(self).model_fields:
+            ends = getattr(self, name)
+            if ends is None:
+                continue
+            if ends[0] > ends[1]:
+                raise ValueError(f"`{name}`: the lowest value, {ends[0]:g}, is above the highest, {ends[1]:g}")
+            if name.endswith(("cost", "costs")) and not ends[0] <= 1 <= ends[1]:
+                raise ValueError(f"`{name}` are factors on the ledger: write ends that hold 1 between them")
+        return self
+
+
 class EntryRule(Settings):
     """How customers get onto a best-customer list: by what they brought in the days before it starts."""
 
@@ -395,6 +424,10 @@ class Roi(Settings):
         description="share held out by plan, by campaign, or by campaign and stratum where strata were split "
         "differently; where absent the usual share nearest to the counts",
     )
+    held_out_until: dict[str, date] = Field(
+        {}, description="last day on which a campaign's control was still left alone; the window's end where absent"
+    )
+    ranges: Ranges = Ranges()
     entry_rules: dict[str, EntryRule] = Field({}, description="line that lets customers into a campaign, by campaign")
     universal_holdout: str | None = Field(
         None, description="the campaign whose control arm got no campaign at all, to check the sum of all of them"
@@ -501,6 +534,20 @@ class Profile(Settings):
                 "write `rules` of your own"
             )
         return tiers
+
+    @field_validator("roi")
+    @classmethod
+    def ranges_hold_their_settings(cls, roi: Roi, others: ValidationInfo) -> Roi:
+        """A range holds the value that the other pages use."""
+        margin, value = others.data.get("margin"), others.data.get("value")
+        for name, base in (
+            ("margin_rate", margin and margin.rate),
+            ("discount_rate_annual", value and value.discount_rate_annual),
+        ):
+            ends = getattr(roi.ranges, name)
+            if ends is not None and base is not None and not ends[0] <= base <= ends[1]:
+                raise ValueError(f"`ranges.{name}` does not hold the profile's own value, {base:g}")
+        return roi
 
     def text(self, value: Text, language: str | None = None) -> str:
         """A text setting in the language asked for, the profile's own, or any that it has."""

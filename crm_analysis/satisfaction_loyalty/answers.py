@@ -160,8 +160,7 @@ def _set_aside(frame: pd.DataFrame, name: str, item: Item, outside: pd.Series) -
 
 
 def _read_items(frame: pd.DataFrame, survey: Survey) -> tuple[dict[str, Item], pd.DataFrame, list[pd.DataFrame]]:
-    """Cleans the item columns of `frame` in place: items that can be used, what became of the answers, and those aside.
-    """
+    """Cleans the item columns of `frame` in place: usable items, what became of the answers, and those set aside."""
     items: dict[str, Item] = {}
     aside = []
     counted = []

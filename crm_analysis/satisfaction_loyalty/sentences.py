@@ -204,9 +204,7 @@ def _worth_finding(told: Told) -> Finding | None:
     window = told.study.follow.window_days if told.study.follow else 0
     if link.kind == "straight":
         half = normal_quantile(link.level) * link.slope_se
-        value, low, high = in_money(
-            link.slope, link.slope - half, link.slope + half, steps[0].margin, level=link.level
-        )
+        value, low, high = in_money(link.slope, link.slope - half, link.slope + half, steps[0].margin, level=link.level)
         sentence = _(
             "A hundred {customers} one level higher, wherever on the scale, go with **{money} more margin within "
             "{window} days**. That is a difference between people, and an upper bound if satisfaction is the whole "

@@ -244,6 +244,14 @@ def _scored_or_not(scope: Scope) -> pd.DataFrame:
     return raw
 
 
+def lists(study: Study, scope: Scope) -> dict[str, pd.DataFrame]:
+    """What `crm-analysis list` exports: customers to call back, and answers outside their scale as they were given."""
+    return {
+        "very_dissatisfied_valuable": very_dissatisfied_valuable(study, scope),
+        "answers_off_scale": study.answers.off_scale,
+    }
+
+
 def very_dissatisfied_valuable(study: Study, scope: Scope) -> pd.DataFrame:
     """Customers to call back: on the lowest level in the period, among the most valuable quarter of respondents.
 

@@ -129,7 +129,7 @@ def test_list_response_next_period_verdict(tmp_path, chance, verdicts):
     members, record = outbox(place)
     assert record["left_out"]["no_consent"] > 0 and record["left_out"].get("running_campaign", 0) >= 0
     place.next_quarter(chance=chance, amount=800_000)
-    done = place.command("report", "--chapter", "crm_roi", "--branch", "seoul", "--period", "2026Q4")
+    done = place.command("run", "--chapter", "crm_roi", "--branch", "seoul", "--period", "2026Q4")
     assert done.returncode == 0, done.stdout + done.stderr
     bundle = json.loads((place.build / "executed/2026Q4/seoul/crm_roi.findings.json").read_text(encoding="utf-8"))
     found = {each["key"]: each for each in [*bundle["claims"]["findings"], *bundle["claims"]["measures"]]}
@@ -138,5 +138,3 @@ def test_list_response_next_period_verdict(tmp_path, chance, verdicts):
     assert roi["n"] == arms["treated"] + arms["control"]
     tone = {"good": "earned", "bad": "lost"}.get(roi["tone"], "unknown")
     assert tone in verdicts, roi["sentence"]
-    page = next((place.build / "html").rglob("*crm_roi*.html")).read_text(encoding="utf-8")
-    assert "THANKS27" in page and "30" in page

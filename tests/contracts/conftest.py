@@ -161,9 +161,9 @@ def clean_tables() -> dict[str, Rows]:
         ],
         "transactions": [
             Maker.payment(k, customer_id=people[k % 4], occurred_at=day.isoformat(), order_id=f"O{k}", line_no=1,
-                          quantity=1.0, list_amount=1100.0, discount=100.0, tax=0.0, currency="KRW", points_used=0.0,
-                          cost=400.0, margin=600.0, refund_of=None, commitment_id="K0", campaign_id="P1", product="x",
-                          category="y", channel="web", restricted=False, recorded_at=day.isoformat())
+                          quantity=1.0, list_amount=1100.0, discount=100.0, tax=0.0, points_used=0.0, cost=400.0,
+                          margin=600.0, refund_of=None, commitment_id="K0", campaign_id="P1", product="x", category="y",
+                          channel="web", restricted=False, recorded_at=day.isoformat())
             for k, day in enumerate(days)
         ] + [Maker.payment(900, customer_id="C0", kind="refund", refund_of="T-00000", occurred_at="2026-01-02",
                            recorded_at="2026-01-02")],
@@ -179,7 +179,7 @@ def clean_tables() -> dict[str, Rows]:
         ] + [{"campaign_id": "P1", "customer_id": "C3", "arm": "control", "assigned_on": "2026-02-01"}],
         "costs": [
             {"cost_id": "X1", "incurred_on": "2026-02-01", "category": "campaign", "amount": 100.0, "branch": "seoul",
-             "campaign_id": "P1", "currency": "KRW", "planned_amount": 90.0, "driver": "contact", "useful_months": 12}
+             "campaign_id": "P1", "planned_amount": 90.0, "driver": "contact", "useful_months": 12}
         ],
         "prospects": [
             {"prospect_id": "Q1", "branch": "seoul", "source": "web", "first_seen_on": "2026-01-01",

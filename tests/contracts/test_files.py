@@ -16,12 +16,11 @@ from crm_analysis import contracts
 from crm_analysis.contracts.loading import FOLDER
 from crm_analysis.errors import ContractError
 
-# The canonical tables as the design fixes them, and `currency` where a source says it; columns in capitals must be
-# supplied.
+# The canonical tables as the design fixes them; columns in capitals must be supplied.
 DESIGN = {
     "transactions": "TRANSACTION_ID CUSTOMER_ID BRANCH OCCURRED_AT AMOUNT KIND order_id line_no quantity list_amount "
-    "discount tax currency points_used cost margin refund_of commitment_id campaign_id product category channel "
-    "restricted recorded_at",
+    "discount tax points_used cost margin refund_of commitment_id campaign_id product category channel restricted "
+    "recorded_at",
     "customers": "CUSTOMER_ID BRANCH JOINED_ON name phone email birth_date gender household_id tier_given credit_grade "
     "motive stay_reason interests attitude_recorded_on contact_verified_on contact_status preferred_channel "
     "consent_contact consent_changed_on valid_from valid_to",
@@ -33,7 +32,7 @@ DESIGN = {
     "campaigns": "CAMPAIGN_ID NAME PROGRAMME STARTS_ON ENDS_ON WINDOW_DAYS branch randomisation_unit reward_kind "
     "contact_cost planned_reach owner",
     "campaign_members": "CAMPAIGN_ID CUSTOMER_ID ARM ASSIGNED_ON stratum contacted_on delivered_on responded_on",
-    "costs": "COST_ID INCURRED_ON CATEGORY AMOUNT branch campaign_id currency planned_amount driver useful_months",
+    "costs": "COST_ID INCURRED_ON CATEGORY AMOUNT branch campaign_id planned_amount driver useful_months",
     "contacts": "CONTACT_ID BRANCH OCCURRED_AT CHANNEL DIRECTION customer_id prospect_id touchpoint element staff_id "
     "campaign_id repeat_of cost",
     "cases": "CASE_ID BRANCH RECEIVED_AT CHANNEL KIND customer_id topic cause company_at_fault severity wanted_remedy "
@@ -150,8 +149,8 @@ def test_the_line_of_a_misspelt_key_is_right(tmp_path: Path) -> None:
             "type: out_of_dat",
             'dues.yaml: rule dues_stale cannot be compiled: there is no type "out_of_dat". Did you mean "out_of_date"? '
             "Known: duplicate_key, exact_duplicate, foreign_key, refund_without_sale, joined_after_first_transaction, "
-            "later_than, off_scale, other_currency, row_count, row_count_change, month_without_rows, "
-            "stopped_reporting, out_of_date, control_total.",
+            "later_than, off_scale, row_count, row_count_change, month_without_rows, stopped_reporting, out_of_date, "
+            "control_total.",
         ),
         (
             "sla: dues_latency",

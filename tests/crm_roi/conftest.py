@@ -35,7 +35,7 @@ def make_profile(**sections: Any) -> Profile:
     )
 
 
-@dataclass
+@dataclass(eq=False)  # a scope is told apart by what it is, as real ones are kept in the engine by it
 class FrameScope:
     """What a chapter sees of one branch and period, from plain frames."""
 
@@ -44,6 +44,8 @@ class FrameScope:
     branch: str = "all"
     period: Period = Period.parse("2026Q3")
     last_covered: dict[str, date] | None = None
+    unchecked: dict[str, pd.DataFrame] | None = None
+    """Tables as they are in the files, where the contract set rows of them aside."""
 
     def __post_init__(self) -> None:
         self._tables = {name: ibis.memtable(frame) for name, frame in self.frames.items()}
@@ -75,6 +77,10 @@ class FrameScope:
 
     def accepted(self, name: str) -> ibis.Table:
         return self._tables[name]
+
+    def raw(self, name: str) -> ibis.Table:
+        frame = (self.unchecked or {}).get(name)
+        return self._tables[name] if frame is None else ibis.memtable(frame)
 
     def table(self, name: str) -> ibis.Table:
         table = self._tables[name]

@@ -1,10 +1,12 @@
 """The built-in association: what was planted is found, and page and advice turn when the truth is turned."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from crm_analysis import demo, profile, tables
+from crm_analysis.crm_roi import displays
 from crm_analysis.crm_roi.evaluation import evaluate
 from crm_analysis.crm_roi.sentences import claims
 from crm_analysis.crm_roi.study import examine
@@ -46,6 +48,54 @@ def test_planted_truth_is_found_and_the_page_turns_with_it(tmp_path, monkeypatch
         text = advice[f"crm_roi.{name.lower()}.action"]
         assert text.startswith(opening[results[name].verdict])
     assert any(f.key == "crm_roi.spring26.unplanned" for f in said.findings + said.measures)
+
+
+def test_the_money_in_depth_holds_what_was_planted(tmp_path, monkeypatch):
+    seed = int(os.environ["CRM_TEST_SEED"])
+    monkeypatch.setenv("CRM_ANALYSIS_BUILD", str(tmp_path))
+    settings = profile.load(DEMO)
+    demo.generate(settings.data_root, seed=seed)
+    tables.ingest(settings)
+    study = examine(tables.open(settings).scope("all", "2026Q3"))
+    truth = demo.truth(seed)
+    money = {each.key: each for each in study.finance.costing}
+    spring, planted = money["spring26"], truth.campaigns["SPRING26"]
+    reward = spring.lines.set_index("kind").loc["reward"]
+    assert (reward["planned"], reward["actual"]) == (0, pytest.approx(planted.forgotten_cost, rel=0.01))
+    treated = study.evaluation.measured[-1].n_treated
+    anyway = planted.control_rate * treated * planted.treated_mean
+    reach = spring.subsidy.high - spring.subsidy.value
+    assert abs(spring.subsidy.value - anyway) < 2.5 * reach, "an interval and a half of the planted value, for any seed"
+    for each in study.finance.of_period:
+        roi = next(r.roi for r in study.evaluation.measured if r.key == each.key)
+        assert each.curve["total"].iloc[-1] == pytest.approx(roi.net)
+        assert (each.present.value > 0) == (roi.net > 0) or abs(roi.net) < 0.05 * roi.cost
+    after = {each.key: each for each in study.finance.aftermath}
+    assert abs(after["spring26"].margin.difference) < 5 * after["spring26"].margin.standard_error, "nothing is planted"
+    complaints = next(each for each in study.finance.claims if each.code == "complaints")
+    assert complaints.verdict == "holds", "the association's own truth: recovered complainers return far more often"
+    assert next(each for each in study.finance.claims if each.code == "six_times").needs == "costs, acquisition"
+
+
+def test_the_concert_that_did_nothing_is_called_unidentified(tmp_path, monkeypatch):
+    """Planted effect zero, the list the best of the 200 days before: the plain difference sees a gain of its size."""
+    monkeypatch.setenv("CRM_ANALYSIS_BUILD", str(tmp_path))
+    settings = profile.load(DEMO)
+    demo.generate(settings.data_root, seed=72)
+    tables.ingest(settings)
+    study = examine(tables.open(settings).scope("all", "2026Q3"))
+    (found,) = study.unrandomised
+    assert demo.truth(72).campaigns["CONCERT26"].effect_per_treated == 0.0
+    assert found.campaign_id == "CONCERT26" and not found.identified
+    assert {"pretrend", "placebo", "overlap"} <= set(found.failed)
+    estimates = {name: contrast for name, contrast in found.real.estimates.items() if contrast is not None}
+    assert estimates["naive"].low > 0
+    assert abs(estimates["ancova"].estimate) < abs(estimates["naive"].estimate)
+    said = displays.unrandomised.sentence(found, study)
+    assert "not causal, and nothing in the records identifies what it did" in said
+    (finding,) = (f for f in displays.findings(study, profile=settings) if f.key == "crm_roi.concert26.association")
+    assert finding.value is None and not finding.causal
+    assert all(result.roi is None for result in study.evaluation.closed if result.campaign_id == "CONCERT26")
 
 
 @pytest.mark.parametrize("flips", [(), ("welcome_loses",)])

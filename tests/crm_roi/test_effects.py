@@ -99,6 +99,18 @@ def test_a_household_in_both_arms_leaves_both_whole():
     assert not {"D0000", "D0001"} & set(result.gate.units["customer_id"])
 
 
+def test_a_second_arm_that_the_contract_set_aside_is_not_forgotten():
+    """The key keeps the first row of a customer; the gate still sees that another row put him into the other arm."""
+    tables = association()
+    members = tables["campaign_members"]
+    other = members.head(6).assign(arm=np.where(members.head(6)["arm"] == "treated", "control", "treated"))
+    again = members.iloc[10:13]
+    files = pd.concat([members, other, again])
+    result = call(evaluate(FrameScope(tables, make_profile(), unchecked={"campaign_members": files})))
+    assert check(result, "both_arms").numbers["n"] == 6 and check(result, "one_row").numbers["n"] == 3
+    assert result.n_treated + result.n_control == 594
+
+
 def test_households_that_nobody_recorded_block_the_return():
     changes = by_household() | {"customers": lambda c: c}
     evaluation = found(changes)

@@ -202,7 +202,8 @@ def test_every_finding_can_be_explained() -> None:
         assert finding.key.startswith("data_quality.") and finding.definition and finding.filters and finding.label
     assert len(said.findings) <= 5
     compared = {finding.key for finding in said.findings + said.measures if finding.compare}
-    assert compared == {"data_quality.score", "data_quality.set_aside_share", "data_quality.stale_contacts"}
+    measured = ("score", "set_aside_share", "stale_contacts", "attitude_known")
+    assert compared == {f"data_quality.{name}" for name in measured}
 
 
 def test_text_from_outside_is_inert() -> None:

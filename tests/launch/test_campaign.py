@@ -331,3 +331,21 @@ def test_the_plan_of_a_list_is_in_money(untouched):
         launch.plan(there, everybody().customer_ids.to_series(), **(numbers | {"contact_cost": 0.0}))
     with pytest.raises(UserError, match="hold no whole window of 366 days"):
         launch.plan(there, everybody().customer_ids.to_series(), **(numbers | {"window_days": 365}))
+
+
+def test_the_outbox_of_data_that_come_with_the_program_is_in_the_build_folder(untouched):
+    demo = profile.load(Path(__file__).parents[2] / "analyses" / "profiles" / "demo.yaml")
+    assert demo.outbox_dir == demo.build_dir / "outbox"
+    cdnow = profile.load(Path(__file__).parents[2] / "analyses" / "profiles" / "cdnow.yaml")
+    assert cdnow.outbox_dir == cdnow.build_dir / "outbox"
+    assert untouched.profile.outbox_dir == untouched.profile.data_root / "outbox"
+
+
+def test_who_is_held_out_of_every_campaign_stays_out(shop):
+    there = shop(roi={"min_control": 20, "universal_holdout": "LATE25"})
+    made = made_of(there)
+    assert dict(made.screening.left_out) == {
+        "no_consent": 12, "consent_unknown": 12, "universal_holdout": 1, "contact_limit": 1,
+    }  # fmt: skip
+    assert IDS[12] not in set(made.members["customer_id"])  # its control
+    assert IDS[11] in set(made.members["customer_id"])  # everybody else is free for campaigns

@@ -136,3 +136,13 @@ def test_amounts_in_korean_are_in_man_and_eok():
         assert style.money(950, "KRW") == "950원"
     finally:
         activate("en")
+
+
+def test_tables_below_one_heading_keep_their_titles_one_level_down_and_their_notes():
+    frame = pd.DataFrame({"Question": ["Money"], "Answer": ["1 < 2"]})
+    shown = report.tables_below(
+        "Each", [{"title": "One", "frame": frame, "note": "n 1"}, {"title": "Two", "frame": frame}]
+    )
+    assert [line for line in shown.myst.splitlines() if line.startswith("#")] == ["## Each", "### One", "### Two"]
+    assert shown.html.count("<table>") == 2 and shown.html.count("1 &lt; 2") == 2 and "n 1" in shown.html
+    assert shown.kind == "table" and report.tables_below("Each", []).html == ""

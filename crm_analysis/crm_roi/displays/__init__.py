@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from crm_analysis.crm_roi.displays import (
     cards,
+    cash,
     comebacks,
+    costing,
+    discounts,
     effects,
     gate,
     holdout,
+    lifetime,
     planning,
+    programme,
     replay,
     responders,
     rewards,
+    sensitivity,
+    textbook,
     thresholds,
     together,
+    unrandomised,
 )
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.findings import Finding
@@ -21,28 +29,46 @@ from crm_analysis.profile import Profile
 
 __all__ = [
     "cards",
+    "cash",
     "comebacks",
+    "costing",
+    "discounts",
     "effects",
     "findings",
     "gate",
     "holdout",
+    "lifetime",
     "planning",
+    "programme",
     "replay",
     "responders",
     "rewards",
+    "sensitivity",
+    "textbook",
     "thresholds",
     "together",
+    "unrandomised",
 ]
 
 
 def findings(study: Study, *, profile: Profile) -> tuple[Finding, ...]:
     """The findings of every topic, in the order of the annex."""
-    return (
-        *together.findings(study),
-        *holdout.findings(study),
-        *planning.findings(study),
-        *replay.findings(study),
-        *responders.findings(study),
-        *thresholds.findings(study),
-        *rewards.findings(study),
+    found: list[Finding] = []
+    topics = (
+        together,
+        holdout,
+        unrandomised,
+        costing,
+        cash,
+        discounts,
+        lifetime,
+        programme,
+        planning,
+        replay,
+        responders,
+        thresholds,
+        rewards,
     )
+    for topic in topics:
+        found += topic.findings(study)
+    return tuple(found)

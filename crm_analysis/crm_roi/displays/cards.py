@@ -9,7 +9,9 @@ import pandas as pd
 
 from crm_analysis import style
 from crm_analysis.crm_roi import advice, cells, words
+from crm_analysis.crm_roi.displays.rewards import kind_name
 from crm_analysis.crm_roi.results import CampaignResult, Evaluation
+from crm_analysis.crm_roi.rewards import kind_of
 from crm_analysis.language import _
 from crm_analysis.profile import Profile
 
@@ -50,8 +52,8 @@ def _done(result: CampaignResult) -> str:
     said = _("{purpose}, from {start}; followed for {days} days, to {end}").format(
         purpose=purpose, start=style.day(result.starts_on), days=result.window_days, end=style.day(result.closes_on)
     )
-    reward = result.reward_kind if result.reward_kind not in ("", "none") else ""
-    return said if not reward else said + _("; reward: {kind}").format(kind=style.plain(reward))
+    kind = kind_of(result.reward_kind)
+    return said if kind in ("none", "unknown") else said + _("; reward: {kind}").format(kind=kind_name(kind))
 
 
 def _whom(result: CampaignResult, evaluation: Evaluation) -> str:

@@ -137,7 +137,7 @@ def options(found: NextTest, *, profile: Profile) -> pd.DataFrame:
     rows = [
         (_("Question"), _("Does {name} bring back what it costs?").format(name=style.plain(campaign.name))),
         (_("Why this one"), _reason(found, currency)),
-        (_("Who"), _("the {n} members of {name}").format(n=who, name=style.plain(campaign.name))),
+        (_("Whom"), _("the {n} members of {name}").format(n=who, name=style.plain(campaign.name))),
         (_("Held out, drawn at random"), _arms(plan, told=told)),
         (_("Drawn alike in"), _("every branch and tenth of value")),
         (_("Outcome"), _("margin from the day of the draw to {days} days after it").format(days=plan.window_days)),

@@ -86,8 +86,8 @@ def waves(table: pd.DataFrame, spread: pd.DataFrame, *, note: str = "") -> Figur
     axes.set_ylim(0, 100)
     axes.legend(loc="lower left", fontsize=9, ncols=2)
     axes.set_title(textwrap.fill(note, 72), fontsize=10)
-    for x, name in enumerate(table["name"]):
-        _stack(below, float(x), spread[spread["name"] == name], upright=True)
+    for column, name in enumerate(table["name"]):
+        _stack(below, column, spread[spread["name"] == name], upright=True)
     names = [f"{style.wrapped(name, 9)}\nn {n}" for name, n in zip(table["name"], table["n"], strict=True)]
     below.set_xticks(at, names)
     below.set_ylim(0, 1)

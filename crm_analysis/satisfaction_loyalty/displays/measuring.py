@@ -287,7 +287,10 @@ def service_note(study: Study) -> str:
     if plain is None or not plain.n:
         return ""
     template = (
-        _("over all dimensions {plain} ({low} to {high}); weighted by each respondent's own points {weighted}")
+        _(
+            "over all dimensions {plain} ({low} to {high}); weighted by each respondent's own points {weighted} "
+            "({weighted_low} to {weighted_high})"
+        )
         if weighted is not None
         else _("over all dimensions {plain} ({low} to {high})")
     )
@@ -295,7 +298,9 @@ def service_note(study: Study) -> str:
         plain=style.number(plain.mean, 2),
         low=style.number(plain.low, 2),
         high=style.number(plain.high, 2),
-        weighted=style.number(weighted.mean, 2) if weighted is not None else "",
+        weighted=style.number(weighted.mean if weighted else None, 2),
+        weighted_low=style.number(weighted.low if weighted else None, 2),
+        weighted_high=style.number(weighted.high if weighted else None, 2),
     )
 
 
