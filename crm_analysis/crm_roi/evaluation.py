@@ -35,7 +35,7 @@ REQUIRED = ("campaigns", "campaign_members", "costs")
 EVERYBODY = "assigned"
 
 
-def evaluate(scope: Scope, *, among: str = EVERYBODY) -> Evaluation:
+def evaluate(scope: Scope, *, among: str | None = None) -> Evaluation:
     """Evaluate every campaign known in `scope`.
 
     A campaign belongs to the period in which its outcome window closed; one that started and has not closed by the
@@ -43,9 +43,11 @@ def evaluate(scope: Scope, *, among: str = EVERYBODY) -> Evaluation:
     charged by the branch's share of the treated. Without the tables of `REQUIRED` the result is empty and says which
     are missing; `costs` alone may be absent where campaigns carry a contact cost.
 
-    `among` says whose outcomes are compared: everybody assigned. Anything else is refused with the reason (DataError).
+    `among` says whose outcomes are compared, by default what the profile says: everybody assigned. Anything else is
+    refused with the reason (DataError).
     """
     profile = scope.profile
+    among = among or profile.roi.among
     if among != EVERYBODY:
         raise DataError(selection_refused(among))
     missing = tuple(name for name in REQUIRED if not scope.has(name))

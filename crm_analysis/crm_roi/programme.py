@@ -112,7 +112,10 @@ def programme(
     totals = flow_by_month.cumsum()
     reach = NORMAL_REACH * np.array([error((np.arange(n) <= month).astype(float)) for month in range(n)])
     rng = np.random.default_rng(zlib.crc32(b"programme"))
-    noise = rng.multivariate_normal(np.zeros(len(position)), covariance, size=DRAWS, method="eigh")
+    # numpy holds rounding of squared amounts against an absolute tolerance; the matrix is a sum of squares by its making
+    noise = rng.multivariate_normal(
+        np.zeros(len(position)), covariance, size=DRAWS, method="eigh", check_valid="ignore"
+    )
     drawn = np.tile(flow_by_month, (DRAWS, 1))
     for column, month in enumerate(position):
         drawn[:, month] += noise[:, column]

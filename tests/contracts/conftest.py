@@ -170,7 +170,8 @@ def clean_tables() -> dict[str, Rows]:
         "campaigns": [
             {"campaign_id": "P1", "name": "Call", "programme": "welcome", "starts_on": "2026-02-01",
              "ends_on": "2026-03-01", "window_days": 90, "branch": "seoul", "randomisation_unit": "customer",
-             "reward_kind": "none", "contact_cost": 10.0, "planned_reach": 4, "owner": "marketing"}
+             "reward_kind": "none", "contact_cost": 10.0, "planned_reach": 4, "owner": "marketing",
+             "planned_control_share": 0.5}
         ],
         "campaign_members": [
             {"campaign_id": "P1", "customer_id": c, "arm": "treated", "assigned_on": "2026-02-01", "stratum": "s",

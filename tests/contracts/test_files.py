@@ -30,7 +30,7 @@ DESIGN = {
     "survey_responses": "RESPONSE_ID BRANCH ANSWERED_ON SATISFACTION customer_id respondent_kind wave invited_on "
     "contact_id case_id weight stratum",
     "campaigns": "CAMPAIGN_ID NAME PROGRAMME STARTS_ON ENDS_ON WINDOW_DAYS branch randomisation_unit reward_kind "
-    "contact_cost planned_reach owner",
+    "contact_cost planned_reach owner planned_control_share",  # the last is what a drawn list writes beforehand
     "campaign_members": "CAMPAIGN_ID CUSTOMER_ID ARM ASSIGNED_ON stratum contacted_on delivered_on responded_on",
     "costs": "COST_ID INCURRED_ON CATEGORY AMOUNT branch campaign_id planned_amount driver useful_months",
     "contacts": "CONTACT_ID BRANCH OCCURRED_AT CHANNEL DIRECTION customer_id prospect_id touchpoint element staff_id "
