@@ -112,7 +112,7 @@ def programme(
     totals = flow_by_month.cumsum()
     reach = NORMAL_REACH * np.array([error((np.arange(n) <= month).astype(float)) for month in range(n)])
     rng = np.random.default_rng(zlib.crc32(b"programme"))
-    # numpy holds rounding of squared amounts against an absolute tolerance; the matrix is a sum of squares by its making
+    # numpy holds rounding of squared amounts against an absolute tolerance; this matrix is a sum of squares
     noise = rng.multivariate_normal(
         np.zeros(len(position)), covariance, size=DRAWS, method="eigh", check_valid="ignore"
     )

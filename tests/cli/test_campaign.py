@@ -17,7 +17,10 @@ import yaml
 
 from tests.cli.conftest import Association
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the command is tried on POSIX systems")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="the command is tried on POSIX systems"),
+]
 SEED = int(os.environ["CRM_TEST_SEED"])
 SEGMENT = ("export", "segment:best", "--profile", "shop.yaml")
 
@@ -116,7 +119,6 @@ class Round(Association):
         self._save()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("chance", "verdicts"), [(0.6, {"earned"}), (0.0, {"lost", "unknown"})])
 def test_list_response_next_period_verdict(tmp_path, chance, verdicts):
     """Contacts that cost 100,000 won bring 800,000 from six in ten, or nothing: far more than giving varies."""

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the command is tried on POSIX systems")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="the command is tried on POSIX systems"),
+]
 FULL_DISK = ["bash", "-c", 'ulimit -f 2; exec "$0" "$@"']
 
 

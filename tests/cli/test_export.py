@@ -10,7 +10,10 @@ import openpyxl
 import pandas as pd
 import pytest
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the command is tried on POSIX systems")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="the command is tried on POSIX systems"),
+]
 EXPORT = ("export", "customer-value", "--profile", "shop.yaml")
 
 
@@ -100,7 +103,6 @@ def test_amounts_in_mixed_currencies(shop, refused):
     )
 
 
-@pytest.mark.slow
 def test_the_built_in_associations_rows_are_the_pages(association):
     made = association(seed=3, donors=1500)
     done = made.command("export", "customer-value", "--branch", "seoul", "--format", "parquet")

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import pytest
 import yaml
 
+pytestmark = pytest.mark.slow
+
 RULES = {
     "rules": [
         {"name": "Gold", "all": [{"visits": 6}, {"amount": 200}]},

@@ -24,6 +24,8 @@ from crm_analysis.contracts.compiling import Suite, batched, days_since_epoch, e
 from crm_analysis.contracts.loading import FOLDER
 from crm_analysis.errors import ContractError
 
+pytestmark = pytest.mark.slow
+
 amounts = st.one_of(st.none(), st.floats(-5, 5, allow_nan=False))
 words = st.one_of(st.none(), st.sampled_from(["sale", "gift", "x", "refund"]))
 few = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))

@@ -13,6 +13,8 @@ from crm_analysis.crm_roi.flows import member_flows
 from crm_analysis.crm_roi.programme import programme
 from tests.crm_roi.conftest import FrameScope, association, make_profile
 
+pytestmark = pytest.mark.slow
+
 
 def cash_of(tables=None, **sections):
     scope = FrameScope(tables or association(), make_profile(**sections))

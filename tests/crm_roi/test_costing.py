@@ -12,6 +12,8 @@ from crm_analysis.crm_roi.flows import member_flows
 from crm_analysis.crm_roi.money import estimate_roi
 from tests.crm_roi.conftest import FrameScope, association, make_profile
 
+pytestmark = pytest.mark.slow
+
 MARKED = pd.Timestamp("2026-05-20")
 
 

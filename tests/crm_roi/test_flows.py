@@ -11,6 +11,8 @@ from crm_analysis.crm_roi.flows import MIN_AFTER_DAYS, member_flows
 from crm_analysis.units import DAYS_PER_MONTH
 from tests.crm_roi.conftest import FrameScope, association, make_profile
 
+pytestmark = pytest.mark.slow
+
 ASSIGNED = pd.Timestamp("2026-05-01")
 
 

@@ -15,6 +15,8 @@ from crm_analysis.crm_roi.lifetime import Bucket
 from crm_analysis.crm_roi.study import examine
 from tests.crm_roi.conftest import FrameScope, association, make_profile
 
+pytestmark = pytest.mark.slow
+
 PROFILE = make_profile()
 TABLES = {
     "lines": displays.costing.lines,

@@ -14,6 +14,8 @@ from crm_analysis.crm_roi.money import net_influence
 from crm_analysis.crm_roi.programme import _covariance, alongside, programme
 from tests.crm_roi.conftest import FrameScope, association, make_profile
 
+pytestmark = pytest.mark.slow
+
 
 def whole_of(tables=None, **kwargs):
     scope = FrameScope(tables or association(), make_profile(value={"discount_rate_annual": 0.0}), **kwargs)

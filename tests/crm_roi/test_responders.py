@@ -13,6 +13,8 @@ from crm_analysis.crm_roi.responders import FEWEST_TO_LEARN, responders, split
 from crm_analysis.crm_roi.study import examine
 from tests.crm_roi.conftest import FrameScope, association, make_profile
 
+pytestmark = pytest.mark.slow
+
 CONTACT = 10_000.0
 
 

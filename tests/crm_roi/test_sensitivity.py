@@ -15,6 +15,8 @@ from crm_analysis.crm_roi.flows import member_flows
 from crm_analysis.crm_roi.sensitivity import present_value, sensitivities
 from tests.crm_roi.conftest import FrameScope, association, make_profile
 
+pytestmark = pytest.mark.slow
+
 STILL = {"contact_cost": (1, 1), "other_costs": (1, 1), "margin_rate": (0.5, 0.5), "discount_rate_annual": (0.1, 0.1)}
 
 

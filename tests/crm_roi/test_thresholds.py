@@ -10,6 +10,8 @@ from crm_analysis.crm_roi import charts, displays
 from crm_analysis.crm_roi.study import examine
 from tests.crm_roi.conftest import FrameScope, association, make_profile
 
+pytestmark = pytest.mark.slow
+
 LINE, COST = 1_000_000.0, 20_000.0
 START = pd.Timestamp("2026-05-01")
 RULE = {"measure": "amount", "days": 200}

@@ -16,6 +16,8 @@ from crm_analysis.crm_roi.together import compare_campaigns
 from crm_analysis.errors import DataError
 from tests.crm_roi.conftest import FrameScope, make_profile
 
+pytestmark = pytest.mark.slow
+
 START = pd.Timestamp("2026-05-01")
 PLAN = {"balance_history_days": 100}
 

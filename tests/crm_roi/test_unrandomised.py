@@ -16,6 +16,8 @@ from crm_analysis.language import activate
 from crm_analysis.units import Period
 from tests.crm_roi.conftest import FrameScope, make_profile
 
+pytestmark = pytest.mark.slow
+
 SEED = int(os.environ["CRM_TEST_SEED"])
 DAY = pd.Timestamp("2026-05-01")
 WINDOW = 70
@@ -143,7 +145,6 @@ def test_best_customers_are_called_unidentified_and_why(best):
     assert finding.basis == "not causal: nothing identifies it"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", [SEED, SEED + 1])
 def test_whatever_the_seed_the_estimates_follow_the_truth(seed):
     worked, idle = only(world(seed, lift=60_000.0)), only(world(seed))

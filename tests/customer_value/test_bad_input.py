@@ -15,6 +15,8 @@ from crm_analysis.customer_value.sentences import claims
 from crm_analysis.errors import DataError
 from crm_analysis.value_models import CannotFit, Histories
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 DAYS = pd.date_range("2023-10-01", "2026-09-30", freq="D")
 

@@ -14,6 +14,8 @@ from crm_analysis.customer_value.assessment import CustomerValue, Slipping, asse
 from crm_analysis.customer_value.sentences import claims
 from crm_analysis.estimators.proportions import wilson
 
+pytestmark = pytest.mark.slow
+
 NO_BREAK = "\N{NO-BREAK SPACE}"
 START = pd.Timestamp(2023, 10, 1)
 END = date(2026, 9, 30)

@@ -12,6 +12,8 @@ from crm_analysis.customer_value.displays import fit as displays
 from crm_analysis.value_models import BgNbdFit, Histories, ParetoNbdFit, fit_bg_nbd, fit_pareto_nbd
 from tests.customer_value.test_chapter import buyers, clockwork, once
 
+pytestmark = pytest.mark.slow
+
 UPTO = 9
 
 

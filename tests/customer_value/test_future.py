@@ -9,6 +9,8 @@ from crm_analysis.customer_value.assessment import assess
 from crm_analysis.customer_value.displays import future as displays
 from tests.customer_value.test_chapter import buyers, clockwork, once
 
+pytestmark = pytest.mark.slow
+
 
 def test_each_customers_value_has_an_interval_and_is_worth_less_today(scope_of):
     state = assess(scope_of({"transactions": buyers()}, margin={"rate": 0.5}))

@@ -13,6 +13,8 @@ from crm_analysis.customer_value.displays import concentration as concentration_
 from crm_analysis.customer_value.displays import standing as standing_shown
 from crm_analysis.customer_value.displays import tenure as tenure_shown
 
+pytestmark = pytest.mark.slow
+
 LATER = [(f"c{i}", f"2026-02-{1 + i % 20:02}", 1000.0 + i, "refund") for i in range(150)]
 CASES = {
     "one customer": [("a", "2024-01-05", 5.0, "sale")],

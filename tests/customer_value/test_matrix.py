@@ -11,6 +11,8 @@ from crm_analysis.customer_value.assessment import CustomerValue, assess
 from crm_analysis.customer_value.displays import matrix as displays
 from crm_analysis.customer_value.matrix import FUTURE, GRID, PRESENT, treatment
 
+pytestmark = pytest.mark.slow
+
 START, END = pd.Timestamp(2023, 10, 1), pd.Timestamp(2026, 9, 30)
 COSTS = {"cost_to_serve": {"per_customer_year": 4.0, "per_contact": 3.0}}
 YEAR = 366

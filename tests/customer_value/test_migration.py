@@ -17,6 +17,8 @@ from crm_analysis.customer_value.migration import BACK, LOST, MOVES, NEW, migrat
 from crm_analysis.customer_value.profits import customer_profits
 from crm_analysis.estimators.proportions import wilson
 
+pytestmark = pytest.mark.slow
+
 ORDER = ("gold", "silver", "new")
 
 

@@ -21,6 +21,8 @@ from crm_analysis.customer_value.wording import segment_treatment
 from crm_analysis.estimators.proportions import wilson
 from crm_analysis.profile.settings import Value
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -19,6 +19,8 @@ from crm_analysis.demo.truth import ID_PREFIX, truth
 from crm_analysis.tables.failures import hold_to_contracts
 from crm_analysis.tables.ingestion import ingest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 DONORS = 2_000
 
@@ -123,7 +125,6 @@ def test_the_state_before_is_recomputed_from_the_same_tables(association: tables
     assert now.previous.facts == before.facts and now.state.facts.lines > before.facts.lines
 
 
-@pytest.mark.slow
 def test_verdicts_turn_with_the_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     turned = opened(tmp_path, monkeypatch, seed=7, flips=("gwangju_reports", "busan_silent"))
     said = claims(assess(turned.scope("all", "2026Q3")))

@@ -14,6 +14,8 @@ from crm_analysis import demo
 from crm_analysis.demo.truth import FLIPS, ID_PREFIX
 from crm_analysis.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 FILES = {
     "seoul": "utf-8",
     "busan": "cp949",

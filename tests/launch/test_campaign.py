@@ -20,6 +20,8 @@ from crm_analysis import launch, profile, tables
 from crm_analysis.errors import UserError
 from crm_analysis.tables.ingestion import ingest
 
+pytestmark = pytest.mark.slow
+
 ORDER = launch.Order(name="SPRING26", holdout_share=0.4, starts_on=date(2026, 1, 5))
 TODAY = date(2026, 1, 2)
 

@@ -19,6 +19,8 @@ from crm_analysis.report import BUNDLE
 from crm_analysis.tables.failures import hold_to_contracts
 from crm_analysis.tables.ingestion import ingest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 CHAPTERS = ("data_quality", "customer_value", "satisfaction_loyalty", "crm_roi")
 SIZES = {"north": 61, "south": 47, "islet": 3}

@@ -16,6 +16,8 @@ from crm_analysis.runs import executing
 from crm_analysis.runs.jobs import Public
 from crm_analysis.runs.manifest import alone
 
+pytestmark = pytest.mark.slow
+
 
 def states(office) -> dict[str, str]:
     return {f"{s.branch}/{s.chapter}": s.state for s in runs.status(office.profile)}

@@ -19,6 +19,8 @@ from crm_analysis.satisfaction_loyalty.sentences import claims
 from crm_analysis.satisfaction_loyalty.study import Study, analyse
 from crm_analysis.units import Period
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(os.environ.get("CRM_ANALYSIS_DATA") or Path(__file__).parents[3] / "shared" / "data")
 PROFILE = """
 id: shop

@@ -26,6 +26,8 @@ from crm_analysis.satisfaction_loyalty.stores import two_stores
 from crm_analysis.satisfaction_loyalty.study import Study, analyse, very_dissatisfied_valuable
 from crm_analysis.units import Period
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PERIOD = Period.parse("2026Q3")
 CONVEX = (0.28, 0.36, 0.44, 0.52, 0.82)

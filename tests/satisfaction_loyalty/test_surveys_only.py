@@ -21,6 +21,8 @@ from crm_analysis.satisfaction_loyalty.sentences import claims
 from crm_analysis.satisfaction_loyalty.study import Study, analyse
 from crm_analysis.units import Period
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("CRM_ANALYSIS_DATA") or Path(__file__).parents[3] / "shared" / "data")
 needs_data = pytest.mark.realdata("sfo_2017.csv")
@@ -201,7 +203,6 @@ def test_withheld_levels_keep_their_place_in_the_bar() -> None:
     assert [bool(bar.get_hatch()) for bar in bars] == [True, False, False, False]
 
 
-@pytest.mark.slow
 def test_a_scale_that_does_not_fit_stops_the_installed_command_with_its_reason(tmp_path: Path) -> None:
     write(tmp_path, satisfaction=[8, 9, 10, 7] * 110)
     asked = ["report", "--profile", "profile.yaml", "--chapter", "satisfaction_loyalty", "--branch", "all"]
