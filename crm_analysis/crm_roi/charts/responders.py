@@ -59,7 +59,7 @@ def effect_bands(bands: pd.DataFrame, *, currency: str) -> Figure | None:
         ax.yaxis.set_major_formatter(lambda value, _position: style.money(value, currency))
         ax.set_xlabel(_("value before, lowest to highest"))
     panels[0].set_ylabel(_("margin per member"))
-    panels[0].legend(loc="best", fontsize=9)
+    fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
     return fig
 
 

@@ -124,7 +124,8 @@ def _money(result: CampaignResult, evaluation: Evaluation) -> str:
 def _verdict(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> str:
     roi = result.roi
     if roi is None:
-        return html.unescape(advice.why_unknown(result, evaluation, profile)) or words.state(result.state)
+        why = html.unescape(advice.why_unknown(result, evaluation, profile))
+        return _("Not known. {why}").format(why=why) if why else words.state(result.state)
     template = {
         "earned": _("It earned: net {net}; the chance that it earned is {chance}."),
         "lost": _("It lost: net {net}; the chance that it earned is {chance}."),

@@ -124,7 +124,6 @@ def findings(study: Study) -> tuple[Finding, ...]:
             basis=_("Wilson 95 % over random splits of past customers, nothing done to anybody"),
             n=margin.rate.n,
             label=_("False alarms of the test that decides"),
-            compare=True,
             definition=_(
                 "random splits in which Welch's test of margin finds a difference at 5 %, over all splits tried"
             ),
