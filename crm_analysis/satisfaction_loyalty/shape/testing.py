@@ -151,13 +151,13 @@ def _p_of_contrast(c: Array, x: Array, m: Array) -> float:
         return 1.0
 
     def gap(z: float) -> float:
-        low, high = contrast(c, x, m, 2 * float(stats.norm.cdf(z)) - 1)
+        low, high = contrast(c, x, m, 2 * float(special.ndtr(z)) - 1)
         return low if value > 0 else -high
 
     if gap(8.0) > 0:
         return 0.0
     z = float(optimize.brentq(gap, 0.0, 8.0))
-    return 2 * float(stats.norm.sf(z))
+    return 2 * float(special.ndtr(-z))
 
 
 def kinks(x: Array, m: Array, score: Array, level: float) -> tuple[Kink | None, Kink | None]:
@@ -168,7 +168,7 @@ def kinks(x: Array, m: Array, score: Array, level: float) -> tuple[Kink | None, 
     raw = [_p_of_contrast(c, x, m) for c in chosen.values()]
     adjusted = multiplicity.holm(raw)
     levels = multiplicity.holm_levels(raw, level=level)
-    reach = normal_quantile(1 - (1 - level) / len(raw)) + float(stats.norm.ppf(POWER))
+    reach = normal_quantile(1 - (1 - level) / len(raw)) + float(special.ndtri(POWER))
     found: dict[str, Kink] = {}
     for (where, c), p, at in zip(chosen.items(), adjusted, levels, strict=True):
         low, high = contrast(c, x, m, float(at))
@@ -189,7 +189,7 @@ def levelling(x: Array, m: Array, score: Array, level: float) -> Kink | None:
     c[-1], c[-2], c[0] = 1.0, -1.0 - before, before
     low, high = contrast(c, x, m, level)
     se = math.sqrt(float(c**2 @ _safe_variance(x, m)))
-    reach = normal_quantile(level) + float(stats.norm.ppf(POWER))
+    reach = normal_quantile(level) + float(special.ndtri(POWER))
     return Kink(
         where="levelling",
         value=float(c @ (x / m)),
