@@ -142,7 +142,7 @@ def break_even(study: Study) -> dict[str, Any]:
         _("Where it would break even"),
         pd.DataFrame(rows),
         _(
-            "Each column moves one thing and leaves the others as they were. None: even free contacts would not have "
+            "Each column moves one thing and leaves the others as they were. “none”: even free contacts would not have "
             "paid. A margin rate above 100 % cannot be reached."
         ),
     )
