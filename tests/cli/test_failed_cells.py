@@ -81,9 +81,9 @@ def test_a_page_that_never_ran_says_so(broken, read):
     assert state.stdout.split() == ["missing", "never", "2025Q4/south/crm_roi", "never", "run"]
 
 
-def test_a_book_before_anything_was_read_says_what_to_do(shop, refused):
-    shop.write()
-    assert refused(shop.run("book", "--profile", "shop.yaml")) == (
+def test_a_book_before_anything_was_read_says_what_to_do(new_shop, refused):
+    new_shop.write()
+    assert refused(new_shop.run("book", "--profile", "shop.yaml")) == (
         "The sources of shop were not read yet. `crm-analysis report --profile shop.yaml` does everything in turn."
     )
 
