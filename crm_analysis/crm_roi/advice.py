@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from crm_analysis import privacy, style
 from crm_analysis.crm_roi import phrases, words
+from crm_analysis.crm_roi.responders import Policy
 from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.findings import Action
 from crm_analysis.language import _, active
@@ -19,18 +21,29 @@ WORTH_SETTLING = 10
 """A test that would need more than this many times the members is not worth repeating as it is."""
 
 
-def actions(evaluation: Evaluation, profile: Profile) -> tuple[Action, ...]:
-    """What to do, the largest expected gain first."""
-    found = [step for result in evaluation.closed if (step := action(result, evaluation, profile))]
+def actions(evaluation: Evaluation, profile: Profile, policies: Mapping[str, Policy]) -> tuple[Action, ...]:
+    """What to do, the largest expected gain first; `policies` as in `action`, by campaign."""
+    found = [
+        step
+        for result in evaluation.closed
+        if (step := action(result, evaluation, profile, policies.get(result.campaign_id)))
+    ]
     return tuple(sorted(found, key=lambda step: -(step.value or 0.0)))
 
 
-def action(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> Action | None:
-    """What to do about one closed campaign; None where nothing follows from what is known."""
+def action(
+    result: CampaignResult, evaluation: Evaluation, profile: Profile, policy: Policy | None = None
+) -> Action | None:
+    """What to do about one closed campaign; None where nothing follows from what is known.
+
+    Where `policy` is shown to beat contacting everybody and contacting nobody, it is what to do.
+    """
     owner = style.escape(
         profile.owner(result.programme, active()) or result.owner or profile.owner("crm_roi", active())
     )
     common: dict[str, Any] = {"key": f"crm_roi.{result.key}.action", "owner": owner}
+    if policy is not None and policy.advice == "target":
+        return Action(**common, **_targeted_action(policy, result, evaluation))
     if result.roi is not None:
         return Action(**common, **_measured_action(result, evaluation, profile))
     found = result.uncontrolled
@@ -55,6 +68,32 @@ def action(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> 
         text = _("Find out how the list of {name} was split before it runs again").format(name=phrases.name_of(result))
         return Action(**common, text=text, resting_on=_("the gate's checks"))
     return None
+
+
+def _targeted_action(policy: Policy, result: CampaignResult, evaluation: Evaluation) -> dict[str, Any]:
+    low, high = policy.over_everybody.low, policy.over_everybody.high
+    text = _(
+        "Repeat {name} for {share} of its list alone, chosen by the rule, {held} of them still held out: {gain} "
+        "({interval}) more than for everybody. `crm-analysis list {key}` writes whom it would choose"
+    ).format(
+        name=phrases.name_of(result),
+        share=style.share(policy.n_targeted, policy.n, evaluation.min_cell, 0),
+        held=style.percent(KEPT_OUT, 0),
+        gain=phrases.money(policy.over_everybody.mean, evaluation),
+        interval=style.interval(low, high, "money", evaluation.currency),
+        key=f"crm_roi.{result.key}.targeting",
+    )
+    value, low, high = (
+        None if end is None else (1 - KEPT_OUT) * end
+        for end in (policy.targeted.mean, policy.targeted.low, policy.targeted.high)
+    )
+    return {
+        "text": text,
+        "value": value,
+        "low": low,
+        "high": high,
+        "resting_on": _("randomised test, the rule judged on members it had not seen, once a year at this size"),
+    }
 
 
 def _measured_action(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from crm_analysis import privacy, style
 from crm_analysis.crm_roi import advice, phrases, words
+from crm_analysis.crm_roi.responders import Policy
 from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.findings import MOST_FINDINGS, Claims, Finding
 from crm_analysis.language import _
@@ -16,15 +17,24 @@ from crm_analysis.profile import Profile
 __all__ = ["claims"]
 
 
-def claims(evaluation: Evaluation, *, profile: Profile, further: Sequence[Finding] = ()) -> Claims:
-    """What the page says about the campaigns of one branch and period; `further` findings join the measures."""
+def claims(
+    evaluation: Evaluation,
+    *,
+    profile: Profile,
+    further: Sequence[Finding] = (),
+    policies: Mapping[str, Policy] | None = None,
+) -> Claims:
+    """What the page says about the campaigns of one branch and period.
+
+    `further` findings join the measures; `policies` say of which campaigns choosing whom to contact is known to pay.
+    """
     if evaluation.without_tables:
         return _without_tables()
     found = _findings(evaluation)
     return Claims(
         verdict=_verdict(evaluation),
         findings=tuple(found[:MOST_FINDINGS]),
-        actions=advice.actions(evaluation, profile),
+        actions=advice.actions(evaluation, profile, policies or {}),
         unknowns=advice.unknowns(evaluation, profile),
         measures=tuple(found[MOST_FINDINGS:]) + _measures(evaluation) + tuple(further),
     )
