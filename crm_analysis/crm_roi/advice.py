@@ -65,8 +65,16 @@ def action(
         )
         return Action(**common, text=text, resting_on=_("no control so far: not causal"))
     if result.state == "blocked":
-        text = _("Find out how the list of {name} was split before it runs again").format(name=phrases.name_of(result))
-        return Action(**common, text=text, resting_on=_("the gate's checks"))
+        failed = {check.code for check in result.gate.checks if check.status == "failed"} - {"size"}
+        if failed == {"follow_up"}:
+            text = _(
+                "Find out why one arm of {name} cannot be followed to the end of its window, and complete its data"
+            )
+        elif failed == {"both_arms"}:
+            text = _("Find out why members of {name} stand in both arms before it runs again")
+        else:
+            text = _("Find out how the list of {name} was split before it runs again")
+        return Action(**common, text=text.format(name=phrases.name_of(result)), resting_on=_("the gate's checks"))
     return None
 
 
@@ -181,18 +189,24 @@ def unknowns(evaluation: Evaluation, profile: Profile) -> tuple[str, ...]:
             )
         )
     if ledger is not None and ledger.n_orphaned:
-        found.append(
-            _(
+        template = (
+            _("One cost line ({amount}) belongs to a campaign by kind but names none that exists: it is in no return.")
+            if ledger.n_orphaned == 1
+            else _(
                 "{n} cost lines ({amount}) belong to a campaign by kind but name none that exists: they are in no "
                 "return."
-            ).format(n=style.number(ledger.n_orphaned), amount=phrases.money(ledger.orphaned_total, evaluation))
-        )
-    if ledger is not None and ledger.n_negative:
-        found.append(
-            _("{n} cost lines are negative ({amount}) and were left out; book a credit against its own line.").format(
-                n=style.number(ledger.n_negative), amount=phrases.money(ledger.negative_total, evaluation)
             )
         )
+        amount = phrases.money(ledger.orphaned_total, evaluation)
+        found.append(template.format(n=style.number(ledger.n_orphaned), amount=amount))
+    if ledger is not None and ledger.n_negative:
+        template = (
+            _("One cost line is negative ({amount}) and was left out; book a credit against its own line.")
+            if ledger.n_negative == 1
+            else _("{n} cost lines are negative ({amount}) and were left out; book a credit against its own line.")
+        )
+        amount = phrases.money(ledger.negative_total, evaluation)
+        found.append(template.format(n=style.number(ledger.n_negative), amount=amount))
     return tuple(found)
 
 
@@ -315,10 +329,19 @@ def _blocked(result: CampaignResult, evaluation: Evaluation) -> str:
             p=style.p_value(failed["sample_ratio_arms"]["p"]),
         )
     if "unplanned" in failed.get("strata", {}):
-        return _(
-            "What {name} earned: the profile plans a held-out share by stratum, and {n} strata have none or have "
-            "members in one arm only. No return is stated; complete `roi.planned_control_share`."
-        ).format(name=name, n=int(failed["strata"]["unplanned"] + failed["strata"]["empty"]))
+        n = int(failed["strata"]["unplanned"] + failed["strata"]["empty"])
+        template = (
+            _(
+                "What {name} earned: the profile plans a held-out share by stratum, and one stratum has none or has "
+                "members in one arm only. No return is stated; complete `roi.planned_control_share`."
+            )
+            if n == 1
+            else _(
+                "What {name} earned: the profile plans a held-out share by stratum, and {n} strata have none or have "
+                "members in one arm only. No return is stated; complete `roi.planned_control_share`."
+            )
+        )
+        return template.format(name=name, n=n)
     if "strata" in failed:
         return _(
             "What {name} earned: the treated are {low} of one stratum and {high} of another, so the plain difference "

@@ -144,9 +144,16 @@ def _verdict_without_result(evaluation: Evaluation) -> str:
             "**Nobody knows what {names} earned**: nobody was held out, so there is nothing to compare with."
         ).format(names=phrases.names_of(evaluation.closed))
     if evaluation.closed:
-        return _(
-            "**No return can be stated for {period}**: none of the {n} programmes whose window closed can be judged."
-        ).format(period=style.period(evaluation.period), n=len(evaluation.closed))
+        n = len(evaluation.closed)
+        template = (
+            _("**No return can be stated for {period}**: the one programme whose window closed cannot be judged.")
+            if n == 1
+            else _(
+                "**No return can be stated for {period}**: none of the {n} programmes whose window closed can be "
+                "judged."
+            )
+        )
+        return template.format(period=style.period(evaluation.period), n=n)
     if evaluation.running:
         first = min(result.closes_on for result in evaluation.running)
         return _("**No programme's outcome window closed in {period}**; the first result is due on {day}.").format(

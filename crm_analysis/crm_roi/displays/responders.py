@@ -85,7 +85,11 @@ def qini_figure(study: Study) -> dict[str, Any]:
     return {
         "table": table,
         "title": _("Can those who respond be picked out?"),
-        "alt": _("Qini curves of {n} programmes with their coefficients.").format(n=len(drawn)),
+        "alt": (
+            _("Qini curve of one programme with its coefficient.")
+            if len(drawn) == 1
+            else _("Qini curves of {n} programmes with their coefficients.")
+        ).format(n=len(drawn)),
         "how_to_read": _(
             "Members stand in the order in which a model expects them to respond, a model that never saw the member "
             "itself. Height: the margin of the treated so far less that of as many held-out members (Radcliffe 2007), "

@@ -44,9 +44,11 @@ def figure(study: Study) -> dict[str, Any]:
     return {
         "title": title,
         "table": _table(study),
-        "alt": _("Margin gained for each unit of cost by kind of reward, {n} programmes.").format(
-            n=len(study.rewards.campaigns)
-        ),
+        "alt": (
+            _("Margin gained for each unit of cost by kind of reward, one programme.")
+            if len(study.rewards.campaigns) == 1
+            else _("Margin gained for each unit of cost by kind of reward, {n} programmes.")
+        ).format(n=len(study.rewards.campaigns)),
         "how_to_read": f"{sentence(study)} {note}",
     }
 
