@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from crm_analysis import privacy, style
 from crm_analysis.crm_roi import phrases, words
+from crm_analysis.crm_roi.responders import Policy
 from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.findings import Action
 from crm_analysis.language import _, active
@@ -19,18 +21,29 @@ WORTH_SETTLING = 10
 """A test that would need more than this many times the members is not worth repeating as it is."""
 
 
-def actions(evaluation: Evaluation, profile: Profile) -> tuple[Action, ...]:
-    """What to do, the largest expected gain first."""
-    found = [step for result in evaluation.closed if (step := action(result, evaluation, profile))]
+def actions(evaluation: Evaluation, profile: Profile, policies: Mapping[str, Policy]) -> tuple[Action, ...]:
+    """What to do, the largest expected gain first; `policies` as in `action`, by campaign."""
+    found = [
+        step
+        for result in evaluation.closed
+        if (step := action(result, evaluation, profile, policies.get(result.campaign_id)))
+    ]
     return tuple(sorted(found, key=lambda step: -(step.value or 0.0)))
 
 
-def action(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> Action | None:
-    """What to do about one closed campaign; None where nothing follows from what is known."""
+def action(
+    result: CampaignResult, evaluation: Evaluation, profile: Profile, policy: Policy | None = None
+) -> Action | None:
+    """What to do about one closed campaign; None where nothing follows from what is known.
+
+    Where `policy` is shown to beat contacting everybody and contacting nobody, it is what to do.
+    """
     owner = style.escape(
         profile.owner(result.programme, active()) or result.owner or profile.owner("crm_roi", active())
     )
     common: dict[str, Any] = {"key": f"crm_roi.{result.key}.action", "owner": owner}
+    if policy is not None and policy.advice == "target":
+        return Action(**common, **_targeted_action(policy, result, evaluation))
     if result.roi is not None:
         return Action(**common, **_measured_action(result, evaluation, profile))
     found = result.uncontrolled
@@ -52,9 +65,43 @@ def action(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> 
         )
         return Action(**common, text=text, resting_on=_("no control so far: not causal"))
     if result.state == "blocked":
-        text = _("Find out how the list of {name} was split before it runs again").format(name=phrases.name_of(result))
-        return Action(**common, text=text, resting_on=_("the gate's checks"))
+        failed = {check.code for check in result.gate.checks if check.status == "failed"} - {"size"}
+        if failed == {"follow_up"}:
+            text = _(
+                "Find out why one arm of {name} cannot be followed to the end of its window, and complete its data"
+            )
+        elif failed == {"both_arms"}:
+            text = _("Find out why members of {name} stand in both arms before it runs again")
+        else:
+            text = _("Find out how the list of {name} was split before it runs again")
+        return Action(**common, text=text.format(name=phrases.name_of(result)), resting_on=_("the gate's checks"))
     return None
+
+
+def _targeted_action(policy: Policy, result: CampaignResult, evaluation: Evaluation) -> dict[str, Any]:
+    low, high = policy.over_everybody.low, policy.over_everybody.high
+    text = _(
+        "Repeat {name} for {share} of its list alone, chosen by the rule, {held} of them still held out: {gain} "
+        "({interval}) more than for everybody. `crm-analysis list {key}` writes whom it would choose"
+    ).format(
+        name=phrases.name_of(result),
+        share=style.share(policy.n_targeted, policy.n, evaluation.min_cell, 0),
+        held=style.percent(KEPT_OUT, 0),
+        gain=phrases.money(policy.over_everybody.mean, evaluation),
+        interval=style.interval(low, high, "money", evaluation.currency),
+        key=f"crm_roi.{result.key}.targeting",
+    )
+    value, low, high = (
+        None if end is None else (1 - KEPT_OUT) * end
+        for end in (policy.targeted.mean, policy.targeted.low, policy.targeted.high)
+    )
+    return {
+        "text": text,
+        "value": value,
+        "low": low,
+        "high": high,
+        "resting_on": _("randomised test, the rule judged on members it had not seen, once a year at this size"),
+    }
 
 
 def _measured_action(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> dict[str, Any]:
@@ -142,18 +189,24 @@ def unknowns(evaluation: Evaluation, profile: Profile) -> tuple[str, ...]:
             )
         )
     if ledger is not None and ledger.n_orphaned:
-        found.append(
-            _(
+        template = (
+            _("One cost line ({amount}) belongs to a campaign by kind but names none that exists: it is in no return.")
+            if ledger.n_orphaned == 1
+            else _(
                 "{n} cost lines ({amount}) belong to a campaign by kind but name none that exists: they are in no "
                 "return."
-            ).format(n=style.number(ledger.n_orphaned), amount=phrases.money(ledger.orphaned_total, evaluation))
-        )
-    if ledger is not None and ledger.n_negative:
-        found.append(
-            _("{n} cost lines are negative ({amount}) and were left out; book a credit against its own line.").format(
-                n=style.number(ledger.n_negative), amount=phrases.money(ledger.negative_total, evaluation)
             )
         )
+        amount = phrases.money(ledger.orphaned_total, evaluation)
+        found.append(template.format(n=style.number(ledger.n_orphaned), amount=amount))
+    if ledger is not None and ledger.n_negative:
+        template = (
+            _("One cost line is negative ({amount}) and was left out; book a credit against its own line.")
+            if ledger.n_negative == 1
+            else _("{n} cost lines are negative ({amount}) and were left out; book a credit against its own line.")
+        )
+        amount = phrases.money(ledger.negative_total, evaluation)
+        found.append(template.format(n=style.number(ledger.n_negative), amount=amount))
     return tuple(found)
 
 
@@ -276,10 +329,19 @@ def _blocked(result: CampaignResult, evaluation: Evaluation) -> str:
             p=style.p_value(failed["sample_ratio_arms"]["p"]),
         )
     if "unplanned" in failed.get("strata", {}):
-        return _(
-            "What {name} earned: the profile plans a held-out share by stratum, and {n} strata have none or have "
-            "members in one arm only. No return is stated; complete `roi.planned_control_share`."
-        ).format(name=name, n=int(failed["strata"]["unplanned"] + failed["strata"]["empty"]))
+        n = int(failed["strata"]["unplanned"] + failed["strata"]["empty"])
+        template = (
+            _(
+                "What {name} earned: the profile plans a held-out share by stratum, and one stratum has none or has "
+                "members in one arm only. No return is stated; complete `roi.planned_control_share`."
+            )
+            if n == 1
+            else _(
+                "What {name} earned: the profile plans a held-out share by stratum, and {n} strata have none or have "
+                "members in one arm only. No return is stated; complete `roi.planned_control_share`."
+            )
+        )
+        return template.format(name=name, n=n)
     if "strata" in failed:
         return _(
             "What {name} earned: the treated are {low} of one stratum and {high} of another, so the plain difference "

@@ -42,8 +42,10 @@ def portfolio(evaluation: Evaluation) -> dict[str, Any]:
     elif not measured:
         alt = _("No programme of this period has a return that can be stated.")
     else:
-        alt = _(
-            "Return on cost of {n} programmes with intervals; {earned} clearly earned, {lost} clearly lost."
+        alt = (
+            _("Return on cost of one programme with its interval.")
+            if len(measured) == 1
+            else _("Return on cost of {n} programmes with intervals; {earned} clearly earned, {lost} clearly lost.")
         ).format(
             n=len(measured),
             earned=sum(r.verdict == "earned" for r in measured),
@@ -94,9 +96,11 @@ def plan(evaluation: Evaluation) -> dict[str, Any]:
         alt = _("No programme of this period has both a planned and an actual cost.")
     else:
         over = float((costs["actual"] - costs["planned"]).sum())
-        alt = _("Actual cost of {n} programmes beside the plan; {over} over it altogether.").format(
-            n=len(costs), over=style.money(over, evaluation.currency)
-        )
+        alt = (
+            _("Actual cost of one programme beside the plan; {over} over it.")
+            if len(costs) == 1
+            else _("Actual cost of {n} programmes beside the plan; {over} over it altogether.")
+        ).format(n=len(costs), over=style.money(over, evaluation.currency))
     return {
         "table": frames.cost_plan_table(evaluation),
         "title": _("What was planned and what it cost"),

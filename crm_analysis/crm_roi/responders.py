@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,23 +14,27 @@ from crm_analysis import privacy
 from crm_analysis.crm_roi.comparison import compare
 from crm_analysis.crm_roi.effects import treated_costs
 from crm_analysis.crm_roi.results import CampaignResult, Evaluation
-from crm_analysis.estimators.heterogeneity import Pooled, pool, shrink
 from crm_analysis.estimators.means import MeanDifference
 from crm_analysis.estimators.multiplicity import holm
-from crm_analysis.estimators.uplift import CrossFitted, Gain, Qini, cross_fit, forward_fit, mean_gain, qini
+from crm_analysis.estimators.shrinkage import Pooled, pool, shrink
+from crm_analysis.estimators.uplift import Gain, Qini, cross_fit, qini, target
 from crm_analysis.units import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
 
-__all__ = ["Group", "Policy", "Responders", "Split", "responders", "split"]
+__all__ = ["Group", "Policy", "Responders", "Split", "advised_lists", "responders", "split"]
 
 FEWEST_TO_LEARN = 100
 """Members of the smaller arm below which no rule is learned."""
+FEWEST_TO_SHRINK = 4
+"""Groups below which the spread between them is not known and nothing is drawn anywhere."""
 BANDS = (10, 5, 4, 3, 2)
 TENURE_YEARS = (0.5, 1, 2, 5)
 AGES = (30, 40, 50, 60, 70)
 REST = "rest"
+FOLD_DRAWS = 10
+MOST_DRAWS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +42,10 @@ class Group:
     """Margin per member of one group of members: `found` is treated less control, `shrunk` what is left of it.
 
     `shrunk` with `shrunk_low` and `shrunk_high` draws the difference towards that of all members by the share of its
-    variance that is chance; None where the group's margin does not vary. `by_branch` holds, per arm, the members by
-    branch where the pages of the branches could tell one of them, else nothing. `withheld` marks amounts of too few
-    payers, or of one above all. Of `n_judged` members of whom the learned rule had not seen the outcome it would
-    contact `n_targeted`; 0 of 0 where none was learned.
+    variance that is chance; None where the group's margin does not vary, and of fewer than `FEWEST_TO_SHRINK` groups.
+    `by_branch` holds, per arm, the members by branch where the pages of the branches could tell one of them, else
+    nothing. `withheld` marks amounts of too few payers, or of one above all. Of `n_judged` members the learned rule
+    would contact `n_targeted`; 0 of 0 where none was learned.
     """
 
     code: str
@@ -77,22 +82,26 @@ class Split:
 class Policy:
     """The worth of contacting only those whose predicted gain exceeds the cost of their contact, over the whole list.
 
-    Profits are in the profile's currency, for all `n` members of the list: margin gained less the contacts made less
-    the `fixed_cost`, which is spent unless nobody is contacted. `contact_cost` is what one contact saved would save;
-    `whole_cost` marks that the ledger does not tell contacts from the rest, so that all cost counts as theirs.
-    `over_everybody` is targeting less contacting everybody. `share_targeted` of the members would be contacted.
+    Profits are in the profile's currency, for all `n` members of the list: margin gained less what their behaviour
+    cost, the contacts made and the `fixed_cost`, which is spent unless nobody is contacted. `everybody` is the
+    programme's own net carried over to those held out: on its treated members alone it would be `as_it_ran`, the net of
+    its return, to the last digit.
+    `contact_cost` is what one contact saved would save; `whole_cost` marks that the ledger does not tell contacts from
+    the rest, so that all cost counts as theirs. `over_everybody` is targeting less contacting everybody. `n_targeted`
+    members would be contacted. `members` has customer_id, branch, expected_gain (margin per member, before the contact)
+    and chosen (share of draws in which a rule that had not seen the member would contact it).
     """
 
     n: int
-    n_judged: int
     n_targeted: int
-    share_targeted: float
     contact_cost: float
     fixed_cost: float
     whole_cost: bool
+    as_it_ran: float
     everybody: Gain
     targeted: Gain
     over_everybody: Gain
+    members: pd.DataFrame = field(compare=False, repr=False)
 
     @property
     def advice(self) -> str:
@@ -101,7 +110,7 @@ class Policy:
         `target` only where the interval shows targeting above both contacting everybody and contacting nobody, which
         keeps the chance of a false `target` at the level of one test.
         """
-        if 0 < self.n_targeted < self.n_judged and _above(self.over_everybody) and _above(self.targeted):
+        if 0 < self.n_targeted < self.n and _above(self.over_everybody) and _above(self.targeted):
             return "target"
         if _above(self.everybody):
             return "everybody"
@@ -148,7 +157,7 @@ def _of_campaign(result: CampaignResult, evaluation: Evaluation, scope: Scope, b
     if result.gate.by_stratum:  # drawn at a share of its own in each stratum: only within one do arms compare
         labels = {code: label for code, label in labels.items() if code == "stratum"}
     treated = (units["arm"] == "treated").to_numpy()
-    curve, policy, rule = None, None, None
+    curve, policy = None, None
     singly = units["unit"].is_unique and not result.gate.by_stratum
     if singly and min(treated.sum(), (~treated).sum()) >= FEWEST_TO_LEARN:
         rng = np.random.default_rng(zlib.crc32(result.campaign_id.encode()))
@@ -156,8 +165,7 @@ def _of_campaign(result: CampaignResult, evaluation: Evaluation, scope: Scope, b
         margin = units["margin"].to_numpy(float)
         curve = qini(margin, treated, cross_fit(margin, treated, features, rng=rng).rank, rng=rng)
         if result.roi is not None:
-            rule = forward_fit(_net_of_behaviour(units, result), treated, features, rng=rng)
-            policy = _policy(rule, result)
+            policy = _policy(units, features, result, rng)
     rules = evaluation.min_cell, evaluation.dominance_share
     splits = [
         made
@@ -173,7 +181,7 @@ def _of_campaign(result: CampaignResult, evaluation: Evaluation, scope: Scope, b
         n_treated=int(treated.sum()),
         n_control=int((~treated).sum()),
         splits=tuple(
-            _with_rule(made, labels[made.code], rule, policy, None if np.isnan(p) else float(p))
+            _with_rule(made, labels[made.code], policy, None if np.isnan(p) else float(p))
             for made, p in zip(splits, adjusted, strict=True)
         ),
         qini=curve,
@@ -210,8 +218,10 @@ def split(
         return Split(code=code, groups=tuple(groups), pooled=None)
     estimates = [groups[i].found.difference for i in varying]
     errors = [groups[i].found.standard_error or 0.0 for i in varying]
-    for i, value, low, high in zip(varying, *shrink(estimates, errors), strict=True):
-        groups[i] = replace(groups[i], shrunk=float(value), shrunk_low=float(low), shrunk_high=float(high))
+    if len(varying) >= FEWEST_TO_SHRINK:
+        drawn = shrink(estimates, errors)
+        for i, value, low, high in zip(varying, drawn.value, drawn.low, drawn.high, strict=True):
+            groups[i] = replace(groups[i], shrunk=float(value), shrunk_low=float(low), shrunk_high=float(high))
     return Split(code=code, groups=tuple(groups), pooled=pool(estimates, errors))
 
 
@@ -235,21 +245,12 @@ def _complement(groups: list[Group]) -> list[Group]:
     return [replace(g, withheld=True) if i == also else g for i, g in enumerate(groups)]
 
 
-def _with_rule(
-    made: Split, label: pd.Series, rule: CrossFitted | None, policy: Policy | None, p: float | None
-) -> Split:
+def _with_rule(made: Split, label: pd.Series, policy: Policy | None, p: float | None) -> Split:
     groups = made.groups
-    if rule is not None and policy is not None:
-        judged = ~np.isnan(rule.uplift)
-        chosen = judged & (rule.uplift > policy.contact_cost)
-        mine = {group.code: (label == group.code).to_numpy() for group in groups}
+    if policy is not None:
+        of = policy.members["chosen"].groupby(label.to_numpy()).agg(["size", "sum"])
         groups = tuple(
-            replace(
-                group,
-                n_judged=int((mine[group.code] & judged).sum()),
-                n_targeted=int((mine[group.code] & chosen).sum()),
-            )
-            for group in groups
+            replace(g, n_judged=int(of["size"][g.code]), n_targeted=round(float(of["sum"][g.code]))) for g in groups
         )
     return Split(code=made.code, groups=groups, pooled=made.pooled, p_holm=p)
 
@@ -335,37 +336,45 @@ def _net_of_behaviour(units: pd.DataFrame, result: CampaignResult) -> np.ndarray
     return net
 
 
-def _policy(rule: CrossFitted, result: CampaignResult) -> Policy:
+def _policy(units: pd.DataFrame, features: np.ndarray, result: CampaignResult, rng: np.random.Generator) -> Policy:
     roi, cost = result.roi, result.cost
     assert roi is not None and cost is not None
     spread_evenly = cost.charged - cost.charged_by_orders
-    priced = roi.break_even_contact_cost is not None
     contact = spread_evenly / roi.n_treated
     if roi.break_even_contact_cost is not None:
         contact = min(roi.break_even_contact_cost - roi.net / roi.n_treated, contact)
     fixed = max(spread_evenly - contact * roi.n_treated, 0.0)
-    judged = ~np.isnan(rule.score)
-    score, chosen = rule.score[judged] - contact, rule.uplift[judged] > contact
-    n = roi.n_treated + roi.n_control
+    treated = (units["arm"] == "treated").to_numpy()
+    found = target(_net_of_behaviour(units, result), treated, features, cost=contact, rng=rng, draws=FOLD_DRAWS)
+    members = units[["customer_id", "branch"]].assign(expected_gain=found.expected, chosen=found.chosen)
+    n = len(units)
     return Policy(
         n=n,
-        n_judged=int(judged.sum()),
-        n_targeted=int(chosen.sum()),
-        share_targeted=float(chosen.mean()),
+        n_targeted=round(found.share_targeted * n),
         contact_cost=contact,
         fixed_cost=fixed,
-        whole_cost=not priced,
-        everybody=_over_list(score, n, fixed),
-        targeted=_over_list(np.where(chosen, score, 0.0), n, fixed if chosen.any() else 0.0),
-        over_everybody=_over_list(np.where(chosen, 0.0, -score), n, 0.0 if chosen.any() else -fixed),
+        whole_cost=roi.break_even_contact_cost is None,
+        as_it_ran=roi.net,
+        everybody=_over_list(found.everybody, fixed),
+        targeted=_over_list(found.targeted, fixed * (1 - found.share_idle)),
+        over_everybody=_over_list(found.over_everybody, -fixed * found.share_idle),
+        members=members,
     )
 
 
-def _over_list(values: np.ndarray, n: int, fixed: float) -> Gain:
-    """The mean per member as a sum over the whole list, less a fixed cost."""
-    found = mean_gain(values)
-    low, high = (None if end is None else end * n - fixed for end in (found.low, found.high))
-    return Gain(found.mean * n - fixed, low, high, found.n)
+def _over_list(found: Gain, fixed: float) -> Gain:
+    """A mean per member as a sum over the whole list, less a fixed cost."""
+    low, high = (None if end is None else end * found.n - fixed for end in (found.low, found.high))
+    return Gain(found.mean * found.n - fixed, low, high, found.n)
+
+
+def advised_lists(found: Sequence[Responders]) -> dict[str, pd.DataFrame]:
+    """Whom the rule would contact in most draws, of each campaign of which targeting is advised, by finding key."""
+    return {
+        f"{one.key}.targeting": one.policy.members[one.policy.members["chosen"] > MOST_DRAWS].reset_index(drop=True)
+        for one in found
+        if one.policy is not None and one.policy.advice == "target"
+    }
 
 
 def _above(gain: Gain) -> bool:

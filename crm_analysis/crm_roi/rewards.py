@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from crm_analysis.crm_roi.results import CampaignResult, Evaluation
-from crm_analysis.estimators.heterogeneity import Pooled, pool
+from crm_analysis.estimators.shrinkage import Pooled, pool
 
 __all__ = ["KINDS", "RewardKind", "Rewards", "compare_kinds", "kind_of", "rewards"]
 

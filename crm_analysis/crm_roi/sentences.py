@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from crm_analysis import privacy, style
 from crm_analysis.crm_roi import advice, phrases, words
+from crm_analysis.crm_roi.responders import Policy
 from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.findings import MOST_FINDINGS, Claims, Finding
 from crm_analysis.language import _
@@ -16,15 +17,24 @@ from crm_analysis.profile import Profile
 __all__ = ["claims"]
 
 
-def claims(evaluation: Evaluation, *, profile: Profile, further: Sequence[Finding] = ()) -> Claims:
-    """What the page says about the campaigns of one branch and period; `further` findings join the measures."""
+def claims(
+    evaluation: Evaluation,
+    *,
+    profile: Profile,
+    further: Sequence[Finding] = (),
+    policies: Mapping[str, Policy] | None = None,
+) -> Claims:
+    """What the page says about the campaigns of one branch and period.
+
+    `further` findings join the measures; `policies` say of which campaigns choosing whom to contact is known to pay.
+    """
     if evaluation.without_tables:
         return _without_tables()
     found = _findings(evaluation)
     return Claims(
         verdict=_verdict(evaluation),
         findings=tuple(found[:MOST_FINDINGS]),
-        actions=advice.actions(evaluation, profile),
+        actions=advice.actions(evaluation, profile, policies or {}),
         unknowns=advice.unknowns(evaluation, profile),
         measures=tuple(found[MOST_FINDINGS:]) + _measures(evaluation) + tuple(further),
     )
@@ -134,9 +144,16 @@ def _verdict_without_result(evaluation: Evaluation) -> str:
             "**Nobody knows what {names} earned**: nobody was held out, so there is nothing to compare with."
         ).format(names=phrases.names_of(evaluation.closed))
     if evaluation.closed:
-        return _(
-            "**No return can be stated for {period}**: none of the {n} programmes whose window closed can be judged."
-        ).format(period=style.period(evaluation.period), n=len(evaluation.closed))
+        n = len(evaluation.closed)
+        template = (
+            _("**No return can be stated for {period}**: the one programme whose window closed cannot be judged.")
+            if n == 1
+            else _(
+                "**No return can be stated for {period}**: none of the {n} programmes whose window closed can be "
+                "judged."
+            )
+        )
+        return template.format(period=style.period(evaluation.period), n=n)
     if evaluation.running:
         first = min(result.closes_on for result in evaluation.running)
         return _("**No programme's outcome window closed in {period}**; the first result is due on {day}.").format(

@@ -11,7 +11,7 @@ from crm_analysis.crm_roi.finance import Finance, examine_money
 from crm_analysis.crm_roi.holdout import Holdout, reconcile
 from crm_analysis.crm_roi.planning import NextTest, next_test
 from crm_analysis.crm_roi.replay import Replay, replay
-from crm_analysis.crm_roi.responders import Responders, responders
+from crm_analysis.crm_roi.responders import Policy, Responders, responders
 from crm_analysis.crm_roi.rewards import Rewards, rewards
 from crm_analysis.crm_roi.thresholds import Threshold, thresholds
 from crm_analysis.crm_roi.together import Together, compare_campaigns
@@ -46,6 +46,11 @@ class Study:
     unrandomised: tuple[Comparison, ...]
     next_test: NextTest
     replay: Replay | None
+
+    @property
+    def policies(self) -> dict[str, Policy]:
+        """The worth of choosing whom to contact, by campaign, where it could be judged."""
+        return {found.campaign_id: found.policy for found in self.responders if found.policy is not None}
 
 
 def examine(scope: Scope) -> Study:

@@ -1,4 +1,4 @@
-"""Many noisy estimates of alike things: how much they really differ, and each drawn towards their mean."""
+"""Many noisy estimates of alike things: do they differ by more than chance, how much, and each drawn to their mean."""
 
 from __future__ import annotations
 
@@ -10,9 +10,30 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.optimize import brentq
 
-__all__ = ["Shrunk", "between_spread", "shrink"]
+__all__ = ["Pooled", "Shrunk", "between_spread", "pool", "shrink"]
 
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pooled:
+    """Several independent estimates of one quantity taken together, in their unit.
+
+    `mean` with `se`, `low`, `high` allows for a spread of the true values around it (random effects); `tau` is that
+    spread's standard deviation, 0 where the estimates differ by no more than chance. `q` on `freedom` degrees of
+    freedom and `p` are Cochran's test that all true values are equal; p is None for a single estimate.
+    """
+
+    n: int
+    mean: float
+    se: float
+    low: float
+    high: float
+    tau: float
+    q: float
+    freedom: int
+    p: float | None
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +49,34 @@ class Shrunk:
     """What each keeps of its own estimate; the rest is the mean's."""
 
 
+def pool(estimates: ArrayLike, errors: ArrayLike, *, confidence: float = 0.95) -> Pooled:
+    """Pool independent estimates with known standard errors by inverse variance.
+
+    Cochran 1954 for the test; the spread of `between_spread`, and the mean weighed with it. Raises ValueError without
+    an estimate, or where an error is not positive.
+    """
+    y, s = _checked(estimates, errors, fewest=1)
+    weight = 1 / s**2
+    fixed = float(weight @ y / weight.sum())
+    q = float(weight @ (y - fixed) ** 2)
+    freedom = y.size - 1
+    spread, mean = between_spread(y, s**2) if freedom else (0.0, float(y[0]))
+    se = float((1 / (s**2 + spread**2)).sum() ** -0.5)
+    reach = float(stats.norm.ppf(0.5 + confidence / 2)) * se
+    return Pooled(
+        n=int(y.size),
+        mean=mean,
+        se=se,
+        low=mean - reach,
+        high=mean + reach,
+        tau=spread,
+        q=q,
+        freedom=freedom,
+        p=float(stats.chi2.sf(q, freedom)) if freedom else None,
+        confidence=confidence,
+    )
+
+
 def shrink(estimates: ArrayLike, errors: ArrayLike, *, confidence: float = 0.95) -> Shrunk:
     """Normal empirical Bayes: true values vary normally about a common mean, estimates about them with known errors.
 
@@ -37,11 +86,8 @@ def shrink(estimates: ArrayLike, errors: ArrayLike, *, confidence: float = 0.95)
     fewer nothing is drawn anywhere: their spread is not known. Errors must be positive. Ranks by shrunken values are
     the best guess, not a settled order.
     """
-    x, s = np.asarray(estimates, dtype=float), np.asarray(errors, dtype=float)
+    x, s = _checked(estimates, errors, fewest=2)
     k = x.size
-    if k < 2 or s.size != k or not (np.isfinite(x).all() and np.isfinite(s).all() and (s > 0).all()):  # noqa: PLR2004
-        raise ValueError("shrinkage needs two estimates or more, each finite and with a positive standard error")
-
     spread, mean = between_spread(x, s**2)
     variance = spread**2
     weight = 1 / (s**2 + variance)
@@ -76,3 +122,12 @@ def between_spread(values: Floats, variances: Floats) -> tuple[float, float]:
         variance = float(brentq(excess, 0.0, upper))
     weight = 1 / (variances + variance)
     return math.sqrt(variance), float(weight @ values / weight.sum())
+
+
+def _checked(estimates: ArrayLike, errors: ArrayLike, *, fewest: int) -> tuple[Floats, Floats]:
+    x, s = np.asarray(estimates, dtype=float), np.asarray(errors, dtype=float)
+    if x.ndim != 1 or x.shape != s.shape or x.size < fewest:
+        raise ValueError(f"as many standard errors as estimates are needed, and at least {fewest} of them")
+    if not (np.isfinite(x).all() and np.isfinite(s).all() and (s > 0).all()):
+        raise ValueError("estimates must be finite and their standard errors positive")
+    return x, s

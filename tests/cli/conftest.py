@@ -144,6 +144,71 @@ def sales() -> list[list[str]]:
     return rows
 
 
+FAULTS = {
+    "good": "Letter with a control",
+    "alone": "Letter without control",
+    "few": "Letter with a small control",
+    "twice": "Letter assigned twice",
+    "both": "Letter in both arms",
+    "early": "Letter answered early",
+    "open": "Letter still running",
+    "empty": "Letter without purchases",
+    "lost": "Letter lost to follow up",
+}
+"""The campaigns of a shop with programmes, each with one fault but the first."""
+
+
+def with_programmes(shop: Shop) -> None:
+    """Campaigns, members and costs beside the sales, one fault a campaign, and two faults in the ledger.
+
+    Each list has customers of its own. Those of `empty` paid before the campaign and never again; the store of most
+    treated members of `lost` stopped reporting inside the window.
+    """
+    rng = np.random.default_rng(8)
+    sizes = {key: (40 if key == "few" else 60, 12 if key == "few" else 60) for key in FAULTS}
+    sizes["alone"] = (120, 0)
+    rows: list[list[str]] = []
+    members: list[list[str]] = []
+    for key, (treated, control) in sizes.items():
+        starts = {"open": date(2025, 12, 10), "lost": date(2025, 10, 1)}.get(key, date(2025, 4, 1))
+        for number in range(treated + control):
+            arm = "treated" if number < treated else "control"
+            customer = f"{key.upper()}{number:03d}"
+            store = "south" if key == "lost" and number < 40 else "north"
+            day = date(2025, 1, 2) + timedelta(days=int(rng.integers(0, 80)))
+            while day <= (date(2025, 10, 31) if store == "south" else date(2025, 12, 31)):
+                if key != "empty" or day < starts:
+                    paid = rng.gamma(4, 8) + (12.0 if arm == "treated" and day >= starts else 0.0)
+                    rows.append([f"P{len(rows):05d}", customer, store, day.isoformat(), f"{paid:.2f}", "sale"])
+                day += timedelta(days=int(rng.exponential(25)) + 1)
+            answered = starts - timedelta(days=3) if key == "early" and number % 10 == 0 else None
+            members.append([key, customer, arm, starts.isoformat(), answered.isoformat() if answered else ""])
+            if key == "twice" and number % 6 == 0:
+                members.append([key, customer, arm, (starts + timedelta(days=9)).isoformat(), ""])
+            if key == "both" and number % 6 == 0:
+                other = "control" if arm == "treated" else "treated"
+                members.append([key, customer, other, starts.isoformat(), ""])
+    shop.rows = sorted(rows, key=lambda row: row[3])
+    days = {"open": date(2025, 12, 10), "lost": date(2025, 10, 1)}
+    campaigns = [
+        [key, name, "retention", days.get(key, date(2025, 4, 1)).isoformat(), "2025-12-31", "60", "2.0"]
+        for key, name in FAULTS.items()
+    ]
+    costs = [[f"K{n}", "2025-04-01", "campaign", "120.0", key, "120.0", "contact"] for n, key in enumerate(FAULTS)]
+    costs.append(["NEGATIVE", "2025-05-01", "campaign", "-50.0", "good", "", "fixed"])
+    costs.append(["ORPHAN", "2025-05-01", "campaign", "333.0", "", "", "fixed"])
+    headers = {
+        "campaigns": ["campaign_id", "name", "programme", "starts_on", "ends_on", "window_days", "contact_cost"],
+        "campaign_members": ["campaign_id", "customer_id", "arm", "assigned_on", "responded_on"],
+        "costs": ["cost_id", "incurred_on", "category", "amount", "campaign_id", "planned_amount", "driver"],
+    }
+    for table, lines in (("campaigns", campaigns), ("campaign_members", members), ("costs", costs)):
+        with (shop.folder / f"{table}.csv").open("w", encoding="utf-8", newline="") as stream:
+            csv.writer(stream).writerows([headers[table], *lines])
+        shop.profile["tables"][table] = {"files": [f"{table}.csv"]}
+    shop.profile["margin"] = {"rate": 0.5}
+
+
 class Association(Place):
     """The built-in association as files of its own, with a profile that knows nothing of how they came to be."""
 
@@ -205,6 +270,15 @@ def checked_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = shop.run(*command, "--profile", "shop.yaml")
         assert done.returncode == 0, done.stdout + done.stderr
     return shop.folder
+
+
+@pytest.fixture(scope="session")
+def programme_shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A shop whose campaigns have one fault each, its files written."""
+    shop = Shop(tmp_path_factory.mktemp("programmes"))
+    with_programmes(shop)
+    shop.write()
+    return shop
 
 
 @pytest.fixture

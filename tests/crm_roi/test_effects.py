@@ -13,6 +13,7 @@ from crm_analysis.crm_roi import comparison
 from crm_analysis.crm_roi.displays import cards, effects, gate
 from crm_analysis.crm_roi.evaluation import evaluate
 from crm_analysis.crm_roi.sentences import claims
+from crm_analysis.crm_roi.study import examine
 from crm_analysis.errors import DataError
 from crm_analysis.estimators.means import welch
 from tests.crm_roi.conftest import FrameScope, association, make_profile
@@ -410,5 +411,5 @@ def test_cards_end_in_a_verdict_with_interval_and_chance_and_something_to_do():
     card = cards.card(gala, open_, make_profile()).set_index("Question")["Answer"]
     assert card["Effect"] == "none stated" and "no return is stated" in card["Money"]
     assert "nobody was held out" in card["Verdict"]
-    given = cards.cards(open_, profile=make_profile())["given"]
+    given = cards.cards(examine(FrameScope(association(), make_profile())), profile=make_profile())["given"]
     assert [item["title"] for item in given] == ["Thank&#45;you call", "Gala"]

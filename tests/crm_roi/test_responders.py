@@ -1,5 +1,6 @@
 """Who responds: groups by hand, planted differences and none, and advice that turns with them."""
 
+import html
 from datetime import date
 
 import numpy as np
@@ -7,9 +8,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from crm_analysis import style
 from crm_analysis.crm_roi import charts, displays
 from crm_analysis.crm_roi.evaluation import evaluate
 from crm_analysis.crm_roi.responders import FEWEST_TO_LEARN, responders, split
+from crm_analysis.crm_roi.sentences import claims
 from crm_analysis.crm_roi.study import examine
 from tests.crm_roi.conftest import FrameScope, association, make_profile
 
@@ -105,7 +108,13 @@ def test_planted_difference_is_found_shrunken_and_turned_into_advice(differing):
     new, old = strata.groups
     for group, planted in ((new, 40_000.0), (old, 0.0)):
         assert group.found.low < planted < group.found.high or abs(group.found.difference - planted) < 4_000
-        assert abs(group.shrunk - strata.pooled.mean) <= abs(group.found.difference - strata.pooled.mean)
+        assert group.shrunk is None, "how much two groups spread is not known"
+    bands = by_code(found, "value")
+    middle = np.average(
+        [g.found.difference for g in bands.groups], weights=[g.found.standard_error**-2 for g in bands.groups]
+    )
+    for group in bands.groups:
+        assert abs(group.shrunk - middle) < abs(group.found.difference - middle)
     assert found.qini.coefficient_low > 0
     policy = found.policy
     assert policy.advice == "target"
@@ -139,13 +148,60 @@ def test_advice_turns_with_the_truth(effects, advice, words):
         assert "is shown to respond differently" in displays.responders.sentence(mine, found)
 
 
-def test_everybody_is_worth_what_the_return_says():
-    """The doubly robust profit of contacting everybody agrees with the net of the difference in means."""
-    (found,) = study(new=25_000.0, old=25_000.0).responders
-    evaluation = evaluate(FrameScope(campaign(new=25_000.0, old=25_000.0), make_profile()))
-    roi = evaluation.closed[0].roi
-    scaled = (roi.net + 100_000.0) * found.policy.n / roi.n_treated - 100_000.0
-    assert found.policy.everybody.low < scaled < found.policy.everybody.high
+@pytest.mark.parametrize("effects", [{"new": 25_000.0, "old": 25_000.0}, {"new": 40_000.0, "old": 0.0}])
+def test_contacting_everybody_is_the_net_as_it_ran_carried_over_to_all_members(effects):
+    found = study(**effects)
+    (one,), (result,) = found.responders, found.evaluation.closed
+    roi, policy = result.roi, one.policy
+    assert policy.n == roi.n_treated + roi.n_control == len(policy.members) and policy.as_it_ran == roi.net
+    for mine, its in (
+        (policy.everybody.mean, roi.net), (policy.everybody.low, roi.net_low), (policy.everybody.high, roi.net_high),
+    ):  # fmt: skip
+        assert (mine + policy.fixed_cost) / policy.n == pytest.approx((its + policy.fixed_cost) / roi.n_treated)
+    on_the_treated = policy.fixed_cost + policy.contact_cost * roi.n_treated
+    assert on_the_treated == pytest.approx(roi.cost), "one definition of cost"
+    assert policy.targeted.mean == pytest.approx(policy.everybody.mean + policy.over_everybody.mean)
+    row = displays.responders.targeting(found)["frame"].iloc[0]
+    assert row["Net as it ran"] == style.money(roi.net, "KRW")
+
+
+def test_discounts_taken_and_costs_of_orders_are_in_the_worth_of_everybody():
+    tables = campaign(new=25_000.0, old=25_000.0)
+    per_order = tables["costs"].iloc[:1].assign(cost_id="order", driver="order", amount=900_000.0)
+    tables["costs"] = pd.concat([tables["costs"], per_order], ignore_index=True)
+    found = examine(FrameScope(tables, make_profile()))
+    policy, roi = found.responders[0].policy, found.evaluation.closed[0].roi
+    assert (policy.everybody.mean + policy.fixed_cost) / policy.n == pytest.approx(
+        (roi.net + policy.fixed_cost) / roi.n_treated
+    )
+    assert policy.fixed_cost == pytest.approx(100_000.0), "what each order cost is no fixed cost"
+
+
+def test_the_rule_becomes_what_to_do_where_it_beats_everybody_and_nobody(differing):
+    (one,) = differing.responders
+    said = claims(differing.evaluation, profile=make_profile(), policies=differing.policies)
+    (step,) = (step for step in said.actions if step.key == "crm_roi.call26.action")
+    assert step.text.startswith("Repeat Thank&#45;you call for ") and "of its list alone" in step.text
+    assert step.value == pytest.approx(0.9 * one.policy.targeted.mean)
+    assert 0 < step.low < step.value < step.high and step.owner
+    gain = one.policy.over_everybody
+    assert (
+        style.money(gain.mean, "KRW") in step.text and style.interval(gain.low, gain.high, "money", "KRW") in step.text
+    )
+    listed = displays.lists(differing)["call26.targeting"]
+    assert "crm-analysis list crm_roi.call26.targeting" in step.text
+    strata = differing.evaluation.closed[0].gate.units.set_index("customer_id")["stratum"].loc[listed["customer_id"]]
+    assert (strata == "new").mean() > 0.9 and abs(len(listed) - one.policy.n_targeted) < 0.05 * one.policy.n
+    card = displays.cards.cards(differing, profile=make_profile())["given"][0]["frame"]
+    assert html.unescape(step.text) in card["Answer"].to_list()
+
+
+def test_a_rule_that_is_not_shown_to_beat_both_is_no_action():
+    for effects in ({"new": 25_000.0, "old": 25_000.0}, {"new": 0.0, "old": 0.0}):
+        found = study(**effects)
+        with_rule = claims(found.evaluation, profile=make_profile(), policies=found.policies)
+        assert with_rule.actions == claims(found.evaluation, profile=make_profile()).actions
+        assert "call26.targeting" not in displays.lists(found)
 
 
 def test_a_small_arm_is_split_but_no_rule_is_learned():

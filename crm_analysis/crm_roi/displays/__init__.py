@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from crm_analysis.crm_roi.displays import (
     cards,
     cash,
@@ -23,6 +25,8 @@ from crm_analysis.crm_roi.displays import (
     together,
     unrandomised,
 )
+from crm_analysis.crm_roi.evaluation import member_lists
+from crm_analysis.crm_roi.responders import advised_lists
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.findings import Finding
 from crm_analysis.profile import Profile
@@ -38,6 +42,7 @@ __all__ = [
     "gate",
     "holdout",
     "lifetime",
+    "lists",
     "planning",
     "programme",
     "replay",
@@ -72,3 +77,8 @@ def findings(study: Study, *, profile: Profile) -> tuple[Finding, ...]:
     for topic in topics:
         found += topic.findings(study)
     return tuple(found)
+
+
+def lists(study: Study) -> dict[str, pd.DataFrame]:
+    """The customers behind the findings, and those whom an advised rule would choose, by finding key."""
+    return member_lists(study.evaluation) | advised_lists(study.responders)

@@ -10,20 +10,23 @@ import pandas as pd
 from crm_analysis import style
 from crm_analysis.crm_roi import advice, cells, words
 from crm_analysis.crm_roi.displays.rewards import kind_name
+from crm_analysis.crm_roi.responders import Policy
 from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.crm_roi.rewards import kind_of
+from crm_analysis.crm_roi.study import Study
 from crm_analysis.language import _
 from crm_analysis.profile import Profile
 
 __all__ = ["card", "cards"]
 
 
-def cards(evaluation: Evaluation, *, profile: Profile) -> dict[str, Any]:
+def cards(study: Study, *, profile: Profile) -> dict[str, Any]:
     """The closed campaigns one after the other, as keyword arguments of `report.tables_below`."""
+    evaluation = study.evaluation
     given = [
         {
             "title": style.escape(result.name),
-            "frame": card(result, evaluation, profile),
+            "frame": card(result, evaluation, profile, study.policies.get(result.campaign_id)),
             "note": _("The chance holds for whoever thought every result equally likely beforehand.")
             if result.roi is not None
             else "",
@@ -33,7 +36,9 @@ def cards(evaluation: Evaluation, *, profile: Profile) -> dict[str, Any]:
     return {"title": _("One programme at a time"), "given": [] if evaluation.without_tables else given}
 
 
-def card(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> pd.DataFrame:
+def card(
+    result: CampaignResult, evaluation: Evaluation, profile: Profile, policy: Policy | None = None
+) -> pd.DataFrame:
     """Seven lines about one campaign; the verdict carries its interval and the chance that it earned."""
     rows = [
         (_("What was done"), _done(result)),
@@ -42,7 +47,7 @@ def card(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> pd
         (_("Effect"), _effect(result, evaluation)),
         (_("Money"), _money(result, evaluation)),
         (_("Verdict"), _verdict(result, evaluation, profile)),
-        (_("What to do"), _next(result, evaluation, profile)),
+        (_("What to do"), _next(result, evaluation, profile, policy)),
     ]
     return pd.DataFrame(rows, columns=[_("Question"), _("Answer")])
 
@@ -138,6 +143,6 @@ def _verdict(result: CampaignResult, evaluation: Evaluation, profile: Profile) -
     )
 
 
-def _next(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> str:
-    step = advice.action(result, evaluation, profile)
+def _next(result: CampaignResult, evaluation: Evaluation, profile: Profile, policy: Policy | None) -> str:
+    step = advice.action(result, evaluation, profile, policy)
     return _("nothing before that is cleared up") if step is None else html.unescape(step.text)

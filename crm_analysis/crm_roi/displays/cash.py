@@ -37,9 +37,12 @@ def figure(study: Study) -> dict[str, Any]:
     elif shown.empty:
         alt = _("No programme of this period has money that could be followed month by month.")
     else:
-        alt = _("Running total of margin gained less cost by month, for {n} programmes, with bands.").format(
-            n=shown["name"].nunique()
-        )
+        n = shown["name"].nunique()
+        alt = (
+            _("Running total of margin gained less cost by month, for one programme, with its band.")
+            if n == 1
+            else _("Running total of margin gained less cost by month, for {n} programmes, with bands.")
+        ).format(n=n)
     return {
         "table": _by_month(study),
         "title": _("When the money came back"),

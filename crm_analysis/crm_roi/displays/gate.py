@@ -83,9 +83,12 @@ def _found(item: Check, result: CampaignResult, evaluation: Evaluation) -> str:
                 n=int(numbers["arms"]), p=style.p_value(numbers["p"])
             )
         case "strata" if "unplanned" in numbers:
-            return _("{n} strata without a planned share or with one arm only").format(
-                n=int(numbers["unplanned"] + numbers["empty"])
-            )
+            n = int(numbers["unplanned"] + numbers["empty"])
+            return (
+                _("one stratum without a planned share or with one arm only")
+                if n == 1
+                else _("{n} strata without a planned share or with one arm only")
+            ).format(n=n)
         case "strata":
             low, high = (style.percent(numbers[end], 0) for end in ("low", "high"))
             if low == high:

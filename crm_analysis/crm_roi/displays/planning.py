@@ -148,9 +148,11 @@ def options(found: NextTest, *, profile: Profile) -> pd.DataFrame:
         ),
         (
             _("Spread it must beat"),
-            _("standard deviation of {sd} a member, over {n} past windows").format(
-                sd=style.money(spread.standard_deviation, currency), n=spread.n_windows
-            ),
+            (
+                _("standard deviation of {sd} a member, over one past window")
+                if spread.n_windows == 1
+                else _("standard deviation of {sd} a member, over {n} past windows")
+            ).format(sd=style.money(spread.standard_deviation, currency), n=spread.n_windows),
         ),
         (
             _("It can show"),

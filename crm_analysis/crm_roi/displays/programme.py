@@ -56,16 +56,14 @@ def sentence(found: Programme, currency: str) -> str:
     said = {
         "net": style.money(abs(found.net.value), currency),
         "interval": intervals.interval(found.net, "money", currency),
-        "months": style.number(len(found.curve)),
+        "months": _("1 month") if len(found.curve) == 1 else _("{n} months").format(n=style.number(len(found.curve))),
         "chance": cells.chance(found.chance),
         "paid": intervals.months(found.payback_months),
     }
     if found.payback_months is not None:
-        return _("The whole paid back after {paid} and is {net} ahead after {months} months ({interval}).").format(
-            **said
-        )
+        return _("The whole paid back after {paid} and is {net} ahead after {months} ({interval}).").format(**said)
     return _(
-        "The whole has not paid back after {months} months: {net} short (net {interval}); chance that it has: {chance}."
+        "The whole has not paid back after {months}: {net} short (net {interval}); chance that it has: {chance}."
     ).format(**said)
 
 
@@ -75,7 +73,11 @@ def _table(study: Study) -> pd.DataFrame:
         return pd.DataFrame()
     rows = [
         (
-            _("margin gained by {n} controlled programmes").format(n=found.n_campaigns),
+            (
+                _("margin gained by the one controlled programme")
+                if found.n_campaigns == 1
+                else _("margin gained by {n} controlled programmes")
+            ).format(n=found.n_campaigns),
             style.money(found.margin, currency),
         ),
         (_("what they cost"), style.money(-found.campaigns, currency)),

@@ -53,10 +53,18 @@ def figure(found: Replay | None) -> dict[str, Any]:
         "alt": verdict(found),
         "how_to_read": verdict(found)
         + " "
-        + _(
-            "Customers of {windows} past windows of {days} days were split at random, {share} held out, {n} times; "
-            "nothing was done to anybody, so whatever a test finds is a false alarm. Bars: 95 % interval (Wilson) over "
-            "the splits."
+        + (
+            _(
+                "Customers of one past window of {days} days were split at random, {share} held out, {n} times; "
+                "nothing was done to anybody, so whatever a test finds is a false alarm. Bars: 95 % interval (Wilson) "
+                "over the splits."
+            )
+            if len(found.windows) == 1
+            else _(
+                "Customers of {windows} past windows of {days} days were split at random, {share} held out, {n} times; "
+                "nothing was done to anybody, so whatever a test finds is a false alarm. Bars: 95 % interval (Wilson) "
+                "over the splits."
+            )
         ).format(
             windows=len(found.windows),
             days=found.window_days,

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import privacy, style
-from crm_analysis.crm_roi.responders import AGES, FEWEST_TO_LEARN, REST, Group, Responders, Split
+from crm_analysis.crm_roi.responders import AGES, FEWEST_TO_LEARN, FOLD_DRAWS, REST, Group, Responders, Split
 from crm_analysis.crm_roi.results import Evaluation
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.estimators.uplift import Gain
@@ -85,7 +85,11 @@ def qini_figure(study: Study) -> dict[str, Any]:
     return {
         "table": table,
         "title": _("Can those who respond be picked out?"),
-        "alt": _("Qini curves of {n} programmes with their coefficients.").format(n=len(drawn)),
+        "alt": (
+            _("Qini curve of one programme with its coefficient.")
+            if len(drawn) == 1
+            else _("Qini curves of {n} programmes with their coefficients.")
+        ).format(n=len(drawn)),
         "how_to_read": _(
             "Members stand in the order in which a model expects them to respond, a model that never saw the member "
             "itself. Height: the margin of the treated so far less that of as many held-out members (Radcliffe 2007), "
@@ -106,7 +110,7 @@ def band_figure(study: Study) -> dict[str, Any]:
     note = _(
         "From the lowest value before to the highest, same value together. Open dots and bars: difference between "
         "treated and held out, 95 % interval. Filled dots: the same drawn towards the effect on all (dashed) by as "
-        "much as chance explains. Where all filled dots lie on the line no band is shown to differ."
+        "much as chance explains; the closer they lie to the line, the less is known of any difference."
     )
     return {
         "table": _band_table(study),
@@ -164,9 +168,9 @@ def groups(study: Study, profile: Profile) -> dict[str, Any]:
         "frame": None if study.evaluation.without_tables else pd.DataFrame(rows),
         "note": _(
             "Margin per member, treated less held out, 95 % intervals. Shrunken: drawn towards the effect on all by "
-            "the share of its variance that is chance (empirical Bayes); with no spread between groups it is the "
-            "same for all. Differences are tested by Cochran's Q, adjusted for the number of splits (Holm). Groups too "
-            "small in an arm stand together."
+            "the share of its variance that is chance (empirical Bayes, Morris 1983); of three groups or fewer the "
+            "spread is not known and nothing is drawn. Differences are tested by Cochran's Q, adjusted for the number "
+            "of splits (Holm). Groups too small in an arm stand together."
         ),
     }
 
@@ -185,12 +189,10 @@ def targeting(study: Study) -> dict[str, Any]:
             {
                 _("Programme"): style.plain(found.name),
                 _("Cost of a contact"): style.money(policy.contact_cost, currency),
-                _("The rule would contact"): style.share(
-                    policy.n_targeted, policy.n_judged, study.evaluation.min_cell, 0
-                ),
+                _("The rule would contact"): style.share(policy.n_targeted, policy.n, study.evaluation.min_cell, 0),
+                _("Net as it ran"): style.money(policy.as_it_ran, currency),
                 _("Profit, everybody"): _gain(policy.everybody, currency),
                 _("Profit, by the rule"): _gain(policy.targeted, currency),
-                _("Profit, nobody"): style.money(0.0, currency),
                 _("Rule less everybody"): _gain(policy.over_everybody, currency),
                 _("Advice"): {
                     "target": _("by the rule"),
@@ -201,10 +203,17 @@ def targeting(study: Study) -> dict[str, Any]:
             }
         )
     note = _(
-        "For the whole list, 95 % intervals: doubly robust scores of members whom the rule had not seen. The rule "
-        "contacts whoever is expected to add more margin than a contact costs; it is advised only where it is shown "
-        "to beat both everybody and nobody. Costs that do not depend on the number of contacts are spent either way."
-    )
+        "Profit over all members of the list, with 95 % intervals; contacting nobody earns and costs nothing. "
+        "The profit of everybody is the net as it ran, carried over to those held out: the same margin gained and "
+        "the same cost of a contact for each of them, the costs that do not depend on the number of contacts once. The "
+        "rule contacts whoever is expected to add more margin than a contact costs. Every member is judged by rules "
+        "that had not seen that outcome (five folds, drawn {n} times and averaged). It is advised only where it is "
+        "shown to beat both everybody and nobody."
+    ).format(n=FOLD_DRAWS)
+    if any(found.policy is not None and found.policy.whole_cost for found in study.responders):
+        note += " " + _(
+            "Where the ledger does not tell contacts from other costs, all of it counts as saved with them."
+        )
     return {
         "title": _("Contact everybody, some or nobody"),
         "frame": None if study.evaluation.without_tables else pd.DataFrame(rows),
@@ -265,15 +274,18 @@ def _advice(found: Responders, study: Study) -> str:
     currency = study.evaluation.currency
     said = {
         "name": style.escape(found.name),
-        "share": style.share(policy.n_targeted, policy.n_judged, study.evaluation.min_cell, 0),
+        "share": style.share(policy.n_targeted, policy.n, study.evaluation.min_cell, 0),
         "everybody": _gain(policy.everybody, currency),
         "rule": _gain(policy.targeted, currency),
         "gain": _gain(policy.over_everybody, currency),
     }
-    same = policy.n_targeted in (0, policy.n_judged)
+    same = policy.n_targeted in (0, policy.n)
     match policy.advice:
         case "target":
-            text = _("**Contact only {share} of the next list of {name}, chosen by the rule**: {gain} more is left.")
+            text = _(
+                "**Contact only {share} of the next list of {name}, chosen by the rule**: {gain} more is left than by "
+                "contacting everybody."
+            )
         case "everybody" if same:
             text = _(
                 "**No rule beats contacting everybody with {name}**: none was found to choose by; everybody leaves "

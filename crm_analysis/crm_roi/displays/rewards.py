@@ -37,16 +37,18 @@ def figure(study: Study) -> dict[str, Any]:
         return {"title": title, "alt": sentence(study), "how_to_read": ""}
     note = _(
         "Controlled programmes of this and all earlier periods; at 1 the margin gained pays the cost. Diamonds: the "
-        "programmes of one kind together, weighted by how sure each is and allowing for their differing (DerSimonian "
-        "and Laird). Kinds went to different lists at different times: a difference between them is no effect of the "
+        "programmes of one kind together, weighted by how sure each is and allowing for their differing (Paule and "
+        "Mandel). Kinds went to different lists at different times: a difference between them is no effect of the "
         "reward. Only a test that draws the reward at random within one list can tell that."
     )
     return {
         "title": title,
         "table": _table(study),
-        "alt": _("Margin gained for each unit of cost by kind of reward, {n} programmes.").format(
-            n=len(study.rewards.campaigns)
-        ),
+        "alt": (
+            _("Margin gained for each unit of cost by kind of reward, one programme.")
+            if len(study.rewards.campaigns) == 1
+            else _("Margin gained for each unit of cost by kind of reward, {n} programmes.")
+        ).format(n=len(study.rewards.campaigns)),
         "how_to_read": f"{sentence(study)} {note}",
     }
 
@@ -100,7 +102,7 @@ def findings(study: Study) -> tuple[Finding, ...]:
                 low=pooled.low,
                 high=pooled.high,
                 unit="ratio",
-                basis=_("inverse variance, DerSimonian and Laird, 95 %; different lists, not causal between kinds"),
+                basis=_("inverse variance, Paule and Mandel, 95 %; different lists, not causal between kinds"),
                 n=pooled.n,
                 label=_("Margin gained for each unit of cost, {kind}").format(kind=kind_name(kind.kind)),
             )

@@ -380,13 +380,17 @@ def _found(item: Check, found: Comparison, study: Study) -> str:
     assert found.real is not None
     match item.code:
         case "pretrend":
-            return _("{p}, {n} windows against the one just before").format(
-                p=style.p_value(numbers["p"]), n=style.number(numbers["n"])
-            )
+            return (
+                _("{p}, one window against the one just before")
+                if numbers["n"] == 1
+                else _("{p}, {n} windows against the one just before")
+            ).format(p=style.p_value(numbers["p"]), n=style.number(numbers["n"]))
         case "placebo":
-            return _("{n} of {of} adjusted estimates differ from zero, on {dates} dates").format(
-                n=style.number(numbers["n"]), of=style.number(numbers["of"]), dates=style.number(numbers["dates"])
-            )
+            return (
+                _("{n} of {of} adjusted estimates away from zero, on one date")
+                if numbers["dates"] == 1
+                else _("{n} of {of} adjusted estimates away from zero, on {dates} dates")
+            ).format(n=style.number(numbers["n"]), of=style.number(numbers["of"]), dates=style.number(numbers["dates"]))
         case "overlap":
             if found.real.weighted.contrast is None:
                 return _("what is known tells the list from everybody else: nobody is left to compare with")
