@@ -72,10 +72,18 @@ def _link_finding(told: Told) -> Finding | None:
     if link.kind in ("too_few", "one_level") or follow is None or not told.study.steps:
         return None
     step = told.study.steps[-1].difference
-    sentence = _(
-        "**{shape}.** Of {n} {customers} who answered from {first} to {last} and were followed for {window} days, "
-        "{rate} came back: {bottom} at “{name_bottom}”, {below} at “{name_below}”, {top} at “{name_top}”."
-    ).format(
+    template = (
+        _(
+            "**{shape}.** Of {n} {customers} who answered from {first} to {last} and were followed for {window} days, "
+            "{rate} came back: {bottom} at “{name_bottom}”, {below} at “{name_below}”, {top} at “{name_top}”."
+        )
+        if len(link.levels) > 2  # noqa: PLR2004 - two levels have none between
+        else _(
+            "**{shape}.** Of {n} {customers} who answered from {first} to {last} and were followed for {window} days, "
+            "{rate} came back: {bottom} at “{name_bottom}”, {top} at “{name_top}”."
+        )
+    )
+    sentence = template.format(
         shape=headline(link.kind),
         n=style.number(link.n),
         customers=told.words.customers,
