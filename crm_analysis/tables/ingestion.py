@@ -26,7 +26,7 @@ from crm_analysis import contracts, files
 from crm_analysis.errors import DataError, ProfileError, listed, nearest
 from crm_analysis.profile import Profile
 from crm_analysis.profile.settings import Source
-from crm_analysis.tables import cells, decoding, fingerprints, mapping, sources
+from crm_analysis.tables import cells, databases, decoding, fingerprints, mapping, sources
 
 RECORD = "_ingest.json"
 REPORT = "ingest.json"
@@ -177,24 +177,23 @@ def _layout(profile: Profile, table: str) -> mapping.Layout:
 @functools.cache
 def code_version() -> str:
     """A digest of the source that decides what a row looks like, and of the engine's version."""
-    own = [Path(module.__file__ or "") for module in (cells, decoding, fingerprints, mapping, sources)]
+    own = [Path(module.__file__ or "") for module in (cells, databases, decoding, fingerprints, mapping, sources)]
     return files.sha256_of([*own, Path(__file__)]) + duckdb.__version__
 
 
-_Found = list[tuple[Source, sources.File]]
+_Found = list[tuple[Source, sources.Origin]]
 
 
 def _state_of(
     profile: Profile, table: str, record: dict[str, Any], depends: dict[str, Any]
 ) -> tuple[str, _Found, dict[str, Any]]:
     """The key of everything a table depends on (`depends` and its own sources), its files, and their digests."""
-    found = [
-        (source, file)
-        for source in profile.tables[table].sources
-        for file in sources.find(source, profile.data_root, place=table)
-    ]
+    found: _Found = []
+    for source in profile.tables[table].sources:
+        find = sources.find if source.database is None else databases.find
+        found += [(source, origin) for origin in find(source, profile.data_root, place=table)]
     known = record.get("prints", {})
-    prints = {file.label: sources.fingerprint(file.path, known.get(file.label)) for _, file in found}
+    prints = {origin.label: origin.fingerprint(known.get(origin.label)) for _, origin in found}
     depends = {
         **depends,
         "sources": [source.model_dump(mode="json", by_alias=True) for source in profile.tables[table].sources],
@@ -258,7 +257,7 @@ def _stage(
     report: list[dict[str, Any]] = []
     supplied: set[str] = set()
     for source, file in found:
-        for sheet, relation in enumerate(sources.open_file(con, file, source, place=layout.table, work=work)):
+        for sheet, relation in enumerate(file.relations(con, source, place=layout.table, work=work)):
             select = mapping.select(
                 con,
                 layout,
