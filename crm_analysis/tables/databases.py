@@ -2,14 +2,15 @@
 
 "Where they are" means that nobody exports them first, and that the database is only read. A DuckDB file is attached
 read-only, and the SELECT that makes canonical columns runs on its table inside the engine. Rows of a PostgreSQL server
-arrive as one COPY, which neither side holds in memory (`pip install crm-analysis[postgres]` brings the driver). Either way
-they end in the canonical Parquet that files end in, and are not queried again later: every page of an edition tells of
-the same rows however the database goes on changing, rows set aside and totals foot against something that stands still,
-and what did not change is told from digests, without the database.
+arrive as one COPY, which neither side holds in memory (`pip install crm-analysis[postgres]` brings the driver). Either
+way they end in the canonical Parquet that files end in, and later steps read that: every page of an edition tells of
+the same rows however the database goes on changing, and what was set aside and the totals foot against something that
+stands still.
 
-A table is known to be unchanged from a hash of its rows in any order, computed in the database; for a DuckDB file the
-hash is taken from the last reading while size and time of the file are the same. Names from a profile are compared with
-those that the database lists, and quoted; they are never part of a statement as they stand.
+Columns that the profile does not name are not read. A table is known to be unchanged from a hash of its rows in any
+order, computed in the database; for a DuckDB file the hash of the last reading stands while size and time of the file
+are the same. Names from a profile are compared with those that the database lists, and quoted; they are never part of a
+statement as they stand.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from crm_analysis.tables import cells, decoding
 from crm_analysis.tables.sources import Origin, Relation
 
 EXTRA = "pip install 'crm-analysis[postgres]'"
+ENGINES = ("duckdb", "postgresql")
 _ALIAS = "source database"
 _SECONDS_TO_CONNECT = 10
 _Name = tuple[str, str]  # schema, table
@@ -43,7 +45,7 @@ def find(source: Source, data_root: Path, *, place: str) -> list[Origin]:
     if is_server(database):
         address = urlsplit(database)
         shown = f"{address.path.strip('/') or 'the default database'} at {address.hostname or 'the default server'}"
-        return [ServerTable(database, table, f"{table} in {shown}", place)]
+        return [ServerTable(source, f"{table} in {shown}", place)]
     path = data_root / database
     if not path.is_file():
         there = sorted(p.name for p in data_root.iterdir() if p.is_file()) if data_root.is_dir() else []
@@ -51,7 +53,7 @@ def find(source: Source, data_root: Path, *, place: str) -> list[Origin]:
         if not data_root.is_dir():
             hint = " The folder does not exist: set `data` in the profile, or give --data."
         raise DataError(f'{place}: there is no database "{database}" in {data_root.resolve()}.{hint}')
-    return [FileTable(path, table, f"{table} in {database}", place)]
+    return [FileTable(source, path, f"{table} in {database}", place)]
 
 
 def _resolved(there: list[_Name], wanted: str, default: str, label: str, place: str) -> _Name:
@@ -73,8 +75,8 @@ def _digest(columns: list[tuple[str, str]], rows: int, total: object) -> str:
 class FileTable:
     """A table or view of a DuckDB file."""
 
+    source: Source
     path: Path
-    table: str
     label: str
     place: str
 
@@ -88,9 +90,10 @@ class FileTable:
         if known and all(known.get(key) == value for key, value in quick.items()):
             return {**quick, "sha256": known["sha256"]}
         with duckdb.connect() as con, self._attached(con) as (table, columns, _):
-            names = ", ".join(cells.name(name) for name, _ in columns)
+            asked = [(name, kind) for name, kind in columns if _asked_for(self.source, name)]
+            names = ", ".join(cells.name(name) for name, _ in asked) or "0"
             rows, total = con.execute(f"SELECT count(*), sum(hash({names})) FROM {table}").fetchone() or (0, None)
-        return {**quick, "sha256": _digest(columns, rows, total)}
+        return {**quick, "sha256": _digest(asked, rows, total)}
 
     def relations(
         self, con: duckdb.DuckDBPyConnection, source: Source, *, place: str, work: Path
@@ -119,7 +122,7 @@ class FileTable:
                     [_ALIAS],
                 ).fetchall()
                 names = {(schema, name): base for schema, name, base in listed_there}
-                found = _resolved(list(names), self.table, "main", self.label, self.place)
+                found = _resolved(list(names), self.source.table or "", "main", self.label, self.place)
                 table = ".".join(cells.name(part) for part in (_ALIAS, *found))
                 described = con.execute(f"DESCRIBE SELECT * FROM {table}").fetchall()
                 columns = [(row[0], row[1]) for row in described]
@@ -138,7 +141,7 @@ class FileTable:
 def _unreadable(error: duckdb.Error, place: str, file: str) -> UserError:
     """What keeps a DuckDB file from being read, in words."""
     text = " ".join(str(error).split())
-    if "lock" in text:
+    if "set lock" in text:
         holder = re.search(r"\(PID (\d+)\)", text)
         by = f" (process {holder[1]})" if holder else ""
         return DataError(
@@ -161,18 +164,20 @@ def _unreadable(error: duckdb.Error, place: str, file: str) -> UserError:
 class ServerTable:
     """A table or view of a PostgreSQL server."""
 
-    address: str
-    table: str
+    source: Source
     label: str
     place: str
 
     def fingerprint(self, known: dict[str, Any] | None) -> dict[str, Any]:
         """A digest of the table, computed on the server. It tells of no time of change, so `known` does not help."""
         with self._connected() as con:
-            name = self._resolved(con)
-            query = _statement("SELECT count(*), sum(hashtextextended((r.*)::text, 0)::numeric) FROM {table} AS r", name)
-            rows, total = con.execute(query).fetchone()
-            return {"sha256": _digest(_columns(con, name), rows, total)}
+            table = self._resolved(con)
+            columns = _columns(con, table)
+            asked = [(name, kind) for name, kind in columns if _asked_for(self.source, name)]
+            row = ", ".join(["{}"] * len(asked))
+            query = f"SELECT count(*), sum(hashtextextended(ROW({row})::text, 0)::numeric) FROM {{table}}"
+            rows, total = con.execute(_statement(query, table, [name for name, _ in asked])).fetchone()
+            return {"sha256": _digest(asked, rows, total)}
 
     def relations(
         self, con: duckdb.DuckDBPyConnection, source: Source, *, place: str, work: Path
@@ -182,7 +187,7 @@ class ServerTable:
         with self._connected() as server:
             table = self._resolved(server)
             columns = _columns(server, table)
-            read = {column: kind for column, kind in columns if _mentioned(source, column)}
+            read = {column: kind for column, kind in columns if _asked_for(source, column)}
             cells_of = ", ".join(_CASTS.get(kind, "{}::text") if name in read else "NULL" for name, kind in columns)
             query = _statement(f"COPY (SELECT {cells_of} FROM {{table}}) TO STDOUT (FORMAT csv)", table, read)
             with open(rows, "wb") as stream, server.cursor().copy(query) as copy:
@@ -209,7 +214,7 @@ class ServerTable:
             "WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND nspname NOT IN ('pg_catalog', 'information_schema') "
             "AND nspname NOT LIKE 'pg\\_%' ORDER BY 1, 2"
         ).fetchall()
-        return _resolved([(row[0], row[1]) for row in there], self.table, "public", self.label, self.place)
+        return _resolved([(row[0], row[1]) for row in there], self.source.table or "", "public", self.label, self.place)
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[Any]:
@@ -221,7 +226,7 @@ class ServerTable:
                 f"{self.place}: reading {self.label} needs the PostgreSQL driver, which is not installed. Run: {EXTRA}"
             ) from error
         try:
-            with psycopg.connect(self.address, autocommit=True, connect_timeout=_SECONDS_TO_CONNECT) as con:
+            with psycopg.connect(self.source.database, autocommit=True, connect_timeout=_SECONDS_TO_CONNECT) as con:
                 for setting in (
                     "default_transaction_read_only = on",
                     "synchronize_seqscans = off",
@@ -263,7 +268,7 @@ _TYPES = {
 _CASTS = {kind: "{}" for kind in _TYPES} | {"numeric": "{}::float8", "money": "{}::numeric::float8"}
 
 
-def _mentioned(source: Source, column: str) -> bool:
+def _asked_for(source: Source, column: str) -> bool:
     """Whether the profile reads a column: by name, by an expression that may name it, or by giving no mapping."""
     given = [Column(**{"from": c}) if isinstance(c, str) else c for c in source.columns.values()]
     named = {decoding.distinct_headers([c.from_])[0] for c in given if c.from_ is not None}

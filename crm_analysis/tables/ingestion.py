@@ -319,9 +319,10 @@ def _refuse(
     data = f"_state = {mapping.DATA}"
     read = sum(entry["rows"] for entry in report)
     if not read:
+        mend = "Fill it" if report[0]["encoding"] in databases.ENGINES else "Export it again"
         raise DataError(
-            f"{layout.table}: {listed([entry['source'] for entry in report])} holds no rows. Export it again, or take "
-            "the table out of the profile."
+            f"{layout.table}: {listed([entry['source'] for entry in report])} holds no rows. {mend}, or take the table "
+            "out of the profile."
         )
     if "branch" in layout.types:
         _refuse_total_as_branch(con, layout, read)
@@ -342,7 +343,7 @@ def _refuse(
             be = "is" if count == 1 else "are"
             messages.append(
                 f"{layout.table}.{name}: {count:,} of {read:,} cells {be} not readable as {what} (first: "
-                f'"{_short(first[0])}" in line {first[2]} of {first[1]}). Correct the file, or list codes that mean '
+                f'"{_short(first[0])}" in line {first[2]} of {first[1]}). Correct the source, or list codes that mean '
                 f'"no value" under `missing:` of tables.{layout.table} in the profile.'
             )
     if messages:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -148,6 +145,6 @@ def test_a_cell_that_cannot_be_read_is_named(workplace, shop):
         tables.ingest(over(workplace, "texts"))
     assert str(refused.value) == (
         'transactions.amount: 1 of 4 cells is not readable as amounts (first: "much" in line 2 of texts in '
-        'shop.duckdb). Correct the file, or list codes that mean "no value" under `missing:` of tables.transactions in '
-        "the profile."
+        'shop.duckdb). Correct the source, or list codes that mean "no value" under `missing:` of tables.transactions '
+        "in the profile."
     )
