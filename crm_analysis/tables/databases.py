@@ -226,7 +226,9 @@ class ServerTable:
                 f"{self.place}: reading {self.label} needs the PostgreSQL driver, which is not installed. Run: {EXTRA}"
             ) from error
         try:
-            with psycopg.connect(self.source.database, autocommit=True, connect_timeout=_SECONDS_TO_CONNECT) as con:
+            with psycopg.connect(
+                self.source.database or "", autocommit=True, connect_timeout=_SECONDS_TO_CONNECT
+            ) as con:
                 for setting in (
                     "default_transaction_read_only = on",
                     "synchronize_seqscans = off",
