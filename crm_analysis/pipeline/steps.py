@@ -101,7 +101,7 @@ class Steps:
         if report is None:
             raise UserError(f"The check of {self.profile.id} left no report. Run it again.")
         Console(width=None if sys.stdout.isatty() else 160).print(contracts.render(report))
-        return report.exitasking.code_of(strict=strict)
+        return report.exit_code(strict=strict)
 
     @property
     def _checked_file(self) -> Path:
