@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from crm_analysis.errors import ContractError, nearest
+from crm_analysis.profile.loading import refuse_repeated_keys
 
 _YAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -20,12 +21,7 @@ class _Once(_YAML):
     """Refuses a key that stands twice in one place: YAML keeps the last, and the rules of the first would be gone."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        lines: dict[Any, int] = {}
-        for key, _ in node.value:
-            line = key.start_mark.line + 1
-            if isinstance(key, yaml.ScalarNode) and lines.setdefault(key.value, line) != line:
-                problem = f'"{key.value}" stands there already, in line {lines[key.value]}; keep one of the two'
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+        refuse_repeated_keys(node)
         return super().construct_mapping(node, deep)
 
 
