@@ -35,12 +35,12 @@ def run(*, quick: bool) -> Iterator[Comparison]:
     """All chapters and branches of the demo, one period; with `quick`, `all` and one branch."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["CRM_ANALYSIS_BUILD"] = folder
-        from crm_analysis.pipeline import Steps
+        from crm_analysis.pipeline import Steps, asking
 
         steps = Steps.of(PROFILE)
         steps.read()
         steps.hold_to_contracts()
-        wanted = steps.wanted(["all", "seoul"] if quick else None, None, None)
+        wanted = asking.wanted(steps.profile, ["all", "seoul"] if quick else None, None, None)
         cells = [f"{c.chapter}/{c.branch}/{c.period}" for c in steps.plan(wanted).cells]
         print(f"{PROFILE}, {len(cells)} notebooks, {os.cpu_count()} processors")
         asked = ["--profile", PROFILE, *(["--branch", "all", "--branch", "seoul"] if quick else [])]

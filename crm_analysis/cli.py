@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from crm_analysis import __version__
 from crm_analysis.errors import BusyError, UserError
@@ -161,16 +162,28 @@ def _steps(given: argparse.Namespace):  # type: ignore[no-untyped-def]
 
 
 def _wanted(steps, given: argparse.Namespace):  # type: ignore[no-untyped-def]
-    return steps.wanted(given.branch, given.period, given.chapter, incomplete=given.incomplete, parameters=given.set)
+    from crm_analysis.pipeline import asking
+
+    return asking.wanted(
+        steps.profile, given.branch, given.period, given.chapter, incomplete=given.incomplete, parameters=given.set
+    )
 
 
 def _prepared(steps, given: argparse.Namespace):  # type: ignore[no-untyped-def]
     """What was asked for, the data read and checked for it; what is misspelt is said before the long work."""
-    steps.named(given.chapter, given.set)
+    from crm_analysis.pipeline import asking
+
+    asking.named(given.chapter, given.set)
     steps.read()
     wanted = _wanted(steps, given)
     steps.hold_to_contracts()
     return wanted
+
+
+def _summary(results: Sequence[Any]) -> int:
+    from crm_analysis.pipeline import showing
+
+    return showing.print_summary(results)
 
 
 def _report(given: argparse.Namespace) -> int:
@@ -179,7 +192,7 @@ def _report(given: argparse.Namespace) -> int:
         wanted = _prepared(steps, given)
         results = steps.run(wanted, workers=given.workers, force=given.force)
         page, _broken = steps.book(wanted)
-    failed = steps.summary(results)
+    failed = _summary(results)
     print(page)
     return FAILED if failed else 0
 
@@ -198,7 +211,7 @@ def _run(given: argparse.Namespace) -> int:
             steps.show_plan(wanted, force=given.force)
             return 0
         results = steps.run(wanted, workers=given.workers, force=given.force)
-    return FAILED if steps.summary(results) else 0
+    return FAILED if _summary(results) else 0
 
 
 def _book(given: argparse.Namespace) -> int:

@@ -9,8 +9,10 @@ from crm_analysis.contracts.model import Column, Contract, Freshness, Relationsh
 from crm_analysis.contracts.written import complete
 
 if TYPE_CHECKING:
-    from crm_analysis.contracts.checking import Report, Result, check, last_report
+    from crm_analysis.contracts.checking import check
     from crm_analysis.contracts.presenting import dictionary, render
+    from crm_analysis.contracts.recording import last_report
+    from crm_analysis.contracts.results import Report, Result
 
 __all__ = [
     "Column",
@@ -30,18 +32,20 @@ __all__ = [
     "render",
 ]
 
-_CHECKING = ("Report", "Result", "check", "last_report")
-_PRESENTING = ("dictionary", "render")
+_HOME = {
+    "Report": "results",
+    "Result": "results",
+    "check": "checking",
+    "last_report": "recording",
+    "dictionary": "presenting",
+    "render": "presenting",
+}
 
 
 def __getattr__(name: str) -> Any:
     """What few callers need is imported on first use: most read the contracts only."""
-    if name in _CHECKING:
-        from crm_analysis.contracts import checking
+    if name in _HOME:
+        from importlib import import_module
 
-        return getattr(checking, name)
-    if name in _PRESENTING:
-        from crm_analysis.contracts import presenting
-
-        return getattr(presenting, name)
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,94 +13,17 @@ from typing import Any
 import ibis
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from crm_analysis import files
-from crm_analysis.contracts import deriving, loading, written
+from crm_analysis.contracts import comparing, deriving, loading, written
 from crm_analysis.contracts.compiling import Suite, batched, expectation
-from crm_analysis.contracts.model import SEVERITIES, Contract, Rule
+from crm_analysis.contracts.model import Contract, Rule
+from crm_analysis.contracts.recording import LAYOUT, last_report, write
+from crm_analysis.contracts.results import Report, Result, implied_rules
 from crm_analysis.errors import ContractError, nearest
 from crm_analysis.profile import Profile
 
 BATCH_ROWS = 1_000_000
 EXAMPLES = 3
-FAILURES = pa.schema(
-    [
-        ("table", pa.string()),
-        ("_row", pa.int64()),
-        ("rule", pa.string()),
-        ("severity", pa.string()),
-        ("set_aside", pa.bool_()),
-    ]
-)
-_LAYOUT = 1  # raise it when the files written below change their form
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """One rule and what it found.
-
-    rows_checked, rows_failed: rows that the rule could judge and that break it; for a rule on a whole table the
-    branches, months or tables compared. `details` of such a rule name the branches and months that break it. `examples`
-    hold identifiers: for the terminal and for exports, never for a page.
-    """
-
-    rule: Rule
-    rows_checked: int
-    rows_failed: int
-    details: tuple[dict[str, Any], ...] = ()
-    examples: tuple[str, ...] = ()
-
-    @property
-    def share(self) -> float:
-        """Share of what was checked that fails, 0 where nothing was checked."""
-        return self.rows_failed / self.rows_checked if self.rows_checked else 0.0
-
-    @property
-    def passed(self) -> bool:
-        """No more fails than the rule accepts."""
-        return self.rows_failed == 0 or (self.rule.at_most_share > 0 and self.share <= self.rule.at_most_share)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What a check found: results of the rules that apply, in the contracts' order, and why the others do not.
-
-    rows and set_aside: rows by table, in the files and kept out of every chapter.
-    """
-
-    key: str
-    results: tuple[Result, ...]
-    not_applicable: tuple[tuple[Rule, str], ...]
-    rows: Mapping[str, int]
-    set_aside: Mapping[str, int]
-
-    @property
-    def breaches(self) -> tuple[Result, ...]:
-        """Results that did not pass: those that stop a report first, then by severity, then by rows."""
-        failed = [item for item in self.results if not item.passed]
-        return tuple(
-            sorted(
-                failed,
-                key=lambda item: (item not in self.stopping, SEVERITIES.index(item.rule.severity), -item.rows_failed),
-            )
-        )
-
-    @property
-    def stopping(self) -> tuple[Result, ...]:
-        """Critical breaches of whole tables: no report can be made."""
-        return tuple(
-            item for item in self.results
-            if not item.passed and item.rule.severity == "critical" and item.rule.level == "table"
-        )  # fmt: skip
-
-    def exit_code(self, *, strict: bool = False) -> int:
-        """0 clean, 1 warnings when `strict`, 2 critical breaches."""
-        found = {item.rule.severity for item in self.breaches}
-        if "critical" in found:
-            return 2
-        return 1 if strict and "warning" in found else 0
 
 
 def check(
@@ -148,36 +71,8 @@ def check(
                 progress(name)
             run.rows_of(name)
     report = run.finish(key)
-    _write(report, run)
+    write(report, run.setting, run.failing)
     return report
-
-
-def last_report(build_dir: Path, contracts: Mapping[str, Contract] | None = None) -> Report | None:
-    """The report of the last check, read back; None where there is none or the contracts have other rules now."""
-    stored = files.read_json(Path(build_dir) / "data_quality" / "report.json")
-    if not isinstance(stored, dict) or stored.get("layout") != _LAYOUT:
-        return None
-    if not (Path(build_dir) / "data_quality" / "failures.parquet").is_file():
-        return None
-    own = contracts if contracts is not None else loading.load()
-    rules = {rule.id: rule for contract in own.values() for rule in (*contract.rules, *_built_in(contract))}
-    examples = files.read_json(Path(build_dir) / "exports" / "set_aside" / "examples.json") or {}
-    try:
-        return Report(
-            key=stored["key"],
-            results=tuple(
-                Result(
-                    rule=rules[line["id"]], rows_checked=line["rows_checked"], rows_failed=line["rows_failed"],
-                    details=tuple(line["details"]), examples=tuple(examples.get(line["id"], ())),
-                )
-                for line in stored["rules"]
-            ),
-            not_applicable=tuple((rules[line["id"]], line["reason"]) for line in stored["not_applicable"]),
-            rows=stored["rows"],
-            set_aside=stored["set_aside"],
-        )  # fmt: skip
-    except KeyError:
-        return None
 
 
 def _key(
@@ -192,35 +87,11 @@ def _key(
     scale = profile.survey.satisfaction
     covered = "" if coverage is None else coverage.sort_values("branch").to_csv(index=False)
     parts = [
-        _LAYOUT, fingerprint, sorted(tables), str(data_ends_on), covered, sections, [scale.scale, scale.codes],
+        LAYOUT, fingerprint, sorted(tables), str(data_ends_on), covered, sections, [scale.scale, scale.codes],
         [hashlib.sha256(contract.path.read_bytes()).hexdigest() for contract in contracts.values()],
         [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(Path(__file__).parent.glob("*.py"))],
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _built_in(contract: Contract) -> list[Rule]:
-    """Breaches that every contract implies: a missing required column, too many rows set aside."""
-    shared: dict[str, Any] = {
-        "table": contract.table, "columns": (), "severity": "critical", "level": "table",
-        "chapters": contract.chapters, "engine": "own", "arguments": {},
-    }  # fmt: skip
-    rules = [
-        Rule(
-            **shared, id=f"{contract.table}_{column}_column_missing", column=column, dimension="completeness",
-            type="column_missing", what=f"The required column {column} is missing.",
-            action="Map it to a column of the source in the profile, or give it a constant or an expression there.",
-        )
-        for column in contract.required
-    ]  # fmt: skip
-    rules.append(
-        Rule(
-            **shared, id=f"{contract.table}_set_aside_share", column="", dimension="validity", type="set_aside_share",
-            what="More rows would be set aside than the profile's quality.max_set_aside allows.",
-            action="Correct the export or its mapping first: what remains would not stand for the whole.",
-        )
-    )  # fmt: skip
-    return rules
 
 
 class _Run:
@@ -238,7 +109,7 @@ class _Run:
         """All rules of one table except those that wait until every table's rows are judged."""
         contract, table = self.setting.contracts[name], self.setting.tables[name]
         lacking = deriving.missing_columns(contract, table)
-        implied = {rule.column: rule for rule in _built_in(contract) if rule.type == "column_missing"}
+        implied = {rule.column: rule for rule in implied_rules(contract) if rule.type == "column_missing"}
         for column in lacking:
             hint = nearest(column, set(table.columns) - set(contract.columns)).strip()
             self.results.append(
@@ -309,7 +180,7 @@ class _Run:
         }
         self.setting = replace(self.setting, set_aside=away)
         for rule in self._later:
-            found = deriving.compared(rule, self.setting)
+            found = comparing.compared(rule, self.setting)
             if not len(found):
                 self.not_applicable.append((rule, "there is nothing to compare"))
                 continue
@@ -322,13 +193,15 @@ class _Run:
             )  # fmt: skip
         for name, rows in away.items():
             if len(rows) > self.setting.profile.quality.max_set_aside * self.rows[name]:
-                rule = _built_in(self.setting.contracts[name])[-1]
+                rule = implied_rules(self.setting.contracts[name])[-1]
                 self.results.append(Result(rule=rule, rows_checked=self.rows[name], rows_failed=len(rows)))
         self._confirm_derived()
         order = {
             rule.id: number
             for number, rule in enumerate(
-                rule for contract in self.setting.contracts.values() for rule in (*_built_in(contract), *contract.rules)
+                rule
+                for contract in self.setting.contracts.values()
+                for rule in (*implied_rules(contract), *contract.rules)
             )
         }
         examples = self._examples()
@@ -433,94 +306,3 @@ def _plain(line: Mapping[Any, Any]) -> dict[str, Any]:
         item = value.item() if isinstance(value, np.generic) else value
         plain[str(name)] = None if isinstance(item, float) and item != item else item
     return plain
-
-
-# -- what is written --------------------------------------------------------------------------------------------------
-
-
-def _write(report: Report, run: _Run) -> None:
-    setting = run.setting
-    folder = setting.profile.build_dir / "data_quality"
-    exports = setting.profile.build_dir / "exports" / "set_aside"
-    # The report goes last and its old self first: a run cut short in between is checked again.
-    _remove(folder / "report.json")
-    with files.replacing(folder / "failures.parquet") as temporary, pq.ParquetWriter(temporary, FAILURES) as writer:
-        for name, by_rule in run.failing.items():
-            for rule, rows in by_rule.items():
-                writer.write_table(_failure_table(name, rule, rows))
-    _export_set_aside(run, exports)
-    examples = {item.rule.id: list(item.examples) for item in report.results if item.examples}
-    with files.replacing(exports / "examples.json", owner_only=True) as temporary:
-        temporary.write_text(json.dumps(examples, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    loading.remember_valid(setting.contracts, setting.profile.build_dir.parent)
-    files.write_json(folder / "report.json", _stored(report))
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise files.cannot_write(path, error) from error
-
-
-def _failure_table(name: str, rule: Rule, rows: np.ndarray) -> pa.Table:
-    n = len(rows)
-    return pa.table(
-        [
-            pa.repeat(pa.scalar(name), n), pa.array(rows, pa.int64()), pa.repeat(pa.scalar(rule.id), n),
-            pa.repeat(pa.scalar(rule.severity), n), pa.repeat(pa.scalar(rule.sets_aside), n),
-        ],
-        schema=FAILURES,
-    )  # fmt: skip
-
-
-def _export_set_aside(run: _Run, folder: Path) -> None:
-    """One CSV per table with the rows set aside, as read, and the rules they break."""
-    setting = run.setting
-    for name in setting.contracts:
-        path = folder / f"{name}.csv"
-        rows = setting.set_aside.get(name)
-        if rows is None or not len(rows):
-            _remove(path)
-            continue
-        parts = [
-            pd.DataFrame({"_row": found, "rule": rule.id, "what": rule.what})
-            for rule, found in run.failing[name].items()
-            if rule.sets_aside
-        ]
-        reasons = pd.concat(parts).groupby("_row").agg(rules=("rule", "; ".join), reasons=("what", " ".join))
-        table = setting.tables[name]
-        wanted = ibis.memtable(pd.DataFrame({"_row": rows}))
-        frame = table.semi_join(wanted, "_row").execute().sort_values("_row")
-        supplied = setting.supplied.get(name, frozenset()) - {"_row"}
-        kept = [
-            c
-            for c in frame.columns
-            if c in supplied or c in setting.contracts[name].required or c in ("_source", "_line")
-        ]
-        frame = frame.set_index("_row")[kept].join(reasons)
-        files.export_csv(frame.rename(columns={"_source": "file", "_line": "line"}), path)
-
-
-def _stored(report: Report) -> dict[str, Any]:
-    """The report as pages may read it: counts, never a row."""
-    return {
-        "layout": _LAYOUT,
-        "key": report.key,
-        "rows": dict(report.rows),
-        "set_aside": dict(report.set_aside),
-        "rules": [
-            {
-                "id": item.rule.id, "table": item.rule.table, "column": item.rule.column,
-                "dimension": item.rule.dimension, "severity": item.rule.severity, "level": item.rule.level,
-                "what": item.rule.what, "action": item.rule.action, "rows_checked": item.rows_checked,
-                "rows_failed": item.rows_failed, "passed": item.passed, "at_most_share": item.rule.at_most_share,
-                "chapters": list(item.rule.chapters), "details": list(item.details),
-            }
-            for item in report.results
-        ],
-        "not_applicable": [
-            {"id": rule.id, "table": rule.table, "column": rule.column, "reason": reason}
-            for rule, reason in report.not_applicable
-        ],
-    }  # fmt: skip

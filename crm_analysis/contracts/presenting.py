@@ -10,8 +10,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from crm_analysis.contracts.checking import Report, Result
 from crm_analysis.contracts.model import Column, Contract
+from crm_analysis.contracts.results import Report, Result
 from crm_analysis.language import _
 
 _STYLES = {"critical": "bold red", "warning": "yellow", "info": "cyan"}

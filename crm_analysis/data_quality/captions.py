@@ -19,10 +19,13 @@ def scorecard(assessment: Assessment) -> dict[str, Any]:
     if dimensions.empty:
         return {"title": "", "alt": _("Nothing could be checked for this branch and period."), "how_to_read": ""}
     lowest = dimensions.loc[dimensions["score"].idxmin()]
-    how = _(
-        "Filled: this state; hollow: a period ago. Each rule counts by its severity, not by its rows, so small tables "
-        "weigh "
-        "as much as large ones. Counted, not estimated: there is no sampling error."
+    compared = listing.scores(assessment)["before"].notna()
+    how = _("Filled: this state; hollow: a period ago.") if compared.any() else _("Dots: this state.")
+    if compared.any() and not compared.all():
+        how += " " + _("Without a hollow dot: not checked a period ago.")
+    how += " " + _(
+        "Each rule counts by its severity, not by its rows, so small tables weigh as much as large ones. Counted, not "
+        "estimated: there is no sampling error."
     )
     if assessment.scope.branch == ALL:
         how += " " + _("Ticks: the branches, the lowest named where they are more than two points apart.")

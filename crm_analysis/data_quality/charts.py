@@ -49,16 +49,7 @@ def scorecard(frame: pd.DataFrame) -> Figure | None:
                 [row.before], [y], "o", markerfacecolor="white", markeredgecolor=style.ACCENT, markersize=12, zorder=3
             )
         axes.plot([row.score], [y], "o", color=style.ACCENT, markersize=8, zorder=4)
-        axes.annotate(
-            row.text,
-            (1.0, y),
-            xycoords=("axes fraction", "data"),
-            xytext=(8, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9,
-            color=style.INK,
-        )
+        _beside(axes, y, row.text)
     lowest = min([*frame["score"], *frame["before"].dropna(), *(s for pairs in frame["branches"] for _n, s in pairs)])
     left = max(0.0, np.floor((lowest - 0.01) * 50) / 50)
     axes.set_xlim(left, 1.005)
@@ -179,15 +170,7 @@ def footing(steps: pd.DataFrame) -> Figure | None:
             shade = style.BAD if row.kind == "loss" else style.WAIT
             axes.barh(y, right - left, left=left, height=0.55, color=shade, edgecolor=shade, linewidth=1)
         text = style.number(row.rows) if row.kind == "total" else f"−{style.number(row.rows)}"
-        axes.annotate(
-            text,
-            (1.0, y),
-            xycoords=("axes fraction", "data"),
-            xytext=(8, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9,
-        )
+        _beside(axes, y, text)
     axes.set_xlim(low - margin, high + margin)
     axes.set_ylim(len(steps) - 0.4, -0.6)
     axes.set_yticks(range(len(steps)), [_wrapped(label) for label in steps["label"]])
@@ -197,6 +180,20 @@ def footing(steps: pd.DataFrame) -> Figure | None:
     axes.grid(axis="x")
     axes.set_xlabel(_("lines (the axis does not start at zero)"))
     return sheet
+
+
+def _beside(axes: Axes, y: int, text: str) -> None:
+    """A number at the right of its row."""
+    axes.annotate(
+        text,
+        (1.0, y),
+        xycoords=("axes fraction", "data"),
+        xytext=(8, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=9,
+        color=style.INK,
+    )
 
 
 def _wrapped(label: str) -> str:

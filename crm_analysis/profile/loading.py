@@ -21,17 +21,22 @@ OUTBOX_TABLES = ("campaigns", "campaign_members")
 _SET_BY_PROGRAM = ("path", "data_root", "build_dir")
 
 
+def refuse_repeated_keys(node: yaml.MappingNode) -> None:
+    """Raise YAMLError for a key that stands twice in one place, of which YAML silently keeps the last."""
+    first: dict[str, yaml.ScalarNode] = {}
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode) and first.setdefault(key.value, key) is not key:
+            line = first[key.value].start_mark.line + 1
+            problem = f"`{key.value}` stands there already, in line {line}; keep one of the two"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+
+
 class _Once(yaml.SafeLoader):
-    """Refuses a key that stands twice in one place, of which YAML silently keeps the last."""
+    """Refuses a key that stands twice in one place."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
-        lines: dict[str, int] = {}
-        for key, _ in node.value:
-            line = key.start_mark.line + 1
-            if isinstance(key, yaml.ScalarNode) and lines.setdefault(key.value, line) != line:
-                problem = f"`{key.value}` stands there already, in line {lines[key.value]}; keep one of the two"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+        refuse_repeated_keys(node)
         return node
 
 

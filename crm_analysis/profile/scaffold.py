@@ -2,137 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import functools
 import hashlib
 import os
 import re
 import shlex
 import unicodedata
-from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from string import Template
-from types import MappingProxyType
 from typing import Final
 
 import yaml
 
 from crm_analysis.errors import UserError, nearest
 from crm_analysis.files import cannot_write, write_text
+from crm_analysis.profile.kinds import TEMPLATES, Kind
+from crm_analysis.profile.proposing import Proposal, known_words, propose_mapping, template_text
 
-_ENCODINGS: Final = ("utf-8-sig", "cp949")
-_DELIMITERS: Final = ",\t;|"
-_ROWS_LOOKED_AT: Final = 20_000
-_MOST_KINDS: Final = 12
 _NOBODY: Final = frozenset(
     ("branch", "occurred_at", "amount", "quantity", "discount", "product", "category", "channel", "joined_on")
     + ("started_on", "cycle_months", "due_on", "amount_due", "answered_on", "satisfaction", "wave")
 )
 """Columns whose first cell may stand in the profile as an example: they tell of nobody."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """What differs between organisations of one kind and another."""
-
-    name: str
-    customer: str
-    customers: str
-    order: str
-    orders: str
-    movement: str  # kind of a transaction where no column says it
-    status: dict[str, float]
-    status_notes: dict[str, str]
-    margin: float
-    margin_note: str
-    per_order: int
-    per_order_note: str
-    window_days: int
-    window_note: str
-    owners: dict[str, str]
-    more_tables: tuple[str, ...]
-    tiers: str = "deciles"
-
-
-_STATUS_NOTES: Final = {
-    "new_days": "days for which somebody counts as new",
-    "overdue_rhythm": "silence, in multiples of the customer's own usual gap",
-    "dormant_rhythm": "the same, for dormant",
-    "dormant_days": "nobody is dormant before",
-    "lost_days": "everybody silent for longer is lost",
-    "dormant_unpaid_months": "with a commitment: months of unpaid dues",
-}
-TEMPLATES: Final = MappingProxyType(
-    {
-        "charity": Kind(
-            name="Our association",
-            customer="donor", customers="donors", order="gift", orders="gifts", movement="gift",
-            status={"new_days": 90, "dormant_unpaid_months": 6, "dormant_days": 365, "lost_days": 730},
-            status_notes=_STATUS_NOTES, margin=0.97, margin_note="gifts less payment fees", per_order=150,
-            per_order_note="receipt and booking", window_days=180,
-            window_note="a gift within half a year of the answer",
-            owners={"welcome": "Donor service", "retention": "Donor service", "upsell": "Fundraising",
-                    "vip": "Major gifts", "data_quality": "Data steward"},
-            more_tables=("customers", "commitments", "dues", "survey_responses", "campaigns", "campaign_members",
-                         "costs", "contacts", "cases", "control_totals"),
-            tiers="association",
-        ),
-        "retail": Kind(
-            name="Our shops", customer="customer", customers="customers", order="purchase", orders="purchases",
-            movement="sale",
-            status={"new_days": 60, "overdue_rhythm": 1.5, "dormant_rhythm": 3, "dormant_days": 120, "lost_days": 365},
-            status_notes=_STATUS_NOTES, margin=0.30, margin_note="gross margin on sales, before value-added tax",
-            per_order=500, per_order_note="packing, card fees, delivery", window_days=90,
-            window_note="a purchase within three months of the answer",
-            owners={"welcome": "Stores", "retention": "CRM team", "vip": "VIP desk", "winback": "CRM team",
-                    "data_quality": "Data steward"},
-            more_tables=("customers", "survey_responses", "campaigns", "campaign_members", "costs", "contacts",
-                         "cases", "control_totals"),
-        ),
-        "bank": Kind(
-            name="Our bank", customer="customer", customers="customers", order="transaction", orders="transactions",
-            movement="sale",
-            status={"new_days": 180, "dormant_unpaid_months": 6, "overdue_rhythm": 2, "dormant_days": 365,
-                    "lost_days": 1095},
-            status_notes=_STATUS_NOTES, margin=1.0, margin_note="1.0 where amounts are fees and net interest already",
-            per_order=0, per_order_note="cost of one transaction in the branch or by app", window_days=365,
-            window_note="a product or deposit within a year of the answer",
-            owners={"cross_sell": "Product management", "retention": "Branches", "vip": "Private banking",
-                    "data_quality": "Data office"},
-            more_tables=("customers", "commitments", "survey_responses", "campaigns", "campaign_members", "costs",
-                         "contacts", "cases", "control_totals"),
-        ),
-        "clinic": Kind(
-            name="Our clinic", customer="patient", customers="patients", order="visit", orders="visits",
-            movement="sale",
-            status={"new_days": 90, "overdue_rhythm": 1.5, "dormant_rhythm": 3, "dormant_days": 270, "lost_days": 730},
-            status_notes=_STATUS_NOTES, margin=0.45, margin_note="fees less material and doctors' share",
-            per_order=3000,
-            per_order_note="reception and consumables of one visit", window_days=180,
-            window_note="a visit within half a year of the answer",
-            owners={"welcome": "Reception", "retention": "Patient service", "winback": "Patient service",
-                    "data_quality": "Office manager"},
-            more_tables=("customers", "survey_responses", "campaigns", "campaign_members", "costs", "contacts",
-                         "cases", "control_totals"),
-        ),
-    }
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """A mapping proposed for one file. `columns` holds canonical column -> header; nothing is mapped twice."""
-
-    path: Path
-    table: str
-    encoding: str
-    delimiter: str
-    columns: dict[str, str]
-    kinds: dict[str, str]
-    unmatched: tuple[str, ...]
-    missing: tuple[str, ...]
-    examples: dict[str, str]
 
 
 def init(folder: str | Path, template: str = "charity", *, source: str | Path | None = None) -> Path:
@@ -152,7 +42,7 @@ def init(folder: str | Path, template: str = "charity", *, source: str | Path | 
     kind = TEMPLATES[template]
     proposal = propose_mapping(source) if source is not None else None
     data = Path(os.path.relpath(proposal.path.parent.resolve(), folder.resolve())).as_posix() if proposal else "data"
-    text = Template(_template("profile.yaml")).substitute(
+    text = Template(template_text("profile.yaml")).substitute(
         path=shlex.quote(path.as_posix()),
         id=_identifier(folder),
         name=_scalar(kind.name),
@@ -177,135 +67,6 @@ def init(folder: str | Path, template: str = "charity", *, source: str | Path | 
         raise cannot_write(folder, error) from error
     write_text(path, text)
     return path
-
-
-def propose_mapping(path: str | Path) -> Proposal:
-    """The table that a CSV file most looks like, and which of its headers hold which canonical columns.
-
-    Headers are compared without blanks, punctuation, case and units in brackets; whole matches come before partial
-    ones. Raises UserError where the file cannot be read as text with a header.
-    """
-    path = Path(path)
-    text, encoding = _text(path)
-    lines = [line for line in text.splitlines()[:_ROWS_LOOKED_AT] if line.strip()]
-    if not lines:
-        raise UserError(f"{path} is empty. Export it again with its header.")
-    delimiter = max(_DELIMITERS, key=lambda sign: len(next(csv.reader([lines[0]], delimiter=sign))))
-    rows = list(csv.reader(lines, delimiter=delimiter))
-    headers = [header.strip() for header in rows[0]]
-    if len(headers) < 2:
-        raise UserError(
-            f"{path} has one column in its first line. `crm-analysis init` needs a CSV file whose first line is the "
-            "header: remove a title above it."
-        )
-    found = {table: _match(table, headers) for table in _words().columns}
-    table = max(found, key=lambda name: (_fit(name, found[name]), -list(found).index(name)))
-    columns = found[table]
-    cells = {
-        header: [row[position].strip() for row in rows[1:] if len(row) > position and row[position].strip()]
-        for position, header in enumerate(headers)
-    }
-    return Proposal(
-        path=path,
-        table=table,
-        encoding=encoding,
-        delimiter=delimiter,
-        columns=columns,
-        kinds=_kinds(cells[columns["kind"]]) if "kind" in columns else {},
-        unmatched=tuple(header for header in headers if header and header not in columns.values()),
-        missing=tuple(name for name in _words().required[table] if name not in columns),
-        examples={header: values[0] for header, values in cells.items() if values},
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Headers and cells that are recognised: table -> canonical column -> words; kind -> words."""
-
-    required: dict[str, tuple[str, ...]]
-    columns: dict[str, dict[str, tuple[str, ...]]]
-    kinds: dict[str, tuple[str, ...]]
-
-
-@functools.cache
-def _words() -> Words:
-    raw = yaml.safe_load(_template("headers.yaml"))
-    shared = {name: raw[name] for name in ("customer_words", "branch_words")}
-
-    def split(words: str) -> tuple[str, ...]:
-        return tuple(part for word in words.split() for part in shared.get(word, word).split())
-
-    return Words(
-        {table: tuple(given["required"]) for table, given in raw["tables"].items()},
-        {
-            table: {column: split(words) for column, words in given["columns"].items()}
-            for table, given in raw["tables"].items()
-        },
-        {kind: split(words) for kind, words in raw["kinds"].items()},
-    )
-
-
-def _template(name: str) -> str:
-    return resources.files("crm_analysis.profile").joinpath("templates", name).read_text("utf-8")
-
-
-def _text(path: Path) -> tuple[str, str]:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
-    if raw[:2] == b"PK":
-        raise UserError(
-            f"{path} is an Excel workbook. Save a sheet as CSV for this; the profile may name the workbook."
-        )
-    for encoding in _ENCODINGS if raw[:2] not in (b"\xff\xfe", b"\xfe\xff") else ("utf-16",):
-        try:
-            return raw.decode(encoding), "utf-8" if encoding == "utf-8-sig" else encoding
-        except UnicodeDecodeError:
-            continue
-    raise UserError(f"{path} is text in neither utf-8 nor cp949. Save it as UTF-8.")
-
-
-def _plain(header: str) -> str:
-    header = unicodedata.normalize("NFKC", header).lower()
-    header = re.sub(r"[(\[<].*?[)\]>]", "", header)
-    return re.sub(r"[\W_]+", "", header)
-
-
-def _match(table: str, headers: list[str]) -> dict[str, str]:
-    """Canonical column -> header; whole matches first, then the longest known word at a header's beginning or end."""
-    wanted = _words().columns[table]
-    known = {word: column for column, words in wanted.items() for word in words}
-    known |= {_plain(column): column for column in wanted}
-    columns: dict[str, str] = {}
-    for header in headers:
-        column = known.get(_plain(header))
-        if column is not None and column not in columns:
-            columns[column] = header
-    for header in headers:
-        plain = _plain(header)
-        if header in columns.values() or len(plain) < 3:
-            continue
-        partial = [word for word in known if len(word) > 1 and (plain.endswith(word) or plain.startswith(word))]
-        partial = [word for word in partial if known[word] not in columns and len(word) * 2 >= len(plain)]
-        if partial:
-            columns[known[max(partial, key=len)]] = header
-    return {column: columns[column] for column in wanted if column in columns}
-
-
-def _fit(table: str, columns: dict[str, str]) -> float:
-    """Share of the required columns found, and a little for each other one."""
-    required = _words().required[table]
-    return sum(name in columns for name in required) / len(required) + 0.02 * len(columns)
-
-
-def _kinds(cells: list[str]) -> dict[str, str]:
-    """Cell -> sale, refund, gift or dues, for the cells that are recognised; '' for those that are not."""
-    known = {word: kind for kind, words in _words().kinds.items() for word in words}
-    distinct = list(dict.fromkeys(cells))
-    if len(distinct) > _MOST_KINDS:
-        return {}
-    return {cell: known.get(_plain(cell), "") for cell in distinct}
 
 
 def _identifier(folder: Path) -> str:
@@ -400,7 +161,7 @@ def _missing_line(name: str, kind: Kind) -> list[str]:
 
 
 def _commented(table: str) -> str:
-    words = _words()
+    words = known_words()
     columns = [f"{name}: {words.columns[table][name][0]}" for name in words.required.get(table, ())]
     lines = [f"  # {table}:", f'  #   files: ["{table}*.csv"]']
     if columns:

@@ -8,7 +8,7 @@ import ibis
 
 from crm_analysis import contracts
 from crm_analysis.tables import fingerprints
-from crm_analysis.tables.scopes import Tables
+from crm_analysis.tables.opening import Tables
 
 
 def hold_to_contracts(tables: Tables, *, fingerprint: str = "") -> contracts.Report:

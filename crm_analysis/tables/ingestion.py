@@ -23,20 +23,17 @@ from typing import Any
 import duckdb
 
 from crm_analysis import contracts, files
-from crm_analysis.errors import DataError, ProfileError, listed, nearest
+from crm_analysis.errors import ProfileError, listed, nearest
 from crm_analysis.profile import Profile
-from crm_analysis.profile.settings import Source
-from crm_analysis.tables import cells, decoding, fingerprints, mapping, sources
+from crm_analysis.tables import cells, databases, decoding, fingerprints, mapping, sources, staging
 
 RECORD = "_ingest.json"
 REPORT = "ingest.json"
 FINGERPRINTS = "fingerprints.parquet"
 DAYS = "_days.pq"
 WHOLE = "all.parquet"
-ALL = "all"  # stands for all branches together in every command and on every page
 _PARENTS_FIRST = ("customers", "commitments")
 PARENTS = {"dues": ("commitments", "commitment_id"), "campaign_members": ("customers", "customer_id")}
-_FILE_BITS, _LINE_BITS = 17, 36
 
 
 def folder(profile: Profile) -> Path:
@@ -177,24 +174,22 @@ def _layout(profile: Profile, table: str) -> mapping.Layout:
 @functools.cache
 def code_version() -> str:
     """A digest of the source that decides what a row looks like, and of the engine's version."""
-    own = [Path(module.__file__ or "") for module in (cells, decoding, fingerprints, mapping, sources)]
+    own = [
+        Path(module.__file__ or "") for module in (cells, databases, decoding, fingerprints, mapping, sources, staging)
+    ]
     return files.sha256_of([*own, Path(__file__)]) + duckdb.__version__
-
-
-_Found = list[tuple[Source, sources.File]]
 
 
 def _state_of(
     profile: Profile, table: str, record: dict[str, Any], depends: dict[str, Any]
-) -> tuple[str, _Found, dict[str, Any]]:
+) -> tuple[str, staging.Found, dict[str, Any]]:
     """The key of everything a table depends on (`depends` and its own sources), its files, and their digests."""
-    found = [
-        (source, file)
-        for source in profile.tables[table].sources
-        for file in sources.find(source, profile.data_root, place=table)
-    ]
+    found: staging.Found = []
+    for source in profile.tables[table].sources:
+        find = sources.find if source.database is None else databases.find
+        found += [(source, origin) for origin in find(source, profile.data_root, place=table)]
     known = record.get("prints", {})
-    prints = {file.label: sources.fingerprint(file.path, known.get(file.label)) for _, file in found}
+    prints = {origin.label: origin.fingerprint(known.get(origin.label)) for _, origin in found}
     depends = {
         **depends,
         "sources": [source.model_dump(mode="json", by_alias=True) for source in profile.tables[table].sources],
@@ -204,7 +199,7 @@ def _state_of(
 
 
 def _read(
-    profile: Profile, table: str, found: _Found, work: Path, record: dict[str, Any], fresh: dict[str, Path]
+    profile: Profile, table: str, found: staging.Found, work: Path, record: dict[str, Any], fresh: dict[str, Path]
 ) -> dict[str, Any]:
     """Read the files of a table into Parquet files under `work`/table; what the table's record says."""
     layout = _layout(profile, table)
@@ -213,7 +208,7 @@ def _read(
     made.mkdir(parents=True)
     con = connect(work)
     try:
-        report = _stage(con, profile, layout, found, work)
+        report = staging.stage(con, profile, layout, found, work)
         parts = _write(con, layout, made, old=folder(profile) / table, record=record)
         name, column = PARENTS.get(table, ("", ""))
         parent = (fresh.get(name, folder(profile) / name), column) if name in profile.tables else None
@@ -242,145 +237,6 @@ def connect(work: Path) -> duckdb.DuckDBPyConnection:
     con.execute("SET enable_progress_bar = false")
     cells.install(con)
     return con
-
-
-def _stage(
-    con: duckdb.DuckDBPyConnection,
-    profile: Profile,
-    layout: mapping.Layout,
-    found: _Found,
-    work: Path,
-) -> dict[str, Any]:
-    """Read every file of a table into the temporary table `staged`; what was read, file by file."""
-    columns = ", ".join(f"{cells.name(name)} {kind}" for name, kind in mapping.row_type(layout))
-    con.execute(f"CREATE TEMP TABLE staged ({columns})")
-    numbers = _file_numbers([file.label for _, file in found])
-    report: list[dict[str, Any]] = []
-    supplied: set[str] = set()
-    for source, file in found:
-        for sheet, relation in enumerate(sources.open_file(con, file, source, place=layout.table, work=work)):
-            select = mapping.select(
-                con,
-                layout,
-                source,
-                relation,
-                file_number=(numbers[file.label] << _LINE_BITS) + (sheet << (_LINE_BITS - 8)),
-                currency=profile.currency,
-                list_prices=profile.margin.list_prices,
-            )
-            try:
-                con.execute(f"INSERT INTO staged BY NAME {select}", {"source": relation.label})
-            except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
-                raise DataError(f"{layout.table}: {relation.label}: {str(error).splitlines()[0]}") from error
-            supplied |= set(mapping.supplied(layout, source, list(relation.types))) & set(layout.types)
-            report.append({"source": relation.label, "file": file.label, "encoding": relation.encoding})
-    con.execute(
-        f"UPDATE staged SET _state = CASE WHEN _line > last THEN {mapping.TOTAL} ELSE {mapping.DATA} END "
-        f"FROM (SELECT _source AS s, coalesce(max(_line) FILTER (_state = {mapping.DATA}), 0) AS last "
-        "FROM staged GROUP BY 1) "
-        f"WHERE s = _source AND _state = {mapping.PERHAPS_TOTAL}"
-    )
-    counts = _counted(con, layout)
-    nothing = {"rows": 0, "blank_rows": 0, "total_rows": 0}
-    report = [{**entry, **counts.get(entry["source"], nothing)} for entry in report]
-    _refuse(con, profile, layout, report)
-    return {"supplied": supplied, "files": report}
-
-
-def _file_numbers(labels: list[str]) -> dict[str, int]:
-    """A number for each file that depends on its name, so that a new file leaves the rows of the others alone."""
-    numbers: dict[str, int] = {}
-    taken: set[int] = set()
-    for label in sorted(set(labels)):
-        number = int.from_bytes(hashlib.sha256(label.encode("utf-8", "surrogateescape")).digest()[:4]) >> (
-            32 - _FILE_BITS
-        )
-        while number in taken:
-            number = (number + 1) % (1 << _FILE_BITS)
-        taken.add(number)
-        numbers[label] = number
-    return numbers
-
-
-def _counted(con: duckdb.DuckDBPyConnection, layout: mapping.Layout) -> dict[str, dict[str, Any]]:
-    rows = con.execute(
-        f"""SELECT _source, count(*) FILTER (_state = {mapping.DATA}), count(*) FILTER (_state = {mapping.BLANK}),
-            count(*) FILTER (_state = {mapping.TOTAL}) FROM staged GROUP BY 1"""
-    ).fetchall()
-    return {row[0]: {"rows": row[1], "blank_rows": row[2], "total_rows": row[3]} for row in rows}
-
-
-_WHAT = {"date": "dates", "timestamp": "dates", "number": "amounts", "integer": "whole numbers", "boolean": "yes or no"}
-
-
-def _refuse(
-    con: duckdb.DuckDBPyConnection, profile: Profile, layout: mapping.Layout, report: list[dict[str, Any]]
-) -> None:
-    """Raise for an empty table, the total as a branch, unreadable cells (all columns at once), a second currency."""
-    data = f"_state = {mapping.DATA}"
-    read = sum(entry["rows"] for entry in report)
-    if not read:
-        raise DataError(
-            f"{layout.table}: {listed([entry['source'] for entry in report])} holds no rows. Export it again, or take "
-            "the table out of the profile."
-        )
-    if "branch" in layout.types:
-        _refuse_total_as_branch(con, layout, read)
-    parts = []
-    for name in layout.checked:
-        bad = cells.name(f"_bad_{name}")
-        parts += [
-            f"count({bad})",
-            f"arg_min([{bad}, _source, CAST(_line AS VARCHAR)], _row) FILTER ({bad} IS NOT NULL)",
-        ]
-    if not parts:
-        return
-    values = con.execute(f"SELECT {', '.join(parts)} FROM staged WHERE {data}").fetchone() or ()
-    messages = []
-    for name, count, first in zip(layout.checked, values[::2], values[1::2], strict=True):
-        if count:
-            what = _WHAT[layout.types[name]]
-            be = "is" if count == 1 else "are"
-            messages.append(
-                f"{layout.table}.{name}: {count:,} of {read:,} cells {be} not readable as {what} (first: "
-                f'"{_short(first[0])}" in line {first[2]} of {first[1]}). Correct the file, or list codes that mean '
-                f'"no value" under `missing:` of tables.{layout.table} in the profile.'
-            )
-    if messages:
-        raise DataError("\n".join(messages))
-    marked = con.execute(
-        f"SELECT _mark, count(*), arg_min([_source, CAST(_line AS VARCHAR)], _row) FROM staged "
-        f"WHERE {data} AND _mark IS NOT NULL GROUP BY 1 ORDER BY 2 DESC"
-    ).fetchall()
-    if marked:
-        mark, count, (source, line) = marked[0]
-        raise DataError(
-            f"{layout.table}: the profile's currency is {profile.currency}, but {count:,} of {read:,} rows carry "
-            f"{mark} (first: line {line} of {source}). One profile has one currency: convert the amounts, or keep the "
-            "other currency in a profile of its own."
-        )
-
-
-def _refuse_total_as_branch(con: duckdb.DuckDBPyConnection, layout: mapping.Layout, read: int) -> None:
-    """Raise for rows of a branch called as all branches together are: no page could tell the two apart."""
-    found = con.execute(
-        "SELECT count(*), arg_min([_source, CAST(_line AS VARCHAR)], _row) FROM staged "
-        f"WHERE _state = {mapping.DATA} AND branch = {cells.text(ALL)}"
-    ).fetchone()
-    if found is None or not found[0]:
-        return
-    count, (source, line) = found
-    have = "has" if count == 1 else "have"
-    empty = "" if "branch" in layout.required else ", or leave it empty (`null`) where the row is of no single branch"
-    raise DataError(
-        f'{layout.table}.branch: {count:,} of {read:,} rows {have} the branch "{ALL}" (first: line {line} of '
-        f"{source}). That name stands for all branches together. Give the branch another one with `values:` under "
-        f"tables.{layout.table}.columns.branch in the profile{empty}."
-    )
-
-
-def _short(value: str) -> str:
-    return value if len(value) <= 40 else value[:39] + "…"
 
 
 def _write(

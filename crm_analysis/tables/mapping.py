@@ -83,7 +83,22 @@ def check_names(layout: Layout, source: Source, relation: Relation) -> dict[str,
                 f'{layout.table}.{name}: {relation.label} has no column "{column.from_}".'
                 f"{nearest(column.from_, headers)} Its headers: {listed(headers, 30)}.{doubt and ' ' + doubt}"
             )
+        if column.from_ is not None and source.time_zone is None:
+            _refuse_moments(layout, relation, name, _header(column.from_))
     return mapping
+
+
+_MOMENT = "TIMESTAMP WITH TIME ZONE"
+
+
+def _refuse_moments(layout: Layout, relation: Relation, name: str, header: str) -> None:
+    """Raise for a date made of moments: on which day one falls depends on whose clock is asked."""
+    if relation.types[header] == _MOMENT and layout.types.get(name) in ("date", "timestamp"):
+        raise DataError(
+            f'{layout.table}.{name}: "{header}" of {relation.label} holds moments with a time zone, and which day a '
+            "moment belongs to depends on whose clock is asked. Write it under "
+            f"tables.{layout.table} in the profile, for example `time_zone: Asia/Seoul`."
+        )
 
 
 def _header(name: str) -> str:
@@ -163,13 +178,16 @@ def select(
 
 
 def _source_view(relation: Relation, source: Source) -> str:
-    """The source's columns, text trimmed and emptied of the codes that mean `no value`."""
-    shown = [
-        f"{cells.trimmed(cells.name(header), source.missing)} AS {cells.name(header)}"
-        if kind == "VARCHAR"
-        else cells.name(header)
-        for header, kind in relation.types.items()
-    ]
+    """The source's columns, text trimmed and emptied of the codes that mean `no value`, moments as clocks show them."""
+    shown = []
+    for header, kind in relation.types.items():
+        column = cells.name(header)
+        if kind == "VARCHAR":
+            shown.append(f"{cells.trimmed(column, source.missing)} AS {column}")
+        elif kind == _MOMENT and source.time_zone is not None:
+            shown.append(f"timezone({cells.text(source.time_zone)}, {column}) AS {column}")
+        else:
+            shown.append(column)
     return f"SELECT {', '.join(shown)}, $source AS _source, _line FROM ({relation.sql}) AS file"
 
 

@@ -1,4 +1,7 @@
-"""The files of a source: found by glob, fingerprinted, and opened as relations in DuckDB whatever their format."""
+"""The files of a source: found by glob, fingerprinted, and opened as relations in DuckDB whatever their format.
+
+Tables of a database are their siblings in `databases`; both are `Origin`s to whoever reads them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 
@@ -22,6 +25,21 @@ EXCEL = (".xlsx", ".xlsm")
 PARQUET = (".parquet", ".pq")
 
 
+class Origin(Protocol):
+    """Where rows come from: a file, or a table of a database. `label` is its name in `_source`."""
+
+    @property
+    def label(self) -> str: ...
+
+    def fingerprint(self, known: dict[str, Any] | None) -> dict[str, Any]:
+        """What tells that nothing changed, its digest under `sha256`; `known` is what the last reading noted."""
+
+    def relations(
+        self, con: duckdb.DuckDBPyConnection, source: Source, *, place: str, work: Path
+    ) -> Iterator[Relation]:
+        """Its rows: one relation, or one per sheet of a workbook."""
+
+
 @dataclass(frozen=True, slots=True)
 class File:
     """One file of a source: its path, and the name under which it appears in `_source`."""
@@ -29,10 +47,41 @@ class File:
     path: Path
     label: str
 
+    def fingerprint(self, known: dict[str, Any] | None) -> dict[str, Any]:
+        """Size, time of change and SHA-256; the digest comes from `known` while size and time are the same."""
+        state = self.path.stat()
+        quick = {"bytes": state.st_size, "changed_ns": state.st_mtime_ns}
+        if known and all(known.get(key) == value for key, value in quick.items()):
+            return {**quick, "sha256": known["sha256"]}
+        try:
+            with open(self.path, "rb") as stream:
+                return {**quick, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+        except PermissionError as error:
+            raise DataError(f"No permission to read {self.path}. Ask its owner for read access.") from error
+
+    def relations(
+        self, con: duckdb.DuckDBPyConnection, source: Source, *, place: str, work: Path
+    ) -> Iterator[Relation]:
+        """The relations of the file: one, or one per sheet of a workbook."""
+        kind = self.path.suffix.lower()
+        try:
+            if kind in PARQUET:
+                yield _parquet(con, self)
+            elif kind in EXCEL:
+                yield from _workbook(con, self, source, place=place, work=work)
+            elif kind == ".xls":
+                raise DataError(f"{place}: {self.label} is an old Excel file. Save it as .xlsx or CSV.")
+            else:
+                yield _text(con, self, source, place=place, work=work)
+        except PermissionError as error:
+            raise DataError(f"{place}: no permission to read {self.path}.") from error
+        except FileNotFoundError as error:
+            raise DataError(f"{place}: {self.path} disappeared while it was being read.") from error
+
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A file, or one sheet of it, as something DuckDB can select from.
+    """A file, one sheet of it or a table of a database, as something DuckDB can select from.
 
     `sql` yields the source's columns under their header names, and `_line` (1-based, the header counted).
     `types` are DuckDB types by header name, `key` tells sheets of one workbook apart in `_source`.
@@ -74,39 +123,6 @@ def _there(data_root: Path, pattern: str) -> str:
     if not files:
         return " The folder is empty: set `data` in the profile, or give --data."
     return nearest(pattern, files) or f" Files there: {listed(files)}."
-
-
-def fingerprint(path: Path, known: dict[str, Any] | None) -> dict[str, Any]:
-    """Size, time of change and SHA-256 of a file; the digest comes from `known` while size and time are the same."""
-    state = path.stat()
-    quick = {"bytes": state.st_size, "changed_ns": state.st_mtime_ns}
-    if known and all(known.get(key) == value for key, value in quick.items()):
-        return {**quick, "sha256": known["sha256"]}
-    try:
-        with open(path, "rb") as stream:
-            return {**quick, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
-    except PermissionError as error:
-        raise DataError(f"No permission to read {path}. Ask its owner for read access.") from error
-
-
-def open_file(
-    con: duckdb.DuckDBPyConnection, file: File, source: Source, *, place: str, work: Path
-) -> Iterator[Relation]:
-    """The relations of one file: one, or one per sheet of a workbook."""
-    kind = file.path.suffix.lower()
-    try:
-        if kind in PARQUET:
-            yield _parquet(con, file)
-        elif kind in EXCEL:
-            yield from _workbook(con, file, source, place=place, work=work)
-        elif kind == ".xls":
-            raise DataError(f"{place}: {file.label} is an old Excel file. Save it as .xlsx or CSV.")
-        else:
-            yield _text(con, file, source, place=place, work=work)
-    except PermissionError as error:
-        raise DataError(f"{place}: no permission to read {file.path}.") from error
-    except FileNotFoundError as error:
-        raise DataError(f"{place}: {file.path} disappeared while it was being read.") from error
 
 
 def _described(con: duckdb.DuckDBPyConnection, sql: str) -> dict[str, str]:

@@ -63,7 +63,7 @@ def test_a_date_that_is_none(shop, refused):
     shop.write()
     assert refused(shop.check()) == (
         'transactions.occurred_at: 2 of 944 cells are not readable as dates (first: "2025-13-45" in '
-        'line 12 of sales.csv). Correct the file, or list codes that mean "no value" under `missing:` '
+        'line 12 of sales.csv). Correct the source, or list codes that mean "no value" under `missing:` '
         "of tables.transactions in the profile."
     )
 
@@ -73,7 +73,7 @@ def test_an_amount_that_is_none(shop, refused):
     shop.write()
     assert refused(shop.check()) == (
         'transactions.amount: 1 of 944 cells is not readable as amounts (first: "twelve" in line 7 of '
-        'sales.csv). Correct the file, or list codes that mean "no value" under `missing:` of '
+        'sales.csv). Correct the source, or list codes that mean "no value" under `missing:` of '
         "tables.transactions in the profile."
     )
 

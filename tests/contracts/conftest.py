@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from crm_analysis import contracts
-from crm_analysis.contracts.checking import Report, check
+from crm_analysis.contracts.checking import check
+from crm_analysis.contracts.results import Report
 from crm_analysis.profile.settings import Profile
 
 ENDS = date(2026, 9, 30)

@@ -205,7 +205,7 @@ def test_a_key_that_stands_twice_does_not_drop_the_rules_of_the_first(tmp_path: 
         text.replace("    properties:\n", "    quality: []\n    properties:\n", 1), "utf-8"
     )
     first = text.splitlines().index("    quality:") + 1
-    with pytest.raises(ContractError, match=rf'is not YAML: "quality" stands there already, in line {first}'):
+    with pytest.raises(ContractError, match=rf'is not YAML: `quality` stands there already, in line {first}'):
         contracts.load(tmp_path)
 
 

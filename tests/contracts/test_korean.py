@@ -10,8 +10,8 @@ import pytest
 
 from crm_analysis import contracts
 from crm_analysis.contracts import presenting
-from crm_analysis.contracts.checking import _built_in
 from crm_analysis.contracts.model import DIMENSIONS, SEVERITIES
+from crm_analysis.contracts.results import implied_rules
 from crm_analysis.language import _catalog
 
 FIELD = re.compile(r"\{\w+\}")
@@ -21,7 +21,7 @@ def spoken() -> list[str]:
     """Texts of rules, and literals that the module of the table and the dictionary marks for translation."""
     found = [*SEVERITIES, *DIMENSIONS, *presenting._TYPES.values()]
     for contract in contracts.load().values():
-        for rule in (*contract.rules, *_built_in(contract)):
+        for rule in (*contract.rules, *implied_rules(contract)):
             found += [rule.what, rule.action]
     for node in ast.walk(ast.parse(Path(presenting.__file__).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_":

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from crm_analysis import contracts
-from crm_analysis.contracts import checking
+from crm_analysis.contracts import checking, recording
 from crm_analysis.contracts.compiling import Suite, batched, days_since_epoch, expectation, import_great_expectations
 from crm_analysis.contracts.loading import FOLDER
 from crm_analysis.errors import ContractError
@@ -278,7 +278,7 @@ def test_an_unchanged_check_is_read_back_and_equals_the_first(faulty: Any, monke
     first = faulty.check(fingerprint="one")
     monkeypatch.setattr(checking, "_Run", None)
     assert faulty.check(fingerprint="one") == first
-    assert checking.last_report(faulty.profile.build_dir) == first
+    assert contracts.last_report(faulty.profile.build_dir) == first
     with pytest.raises(TypeError):
         faulty.check(fingerprint="two")
 
@@ -308,10 +308,10 @@ def test_reading_a_report_back_does_not_import_great_expectations(faulty: Any) -
 
 def test_a_check_that_is_cut_short_is_not_taken_for_done(faulty: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     faulty.check(fingerprint="one")
-    monkeypatch.setattr(checking, "_export_set_aside", _full_disk)
+    monkeypatch.setattr(recording, "_export_set_aside", _full_disk)
     with pytest.raises(OSError, match="full"):
         faulty.check(fingerprint="one", force=True)
-    assert checking.last_report(faulty.profile.build_dir) is None
+    assert contracts.last_report(faulty.profile.build_dir) is None
 
 
 def _full_disk(*_: Any) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crm_analysis.data_quality import captions
 from crm_analysis.data_quality.scorecard import DIMENSIONS, RULE_COLUMNS, own_checks, rules_frame, score
 
 
@@ -100,3 +103,18 @@ def test_a_rule_that_judged_half_of_its_table_keeps_that_share() -> None:
     }  # fmt: skip
     row = rules_frame(report).iloc[0]
     assert (row["share_judged"], row["chapters"], row["at_most_share"]) == (0.5, ("crm_roi",), 0.0)
+
+
+def test_the_caption_speaks_of_a_period_ago_only_where_one_is_drawn() -> None:
+    both = rules(("a", "validity", "critical"), ("b", "uniqueness", "warning"))
+    card = score(both, counts(("a", 100, 50), ("b", 10, 0)))
+    state, part = SimpleNamespace(scorecard=card), SimpleNamespace(scorecard=score(both, counts(("a", 100, 40))))
+    scope = SimpleNamespace(branch="a")
+
+    def read(previous: SimpleNamespace | None) -> str:
+        given = SimpleNamespace(scope=scope, state=state, previous=previous, branches={})
+        return captions.scorecard(given)["how_to_read"]
+
+    assert "hollow: a period ago" in read(state) and "not checked" not in read(state)
+    assert read(None).startswith("Dots: this state. Each rule") and "a period ago" not in read(None)
+    assert "hollow: a period ago" in read(part) and "Without a hollow dot: not checked a period ago." in read(part)

@@ -9,7 +9,7 @@ import pytest
 from crm_analysis import profile as profiles
 from crm_analysis import tables
 from crm_analysis.runs.data import SHARED, Fingerprints
-from crm_analysis.tables import scopes
+from crm_analysis.tables import opening
 from crm_analysis.tables.failures import fingerprint_failures
 from crm_analysis.units import Period
 
@@ -84,4 +84,4 @@ def test_the_order_of_lines_touches_nothing(shop: Shop) -> None:
 
 
 def test_shared_tables_are_those_of_the_reading_side() -> None:
-    assert set(SHARED) == set(scopes._OF_NO_BRANCH)
+    assert set(SHARED) == set(opening._OF_NO_BRANCH)

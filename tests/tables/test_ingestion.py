@@ -15,7 +15,7 @@ import pytest
 
 from crm_analysis import files, tables
 from crm_analysis.errors import DataError, UserError
-from crm_analysis.tables import ingestion
+from crm_analysis.tables import ingestion, staging
 from tests.tables.conftest import GIFTS, HEADER, Workplace
 
 Tree = Callable[[Path], dict[str, bytes]]
@@ -227,7 +227,7 @@ def test_a_full_disk_says_so_and_leaves_nothing(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(ingestion, "_stage", full)
+    monkeypatch.setattr(staging, "stage", full)
     with pytest.raises(UserError) as caught:
         tables.ingest(profile)
     assert str(caught.value) == (
@@ -239,7 +239,7 @@ def test_a_full_disk_says_so_and_leaves_nothing(
     def engine_full(*_: Any, **__: Any) -> None:
         raise duckdb.IOException('IO Error: Could not write file "x": No space left on device')
 
-    monkeypatch.setattr(ingestion, "_stage", engine_full)
+    monkeypatch.setattr(staging, "stage", engine_full)
     with pytest.raises(UserError, match="The disk is full"):
         tables.ingest(profile)
 

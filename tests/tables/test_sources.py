@@ -335,9 +335,9 @@ def test_unreadable_dates_and_amounts_are_all_named_at_once(workplace: Workplace
     profile = workplace.gifts(LINE, "2,C1,서울,2026-13-01,일천원", "3,C1,서울,31/12/2026,5")
     assert refused(profile) == (
         'transactions.occurred_at: 2 of 3 cells are not readable as dates (first: "2026-13-01" in line 3 of '
-        'gifts.csv). Correct the file, or list codes that mean "no value" under `missing:` of tables.transactions in '
+        'gifts.csv). Correct the source, or list codes that mean "no value" under `missing:` of tables.transactions in '
         'the profile.\ntransactions.amount: 1 of 3 cells is not readable as amounts (first: "일천원" in line 3 of '
-        'gifts.csv). Correct the file, or list codes that mean "no value" under `missing:` of tables.transactions in '
+        'gifts.csv). Correct the source, or list codes that mean "no value" under `missing:` of tables.transactions in '
         "the profile."
     )
 

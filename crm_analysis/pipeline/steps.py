@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -16,33 +16,21 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from crm_analysis import files
 from crm_analysis import profile as profiles
 from crm_analysis.contracts.written import complete
-from crm_analysis.errors import ScopeError, UserError, listed, nearest
+from crm_analysis.errors import UserError
 from crm_analysis.language import activate
+from crm_analysis.pipeline import asking, showing
 from crm_analysis.profile import Profile
 from crm_analysis.profile.settings import BuiltIn
 from crm_analysis.units import Period
 
 if TYPE_CHECKING:
-    from crm_analysis.contracts.checking import Report, Result
+    from crm_analysis.contracts.results import Report, Result
 
 _OWNER_ONLY = ("source", "tables", "data_quality", "executed", "exports")
 _MOST_REASONS = 3
-_OWN_PARAMETERS = ("profile", "branch", "period", "language")
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The part of the matrix that was asked for."""
-
-    branches: tuple[str, ...]
-    periods: tuple[str, ...]
-    chapters: tuple[str, ...]
-    parameters: Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +112,7 @@ class Steps:
         made_of = [
             self.profile.build_dir / "tables" / "ingest.json",
             *sorted(files.project_folder("data_contracts").glob("*.yaml")),
-            *_code("contracts", "tables"),
+            *asking.code_of("contracts", "tables"),
         ]
         settings = self.profile.model_dump_json(include={"calendar", "coverage", "branches", "quality", "survey"})
         stated = f"{version('great-expectations')} {settings}"
@@ -148,7 +136,7 @@ class Steps:
 
     def _write_built_in(self, built_in: BuiltIn) -> None:
         """Write the built-in association, unless it stands there from the same seed and the same code."""
-        code = sorted((Path(__file__).parent / "demo").glob("*.py"))
+        code = sorted((Path(__file__).parents[1] / "demo").glob("*.py"))
         key = f"{built_in.seed} {built_in.donors} {files.sha256_of(code)}"
         record = self.profile.build_dir / "built_in.json"
         if (files.read_json(record) or {}).get("key") == key and self.profile.data_root.is_dir():
@@ -161,131 +149,11 @@ class Steps:
 
     # The matrix
 
-    def wanted(
-        self,
-        branches: Sequence[str] | None,
-        periods: Sequence[str] | None,
-        chapters: Sequence[str] | None,
-        *,
-        incomplete: bool = False,
-        parameters: Sequence[str] = (),
-    ) -> Wanted:
-        """What was asked for, every default filled in and every name checked before anything runs."""
-        named, extra = self.named(chapters, parameters)
-        extent = self._extent()
-        spans = self._periods(extent, periods, incomplete=incomplete)
-        for branch in branches or ():
-            if branch != "all" and branch not in extent["coverage"]:
-                there = ["all", *extent["coverage"]]
-                raise ScopeError(
-                    f'There is no branch "{branch}" in {self.profile.id}.{nearest(branch, there)} '
-                    f"Branches: {listed(there, 40)}."
-                )
-            if branch != "all" and not any(_has_data(extent["coverage"][branch], span) for span in spans):
-                reach = extent["coverage"][branch]
-                raise ScopeError(
-                    f'The branch "{branch}" has no rows in {listed([str(span) for span in spans])}: its data run from '
-                    f"{reach['first_day']} to {reach['last_covered_day']}. Ask for a period within them, or leave "
-                    "the branch out."
-                )
-        return Wanted(
-            tuple(dict.fromkeys(branches)) if branches else ("all", *extent["branches"]),
-            tuple(str(span) for span in spans),
-            named,
-            extra,
-        )
-
-    def named(
-        self, chapters: Sequence[str] | None, parameters: Sequence[str]
-    ) -> tuple[tuple[str, ...], dict[str, dict[str, Any]]]:
-        """The chapters asked for in the book's order, and their further parameters; needs no data.
-
-        Raises UserError for a chapter or a parameter that does not exist.
-        """
-        from crm_analysis.book.contents import Contents
-        from crm_analysis.runs.keys import Notebook, refuse_stray
-
-        known = Contents.read().chapters
-        extra = _parameters(parameters)
-        for chapter in (*(chapters or ()), *extra):
-            if chapter not in known:
-                raise UserError(f'There is no chapter "{chapter}".{nearest(chapter, known)} Chapters: {listed(known)}.')
-        for chapter, given in extra.items():
-            for name in given:
-                if name in _OWN_PARAMETERS:
-                    raise UserError(f"--set {chapter}.{name}: the run itself gives every notebook its {name}.")
-            Notebook.read(chapter).check(given)
-        chosen = tuple(chapter for chapter in known if not chapters or chapter in chapters)
-        refuse_stray(extra, chosen)
-        return chosen, extra
-
-    def _periods(self, extent: Mapping[str, Any], labels: Sequence[str] | None, *, incomplete: bool) -> list[Period]:
-        fiscal = self.profile.calendar.fiscal_year_starts
-        ends, starts = date.fromisoformat(extent["data_ends_on"]), date.fromisoformat(extent["data_start_on"])
-        if not labels:
-            running = Period.containing(ends, self.profile.calendar.default_period, fiscal_year_starts=fiscal)
-            last = running if running.end <= ends else running.previous()
-            if last.end < starts:
-                raise ScopeError(
-                    f"The data of {self.profile.id} run from {starts} to {ends} and cover no {last.kind} to its end. "
-                    f"Ask for {running} as it stands: --period {running} --incomplete."
-                )
-            return [last]
-        spans = [Period.parse(label, fiscal_year_starts=fiscal) for label in dict.fromkeys(labels)]
-        for span in spans:
-            last = Period.containing(ends, span.kind, fiscal_year_starts=fiscal)
-            last = last if last.end <= ends else last.previous()
-            if span.start > ends or (span.end > ends and not incomplete):
-                state = "lies after the end of the data" if span.start > ends else "is not over"
-                request = "" if span.start > ends else ", or ask for it as it stands with --incomplete"
-                raise ScopeError(
-                    f"{span} {state}: the data of {self.profile.id} end on {ends}. "
-                    f"The last complete {span.kind} is {last}; take that one{request}."
-                )
-            if span.end < starts:
-                raise ScopeError(
-                    f"{span} holds no rows: the data of {self.profile.id} run from {starts} to {ends}. "
-                    f"The last complete {span.kind} is {last}."
-                )
-        return sorted(spans, key=lambda span: span.end, reverse=True)
-
-    def _extent(self) -> dict[str, Any]:
-        """Branches, coverage and ends of the data, described once per reading of the sources."""
-        folder = self.profile.build_dir / "tables"
-        read = folder / "ingest.json"
-        if not read.exists():
-            raise UserError(
-                f"The sources of {self.profile.id} were not read yet. "
-                f"`crm-analysis report --profile {self.profile.path}` does everything in turn."
-            )
-        settings = self.profile.model_dump_json(include={"coverage", "branches", "calendar"})
-        described = files.sha256_of([read, *_code("tables")]) + settings
-        stored = files.read_json(folder / "extent.json")
-        if stored and stored["described"] == described:
-            return dict(stored)
-        from crm_analysis import tables
-
-        opened = tables.open(self.profile)
-        coverage = [
-            {name: str(value) if isinstance(value, date) else value for name, value in row.items()}
-            for row in opened.coverage.to_dict("records")
-        ]
-        extent = {
-            "described": described,
-            "branches": opened.branches(),
-            "coverage": {row["branch"]: row for row in coverage},
-            "data_start_on": str(opened.data_start_on),
-            "data_ends_on": str(opened.data_ends_on),
-        }
-        files.write_json(folder / "coverage.json", coverage)
-        files.write_json(folder / "extent.json", extent)
-        return extent
-
-    def plan(self, wanted: Wanted, *, force: bool = False) -> Any:
+    def plan(self, wanted: asking.Wanted, *, force: bool = False) -> Any:
         """What would run, and why; branches that had no data yet in a period have no page there."""
         from crm_analysis import runs
 
-        extent = self._extent()["coverage"]
+        extent = asking.extent_of(self.profile)["coverage"]
         fiscal = self.profile.calendar.fiscal_year_starts
         plan = runs.plan(
             self.profile,
@@ -299,44 +167,21 @@ class Steps:
         spans = {label: Period.parse(label, fiscal_year_starts=fiscal) for label in wanted.periods}
 
         cells = tuple(
-            cell for cell in plan.cells if cell.branch == "all" or _has_data(extent[cell.branch], spans[cell.period])
+            cell
+            for cell in plan.cells
+            if cell.branch == "all" or asking.has_data(extent[cell.branch], spans[cell.period])
         )
         return replace(plan, cells=cells)
 
-    def run(self, wanted: Wanted, *, workers: int | None, force: bool) -> Sequence[Any]:
+    def run(self, wanted: asking.Wanted, *, workers: int | None, force: bool) -> Sequence[Any]:
         """Execute what is due, with a progress bar on a terminal and a line per notebook elsewhere."""
         from crm_analysis import runs
 
         plan = self.plan(wanted, force=force)
         if not plan.due:
             return runs.execute(plan, workers=workers)
-        with _Progress(len(plan.due)) as progress:
+        with showing.Progress(len(plan.due)) as progress:
             return runs.execute(plan, workers=workers, progress=progress)
-
-    def summary(self, results: Sequence[Any]) -> int:
-        """Print how the matrix ended as a table of branches and chapters; returns how many cells failed."""
-        from rich.console import Console
-        from rich.markup import escape
-        from rich.table import Table
-
-        failed = [result for result in results if result.status == "failed"]
-        if any(result.status != "skipped" for result in results):
-            chapters = list(dict.fromkeys(result.chapter for result in results))
-            table = Table("period", "branch", *chapters)
-            rows: dict[tuple[str, str], dict[str, str]] = {}
-            for result in results:
-                said = {"done": f"{result.seconds:.1f} s", "skipped": "unchanged"}.get(
-                    result.status, result.status.upper()
-                )
-                rows.setdefault((result.period, result.branch), {})[result.chapter] = said
-            for (period, branch), cells in rows.items():
-                table.add_row(period, escape(branch), *(cells.get(chapter, "") for chapter in chapters))
-            Console(width=None if sys.stdout.isatty() else 120).print(table)
-        counts = {status: sum(r.status == status for r in results) for status in ("done", "skipped", "failed")}
-        print(f"{counts['done']} notebooks run, {counts['skipped']} unchanged, {counts['failed']} failed.")
-        for result in failed:
-            print(f"failed  {result.name}: {result.error}", file=sys.stderr)
-        return len(failed)
 
     def export_customer_value(
         self, branch: str, period: str | None, kinds: Sequence[str], *, incomplete: bool = False
@@ -357,7 +202,7 @@ class Steps:
     def opened(self, branch: str, period: str | None, *, incomplete: bool = False) -> tuple[Any, str]:
         """The tables, read and checked where the sources changed, and the period asked for or the last complete one."""
         self.read()
-        wanted = self.wanted([branch], [period] if period else None, None, incomplete=incomplete)
+        wanted = asking.wanted(self.profile, [branch], [period] if period else None, None, incomplete=incomplete)
         self.hold_to_contracts()
         from crm_analysis import tables
 
@@ -401,7 +246,7 @@ class Steps:
         profile = profiles.load_tiers(rules, self.profile) if rules else self.profile
         with self.alone():
             self.read()
-            wanted = self.wanted([branch], [period] if period else None, None)
+            wanted = asking.wanted(self.profile, [branch], [period] if period else None, None)
             self.hold_to_contracts()
         from rich.console import Console
 
@@ -417,7 +262,7 @@ class Steps:
 
     # The book
 
-    def book(self, wanted: Wanted) -> tuple[Path, int]:
+    def book(self, wanted: asking.Wanted) -> tuple[Path, int]:
         """Build the book of what was run, or leave it where nothing changed.
 
         Returns its front page, and how many of its pages failed or were never run; those say so themselves.
@@ -457,14 +302,14 @@ class Steps:
 
     # Showing
 
-    def show_plan(self, wanted: Wanted, *, force: bool) -> None:
+    def show_plan(self, wanted: asking.Wanted, *, force: bool) -> None:
         """Print the cells asked for and the reason for which each would run."""
         plan = self.plan(wanted, force=force)
         for cell in plan.cells:
             print(f"{'run ' if cell.is_due else 'skip'}  {cell.name}  {cell.reason or 'unchanged'}")
         print(f"{len(plan.due)} of {len(plan.cells)} would run.")
 
-    def show_status(self, wanted: Wanted) -> None:
+    def show_status(self, wanted: asking.Wanted) -> None:
         """Read sources that changed and print every cell asked for: state, age, reason to run again."""
         from datetime import UTC, datetime
 
@@ -473,76 +318,9 @@ class Steps:
         now = datetime.now(UTC)
         for cell in runs.outcome(self.plan(wanted)):
             made = datetime.fromisoformat(cell.made_at) if cell.made_at else None
-            age = _age((now - made).total_seconds()) if made else "never"
+            age = showing.age((now - made).total_seconds()) if made else "never"
             detail = cell.error or cell.reason
             print(f"{cell.state:<8}{age:>10}  {cell.period}/{cell.branch}/{cell.chapter}  {detail}".rstrip())
-
-
-def _has_data(covered: Mapping[str, Any], span: Period) -> bool:
-    """Whether the data of a branch reach into a period."""
-    return bool(covered["first_day"] <= str(span.end) and covered["last_covered_day"] >= str(span.start))
-
-
-def _code(*packages: str) -> list[Path]:
-    """The source files that decide what is read and how far it reaches."""
-    own = Path(__file__).parent
-    return [own / "units.py", *(path for name in packages for path in sorted((own / name).glob("*.py")))]
-
-
-class _Progress:
-    """A bar on a terminal, a line per finished notebook elsewhere."""
-
-    def __init__(self, total: int) -> None:
-        self.total, self.done = total, 0
-        self._bar: Any = None
-
-    def __enter__(self) -> _Progress:
-        if sys.stderr.isatty():
-            from rich.progress import Progress
-
-            self._bar = Progress(transient=True)
-            self._bar.start()
-            self._task = self._bar.add_task("notebooks", total=self.total)
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def __call__(self, result: Any) -> None:
-        if result.status == "skipped":
-            return
-        self.done += 1
-        if self._bar is not None:
-            self._bar.update(self._task, completed=self.done, description=result.name)
-        else:
-            print(f"[{self.done}/{self.total}] {result.status:<9} {result.seconds:5.1f} s  {result.name}", flush=True)
-
-
-def _parameters(given: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """`chapter.name=value` as parameters per chapter; values read as YAML."""
-    found: dict[str, dict[str, Any]] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        chapter, dot, parameter = name.partition(".")
-        if not (equals and dot):
-            raise UserError(
-                f'"{text}" is not a parameter. Write CHAPTER.NAME=VALUE, such as satisfaction_loyalty.seed=2.'
-            )
-        try:
-            found.setdefault(chapter, {})[parameter] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise UserError(
-                f'--set {text}: "{value}" is not a value. Quote text that holds brackets or colons.'
-            ) from None
-    return found
-
-
-def _age(seconds: float) -> str:
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _reasons(report: Report, stopped: Result) -> str:
