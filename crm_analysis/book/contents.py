@@ -23,6 +23,7 @@ class Contents:
     never_back: str
     kept: str
     earned: str
+    after_shared: str
     methods: tuple[str, ...]
 
     @classmethod
@@ -40,5 +41,6 @@ class Contents:
             raw["front_verdict"]["never_back"],
             raw["front_verdict"]["kept"],
             raw["front_verdict"]["earned"],
+            raw["front_verdict"]["after_shared"],
             tuple(raw["methods"]),
         )

@@ -142,9 +142,9 @@ def verdict(
     if earned is not None and earned["value"] is not None:
         currency = writer.profile.currency
         if earned["low"] is not None and earned["low"] > 0:
-            template = _("**The programmes that can be measured earned {net}** after all their costs ({interval}).")
+            template = _("**The programmes that can be measured earned {net}** after their own costs ({interval}).")
         elif earned["high"] is not None and earned["high"] < 0:
-            template = _("**The programmes that can be measured lost {net}** after all their costs ({interval}).")
+            template = _("**The programmes that can be measured lost {net}** after their own costs ({interval}).")
         else:
             template = _("**Whether our programmes earn money is not settled**: net {net} ({interval}).")
         lost = earned["high"] is not None and earned["high"] < 0
@@ -156,6 +156,9 @@ def verdict(
                 ),
             )
         )
+        shared = _from(by_chapter, contents.after_shared)
+        if shared is not None:
+            said.append(shared["sentence"])
     if not said:
         leading = [contents.kept.partition(".")[0], contents.earned.partition(".")[0], *by_chapter]
         chapters = [by_chapter[name] for name in leading if name in by_chapter]

@@ -9,7 +9,7 @@ import pandas as pd
 from crm_analysis import privacy, style
 from crm_analysis.crm_roi import advice, phrases, words
 from crm_analysis.crm_roi.responders import Policy
-from crm_analysis.crm_roi.results import CampaignResult, Evaluation
+from crm_analysis.crm_roi.results import CampaignResult, Evaluation, Portfolio
 from crm_analysis.findings import MOST_FINDINGS, Claims, Finding
 from crm_analysis.language import _
 from crm_analysis.profile import Profile
@@ -65,19 +65,19 @@ def _verdict(evaluation: Evaluation) -> str:
     if len(measured) == 1:
         only = phrases.name_of(measured[0])
         template = {
-            "earned": _("{name} **earned {net} after all its costs** ({interval})."),
-            "lost": _("{name} **lost {net} after all its costs** ({interval})."),
+            "earned": _("{name} **earned {net} after its own costs** ({interval})."),
+            "lost": _("{name} **lost {net} after its own costs** ({interval})."),
             "unknown": _("Whether {name} earned its cost **is not settled**: net {signed} ({interval})."),
         }[portfolio.verdict]
         parts = [template.format(name=only, signed=phrases.money(portfolio.net, evaluation), **money)]
     else:
         template = {
             "earned": _(
-                "The {n} controlled programmes that closed in {period} **earned {net} after all their costs** "
+                "The {n} controlled programmes that closed in {period} **earned {net} after their own costs** "
                 "({interval})."
             ),
             "lost": _(
-                "The {n} controlled programmes that closed in {period} **lost {net} after all their costs** "
+                "The {n} controlled programmes that closed in {period} **lost {net} after their own costs** "
                 "({interval})."
             ),
             "unknown": _(
@@ -95,10 +95,24 @@ def _verdict(evaluation: Evaluation) -> str:
             )
         ]
         parts += _contrast(evaluation)
+    if portfolio.shared:
+        parts.append(_with_shared(portfolio, evaluation))
     unjudged = [result for result in evaluation.closed if result.state == "not_causal"]
     if unjudged:
         parts.append(_("Of {names} nobody can say: nobody was held out.").format(names=phrases.names_of(unjudged)))
     return " ".join(parts)
+
+
+def _with_shared(portfolio: Portfolio, evaluation: Evaluation) -> str:
+    """What is left when the systems and data of the period are paid too, whichever programmes they served."""
+    net, low, high = (value - portfolio.shared for value in (portfolio.net, portfolio.low, portfolio.high))
+    return _(
+        "With the {shared} of shared systems and data that fall in the period, the net is **{net}** ({interval})."
+    ).format(
+        shared=phrases.money(portfolio.shared, evaluation),
+        net=phrases.money(net, evaluation),
+        interval=phrases.loss_interval(low, high, evaluation, lost=False),
+    )
 
 
 def _contrast(evaluation: Evaluation) -> list[str]:
@@ -411,13 +425,22 @@ def _measures(evaluation: Evaluation) -> tuple[Finding, ...]:
     if portfolio.shared:
         measures.append(
             Finding(
-                key="crm_roi.shared",
-                sentence="",
-                value=portfolio.shared,
+                key="crm_roi.net_after_shared",
+                sentence=_with_shared(portfolio, evaluation),
+                value=portfolio.net - portfolio.shared,
+                low=portfolio.low - portfolio.shared,
+                high=portfolio.high - portfolio.shared,
                 unit="money",
-                basis=_("cost ledger"),
-                n=None,
-                label=_("Shared systems and data in the period"),
+                basis=_("randomised, clustered by person, 95 %; shared costs as booked"),
+                n=portfolio.n_members,
+                causal=True,
+                label=_("Net of programmes after shared costs"),
+                definition=_(
+                    "Net of the controlled campaigns whose window closed in the period, less the systems and data that "
+                    "fall in it. Those also serve programmes that nobody can judge."
+                ),
+                filters=_filters(),
+                query=evaluation.query,
             )
         )
     return tuple(measures)

@@ -96,16 +96,16 @@ def _effect(result: CampaignResult, evaluation: Evaluation) -> str:
     margin, active = result.effect("margin"), result.effect("active")
     if margin is None or active is None:
         return _("none stated")
-    said = _("{margin} margin per member, {p}; {active} who paid at all").format(
-        margin=cells.estimate(margin.plain, "money", evaluation),
-        p=style.p_value(margin.plain.p_value),
-        active=cells.estimate(active.plain, "points", evaluation),
-    )
+    said = {
+        "margin": cells.estimate(margin.plain, "money", evaluation),
+        "p": style.p_value(margin.plain.p_value),
+        "active": cells.estimate(active.plain, "points", evaluation),
+    }
     if margin.adjusted_p is None or result.n_tests < 2:  # noqa: PLR2004 - one test needs no adjusting
-        return said
-    return said + _("; {p} over {n} outcomes ({manner})").format(
-        p=style.p_value(margin.adjusted_p), n=result.n_tests, manner=result.correction
-    )
+        return _("{margin} margin per member, {p}; {active} who paid at all").format(**said)
+    return _(
+        "{margin} margin per member, {p} ({adjusted} over {n} outcomes, {manner}); {active} who paid at all"
+    ).format(**said, adjusted=style.p_value(margin.adjusted_p), n=result.n_tests, manner=result.correction)
 
 
 def _money(result: CampaignResult, evaluation: Evaluation) -> str:

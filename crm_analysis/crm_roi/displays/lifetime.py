@@ -221,7 +221,7 @@ def findings(study: Study) -> list[Finding]:
                     evaluation,
                     "five_points",
                     value.gain_all,
-                    label=_("Worth of five more points of retention"),
+                    label=_("Worth of five more points of retention, over the years (a scenario)"),
                     sentence="",
                     basis=_("scenario: constant retention; delta method 95 %"),
                     n=value.n,

@@ -110,7 +110,8 @@ def sheet(study: Study, *, profile: Profile) -> dict[str, Any]:
 def _assumes() -> str:
     return _(
         "Tested against break-even, not against zero: the programme must bring back what it costs. The spread is that "
-        "of the same members in the windows before the programme began; each customer is taken to react alike. "
+        "of the same members in the windows before the programme began (the table of programmes without control takes "
+        "the programme's own window, so its smallest return differs); each customer is taken to react alike. "
         "`crm-analysis plan` makes such a plan for any list, `crm-analysis export` draws who is held out and writes "
         "whom to contact."
     )
