@@ -26,7 +26,7 @@ from crm_analysis import contracts, files
 from crm_analysis.errors import DataError, ProfileError, listed, nearest
 from crm_analysis.profile import Profile
 from crm_analysis.profile.settings import Source
-from crm_analysis.tables import cells, decoding, fingerprints, mapping, sources
+from crm_analysis.tables import cells, decoding, delivery, fingerprints, mapping, sources
 
 RECORD = "_ingest.json"
 REPORT = "ingest.json"
@@ -78,6 +78,7 @@ def ingest(profile: Profile) -> None:
 
 
 def _ingest(profile: Profile, there: Path, work: Path) -> None:
+    delivery.take_back(profile)
     keys: dict[str, str] = {}
     records: dict[str, dict[str, Any]] = {}
     fresh: dict[str, Path] = {}
