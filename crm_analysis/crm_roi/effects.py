@@ -25,7 +25,7 @@ from crm_analysis.estimators.ratios import delta_ratio_difference
 if TYPE_CHECKING:
     from crm_analysis.profile import Profile
 
-__all__ = ["MANY_TESTS", "correct", "measure", "member_weights", "treated_costs", "withheld"]
+__all__ = ["MANY_TESTS", "correct", "measure", "member_weights", "reached", "treated_costs", "withheld"]
 
 MANY_TESTS = 20
 """Beyond this many outcomes at once the false discovery rate is held instead of the family-wise error rate."""
@@ -211,9 +211,18 @@ def _satisfaction(gate: Gate, profile: Profile) -> Effect | None:
     return Effect("satisfaction", arms.difference(*arms.values("satisfaction")), answered=(counts[0], counts[1]))
 
 
+def reached(*frames: pd.DataFrame) -> list[pd.Series]:
+    """Per member, whether the campaign reached it: delivered_on or, where no delivery at all is recorded, contacted_on.
+
+    `frames` are the arms of one campaign.
+    """
+    recorded = any(frame["delivered_on"].notna().any() for frame in frames)
+    return [frame["delivered_on" if recorded else "contacted_on"].notna() for frame in frames]
+
+
 def _reached(arms: Comparison) -> ComplierEffect | None:
-    """Effect on the margin of those reached, where delivery is recorded and was partial."""
-    delivered = [frame["delivered_on"].notna().to_numpy() for frame in (arms.treated, arms.control)]
+    """Effect on the margin of those reached, where it is recorded and was partial."""
+    delivered = [of.to_numpy() for of in reached(arms.treated, arms.control)]
     if not delivered[0].any() or (delivered[0].all() and not delivered[1].any()):
         return None
     return complier_effect(

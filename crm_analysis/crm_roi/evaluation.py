@@ -160,8 +160,9 @@ def _evaluate_campaign(
     elif state == "not_causal":
         details = {"uncontrolled": uncontrolled.describe(treated, cost, window_days=row.window_days, profile=profile)}
     delivered = None
-    if len(treated) and treated["delivered_on"].notna().any():
-        delivered = float(treated["delivered_on"].notna().mean())
+    of_treated, _of_control = effects.reached(treated, units[units["arm"] == "control"])
+    if of_treated.any():
+        delivered = float(of_treated.mean())
     return CampaignResult(
         campaign_id=row.campaign_id,
         key=row.key,

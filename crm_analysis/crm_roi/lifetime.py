@@ -104,7 +104,8 @@ class WinningCost:
     `winning` is the cost of acquisition campaigns per new customer, `keeping` that of campaigns that serve to keep
     customers per customer kept; `ratio` is winning over keeping. Intervals take the numbers of new and kept customers
     for the draw (Poisson, log scale), the costs for known. `missing` says why there is no ratio: no_costs,
-    no_acquisition, no_keeping, short, nobody.
+    no_acquisition, no_keeping, short, nobody. `new_by_branch` and `kept_by_branch` are the counts of the branches, of
+    which each page states its own.
     """
 
     winning: Amount | None
@@ -113,6 +114,8 @@ class WinningCost:
     n_new: int
     n_kept: int
     missing: str
+    new_by_branch: tuple[int, ...] = ()
+    kept_by_branch: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,8 @@ class Keeping:
     """Retention's worth in a scope: by branch (and all of them), the bucket, winning against keeping.
 
     `status` has customer_id, branch and status at the scope's end. Where the data do not reach a year back, `values`
-    and `buckets` are empty.
+    and `buckets` are empty. Branches whose counts or amounts may not be shown have no value; where that of all branches
+    would tell one of them, it has none either and `whole_withheld` says so.
     """
 
     status: pd.DataFrame
@@ -145,6 +149,13 @@ class Keeping:
     buckets: tuple[Bucket, ...]
     winning: WinningCost
     rate_annual: float
+    branch: str = "all"
+    whole_withheld: bool = False
+
+    @property
+    def here(self) -> RetentionValue | None:
+        """The value of the scope itself; None where it cannot be told."""
+        return next((value for value in self.values if value.branch == self.branch), None)
 
 
 def keeping(scope: Scope) -> Keeping:
@@ -155,15 +166,28 @@ def keeping(scope: Scope) -> Keeping:
     status = now[["customer_id", "branch", "status"]]
     values: tuple[RetentionValue, ...] = ()
     buckets: tuple[Bucket, ...] = ()
+    whole_withheld = False
     if len(looked_at):
         frame = _two_years(scope, status, before, looked_at)
         names = ["all", *sorted(frame["branch"].dropna().unique())] if scope.branch == "all" else [scope.branch]
         rule = scope.profile.privacy
         parts = [(name, frame if name == scope.branch else frame[frame["branch"] == name]) for name in names]
-        values = tuple(found for name, part in parts if (found := _value_of(name, part, rate, rule)) is not None)
+        valued = {name: _value_of(name, part, rate, rule) for name, part in parts}
+        unshown = [part[part["there_before"]] for name, part in parts if name != scope.branch and valued[name] is None]
+        if valued[scope.branch] is not None and _tells_one(unshown, rule.min_cell):
+            whole_withheld, valued[scope.branch] = True, None
+        values = tuple(found for found in valued.values() if found is not None)
         by_branch = {found.branch: found for found in values}
         buckets = tuple(_bucket_of(name, part, rule, by_branch.get(name)) for name, part in parts)
-    return Keeping(status, values, _veiled(buckets), winning_cost(scope, looked_at, status), rate)
+    return Keeping(
+        status,
+        values,
+        _veiled(buckets),
+        winning_cost(scope, looked_at, status),
+        rate,
+        branch=scope.branch,
+        whole_withheld=whole_withheld,
+    )
 
 
 def retention_value(
@@ -245,8 +269,9 @@ def winning_cost(scope: Scope, looked_at: pd.DataFrame, status: pd.DataFrame) ->
         return WinningCost(None, None, None, 0, 0, "no_costs")
     purpose = _purposes(scope)
     won, kept_cost = (_spent_on(scope, purpose, codes) for codes in (ACQUISITION, KEEPING))
-    n_kept = int(looked_at["kept"].sum()) if len(looked_at) else 0
-    n_new = _newcomers(scope, status)
+    kept_by_branch = _by_branch(looked_at.loc[looked_at["kept"].astype(bool), "branch"]) if len(looked_at) else ()
+    new_by_branch = _newcomers(scope, status)
+    n_kept, n_new = sum(kept_by_branch), sum(new_by_branch)
     missing = next(
         (
             why
@@ -267,7 +292,7 @@ def winning_cost(scope: Scope, looked_at: pd.DataFrame, status: pd.DataFrame) ->
         reach = math.exp(NORMAL_REACH * math.sqrt(1 / n_new + 1 / n_kept))
         value = (won / n_new) / (kept_cost / n_kept)
         ratio = Amount(value, value / reach, value * reach)
-    return WinningCost(winning, keeping_one, ratio, n_new, n_kept, missing)
+    return WinningCost(winning, keeping_one, ratio, n_new, n_kept, missing, new_by_branch, kept_by_branch)
 
 
 def extrapolations(
@@ -279,7 +304,7 @@ def extrapolations(
     extra payers, the margin and the retention are taken for independent; that of the present value is added to theirs
     in full, since those who pay are those whose margin is counted.
     """
-    here = next(iter(kept.values), None)
+    here = kept.here
     if here is None or not here.margin_year.value:
         return ()
     lasting = here.value.value / here.margin_year.value  # r / (1 + d - r)
@@ -355,6 +380,16 @@ def _value_of(name: str, part: pd.DataFrame, rate: float, rule: Privacy) -> Rete
     return retention_value(kept, margin, n_now=n_now, rate_annual=rate, branch=name)
 
 
+def _tells_one(unshown: Sequence[pd.DataFrame], min_cell: int) -> bool:
+    """Whether the share kept of all branches, beside those of the branches that are shown, tells one of the others.
+
+    Each frame holds the customers of a year ago of a branch that is not shown.
+    """
+    some = [part["there_now"].to_numpy(bool) for part in unshown if len(part)]
+    counts = [[int(kept.sum()) for kept in some], [int((~kept).sum()) for kept in some]]
+    return len(some) == 1 or any(privacy.total_tells(of, min_cell) for of in counts)
+
+
 def _bucket_of(name: str, part: pd.DataFrame, rule: Privacy, value: RetentionValue | None) -> Bucket:
     lasting = None
     if value is not None and value.margin_year.value > 0:
@@ -397,13 +432,20 @@ def _spent_on(scope: Scope, purpose: dict[str, str], codes: Sequence[str]) -> fl
     return float(costs.amount.sum().fill_null(0.0).execute())
 
 
-def _newcomers(scope: Scope, status: pd.DataFrame) -> int:
-    """Customers whose first purchase lies in the last twelve months."""
+def _by_branch(branch: pd.Series) -> tuple[int, ...]:
+    return tuple(int(n) for n in branch.fillna("").value_counts())
+
+
+def _newcomers(scope: Scope, status: pd.DataFrame) -> tuple[int, ...]:
+    """Customers whose first purchase lies in the last twelve months, by branch."""
     rows = scope.table("transactions")
     rows = rows.filter(rows.customer_id.notnull() & (rows.kind != "refund"))
     first = rows.group_by("customer_id").aggregate(first_on=rows.occurred_at.cast("date").min())
     start = add_months(scope.as_of, -YEAR_MONTHS)
-    return int(first.filter(first.first_on > ibis.literal(start)).count().execute()) if len(status) else 0
+    if status.empty:
+        return ()
+    new = first.filter(first.first_on > ibis.literal(start)).select("customer_id").execute()["customer_id"]
+    return _by_branch(new.map(status.drop_duplicates("customer_id").set_index("customer_id")["branch"]))
 
 
 def _per_head(cost: float, n: int) -> Amount:

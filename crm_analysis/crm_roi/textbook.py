@@ -60,7 +60,7 @@ def _six_times(kept: Keeping) -> Claim:
 
 
 def _five_points(kept: Keeping) -> Claim:
-    here = next(iter(kept.values), None)
+    here = kept.here
     if here is None or here.rise is None:
         return Claim("five_points", "untestable", None, 0 if here is None else here.n, "short")
     return Claim("five_points", judge(here.rise, low=FIVE_POINTS[0], high=FIVE_POINTS[1]), here.rise, here.n)

@@ -22,7 +22,7 @@ from crm_analysis.estimators.assignment import CONTROL, TREATED, draw_holdout, v
 from crm_analysis.launch.lists import CustomerList
 from crm_analysis.launch.screening import Screening, latest_scope, screen
 from crm_analysis.profile import Profile
-from crm_analysis.tables import Tables
+from crm_analysis.tables import Tables, delivery
 
 __all__ = ["PROGRAMMES", "Launched", "Order", "launch", "read_return", "read_share", "said_left_out"]
 
@@ -290,14 +290,14 @@ def said_left_out(screening: Screening) -> str:
 
 
 def _people(tables: Tables, members: pd.DataFrame) -> pd.DataFrame:
-    """Those to contact, with what the data hold on how to reach them."""
+    """Those to contact, with what the data hold on how to reach them, and room for what became of the contact."""
     treated = members.loc[members["arm"] == TREATED, ["customer_id", "branch"]]
     scope = latest_scope(tables)
     there = [name for name in _CONTACT if scope.has("customers") and name in scope.columns("customers")]
-    if not there:
-        return treated.reset_index(drop=True)
-    known = scope.table("customers").select("customer_id", *there).execute().drop_duplicates("customer_id")
-    return treated.merge(known, on="customer_id", how="left", validate="one_to_one")
+    if there:
+        known = scope.table("customers").select("customer_id", *there).execute().drop_duplicates("customer_id")
+        treated = treated.merge(known, on="customer_id", how="left", validate="one_to_one")
+    return treated.reset_index(drop=True).assign(**dict.fromkeys(delivery.COLUMNS, ""))
 
 
 def _commit(made: Launched, profile: Profile) -> None:

@@ -25,7 +25,7 @@ import duckdb
 from crm_analysis import contracts, files
 from crm_analysis.errors import ProfileError, listed, nearest
 from crm_analysis.profile import Profile
-from crm_analysis.tables import cells, databases, decoding, fingerprints, mapping, sources, staging
+from crm_analysis.tables import cells, databases, decoding, delivery, fingerprints, mapping, sources, staging
 
 RECORD = "_ingest.json"
 REPORT = "ingest.json"
@@ -75,6 +75,7 @@ def ingest(profile: Profile) -> None:
 
 
 def _ingest(profile: Profile, there: Path, work: Path) -> None:
+    delivery.take_back(profile)
     keys: dict[str, str] = {}
     records: dict[str, dict[str, Any]] = {}
     fresh: dict[str, Path] = {}

@@ -55,7 +55,7 @@ def test_rows_that_break_a_contract_are_set_aside_and_the_report_is_made_of_the_
 def test_the_campaign_without_a_fault_is_judged_beside_those_with_one(reported):
     assert "Letter with a control earned" in reported.page
     assert "The 3 controlled programmes that closed in 2025" in reported.page
-    for title in ("What one more cost", "Who responds, by group", "Do the tests cry wolf?"):
+    for title in ("What one more cost", "Who responds, by group", "Contact everybody, some or nobody"):
         assert title in reported.annex
 
 

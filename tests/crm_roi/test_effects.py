@@ -222,10 +222,11 @@ def test_ratios_are_sums_over_sums():
     assert effect.standard_error == pytest.approx(np.std(drawn), rel=0.1)
 
 
-def test_the_effect_on_those_reached_divides_by_the_share_reached():
+@pytest.mark.parametrize("column", ["delivered_on", "contacted_on"])
+def test_the_effect_on_those_reached_divides_by_the_share_reached(column):
     def delivered(m):
         mine = (m["campaign_id"] == "CALL26") & (m["arm"] == "treated") & (np.arange(len(m)) % 4 > 0)
-        return m.assign(delivered_on=pd.Series(DAY, index=m.index[mine]).reindex(m.index))
+        return m.assign(**{column: pd.Series(DAY, index=m.index[mine]).reindex(m.index)})
 
     evaluation = found({"campaign_members": delivered})
     result = call(evaluation)

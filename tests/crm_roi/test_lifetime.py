@@ -100,6 +100,30 @@ def test_margins_of_the_two_years_equal_brute_force(scope, kept):
     assert kept.buckets[0].leak.value == pytest.approx(before.reindex(gone, fill_value=0).sum())
 
 
+def shops(sizes: dict[str, tuple[int, int]]) -> FrameScope:
+    """Branches by customers of a year ago and how many of them are still there; each paid the same each month."""
+    rows = []
+    for branch, (n, still) in sizes.items():
+        for number in range(n):
+            last = date(2026, 9, 1) if number < still else date(2025, 7, 1)
+            days = pd.date_range(date(2024, 10, 5), last, freq="30D")
+            rows += [(f"{branch}{number:03d}", branch, day, 10_000.0 + number) for day in days]
+    frame = pd.DataFrame(rows, columns=["customer_id", "branch", "occurred_at", "amount"])
+    frame = frame.assign(kind="sale", transaction_id=[f"T{i}" for i in range(len(frame))])
+    return FrameScope(association(n=40) | {"transactions": frame}, make_profile())
+
+
+@pytest.mark.parametrize(("small", "withheld"), [((7, 4), True), ((40, 30), False)])
+def test_where_one_branch_is_hidden_the_share_kept_of_all_would_tell_it(small, withheld):
+    """Kept in a year of all, times all there a year ago, less the same of the others, is the hidden branch's count."""
+    found = keeping(shops({"seoul": (60, 45), "gwangju": (50, 40), "incheon": small}))
+    assert ("incheon" in {value.branch for value in found.values}) is not withheld
+    assert found.whole_withheld is withheld and (found.here is None) is withheld
+    assert {"seoul", "gwangju"} <= {value.branch for value in found.values}
+    whole = found.buckets[0]
+    assert whole.branch == "all" and (whole.leak_lasting is None) is withheld
+
+
 def test_a_short_history_has_no_retention():
     tables = association()
     young = tables["transactions"]["occurred_at"] > "2026-02-01"

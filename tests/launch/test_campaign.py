@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from crm_analysis import launch, profile, tables
-from crm_analysis.errors import UserError
+from crm_analysis.errors import DataError, UserError
 from crm_analysis.tables.ingestion import ingest
 
 pytestmark = pytest.mark.slow
@@ -186,6 +186,53 @@ def test_what_is_written_is_read_back_without_touching_the_profile(shop, opened,
     assert before is None or before == (tmp_path / "shop.yaml").read_bytes()
 
 
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_days_filled_in_on_the_list_of_contacts_reach_the_members(shop, opened, tmp_path, kind):
+    made = made_of(shop(), kind=kind)
+    write_list = pd.DataFrame.to_csv if kind == "csv" else pd.DataFrame.to_excel
+    read_list = pd.read_csv if kind == "csv" else pd.read_excel
+    filled = read_list(made.contacts, dtype=str, keep_default_na=False)
+    assert (filled[["contacted_on", "delivered_on", "responded_on"]] == "").all(axis=None)
+    filled.loc[filled.index % 4 != 0, "contacted_on"] = "2026-01-06"
+    filled.loc[2, "contacted_on"] = ""
+    write_list(filled, made.contacts, index=False)
+
+    def members() -> pd.DataFrame:
+        rows = opened(tmp_path / "shop.yaml").accepted("campaign_members").execute()
+        return rows[rows["campaign_id"] == "SPRING26"].set_index("customer_id")
+
+    after = members()
+    assert after["arm"].to_dict() == made.members.set_index("customer_id")["arm"].to_dict(), "nobody changes arms"
+    days = after.loc[[name.removeprefix("'") for name in filled["customer_id"]], "contacted_on"]
+    assert days.notna().tolist() == (filled["contacted_on"] != "").tolist()
+    assert after.loc[after["arm"] == "control", "contacted_on"].isna().all()
+    assert stat.S_IMODE((made.folder / "campaign_members.parquet").stat().st_mode) == 0o600
+    stamp = (made.folder / "campaign_members.parquet").stat().st_mtime_ns
+    members()
+    assert (made.folder / "campaign_members.parquet").stat().st_mtime_ns == stamp, "a list is taken back once"
+    filled["contacted_on"] = ""
+    write_list(filled, made.contacts, index=False)
+    assert "contacted_on" not in members() or members()["contacted_on"].isna().all(), "a day taken out again is gone"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"contacted_on": "next week"}, "contacted_on: 1 of {n} rows hold no day (first: line 2, 'next week'). Write"),
+        ({"customer_id": "C9999"}, "1 of {n} rows name customers whom the campaign does not treat (first: line 2, 'C9"),
+    ],
+)
+def test_a_list_of_contacts_that_cannot_be_meant_is_refused_with_its_line(shop, opened, tmp_path, change, message):
+    made = made_of(shop())
+    filled = pd.read_csv(made.contacts, dtype=str, keep_default_na=False)
+    for name, value in change.items():
+        filled.loc[0, name] = value
+    filled.to_csv(made.contacts, index=False)
+    with pytest.raises(DataError) as raised:
+        opened(tmp_path / "shop.yaml")
+    assert message.format(n=len(filled)) in str(raised.value) and "spring26-contacts.csv" in str(raised.value)
+
+
 def test_a_profile_without_campaigns_gets_them_from_the_outbox(shop, opened, tmp_path):
     bare = shop(bare=True)
     assert not bare.has("campaigns")
@@ -214,7 +261,7 @@ def test_the_split_is_the_share_in_every_branch_and_tenth(shop):
 def test_the_files_are_their_owners_cannot_run_and_name_only_the_treated(shop):
     made = made_of(shop(), kind="xlsx")
     head, *rows = openpyxl.load_workbook(made.contacts)["customers"].iter_rows(values_only=True)
-    assert list(head) == ["customer_id", "branch", "email"]
+    assert list(head) == ["customer_id", "branch", "email", "contacted_on", "delivered_on", "responded_on"]
     treated = set(made.members.loc[made.members["arm"] == "treated", "customer_id"])
     assert {row[0].removeprefix("'") for row in rows} == treated
     assert not any(row[0].startswith("=") for row in rows)

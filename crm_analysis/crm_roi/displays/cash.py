@@ -141,8 +141,8 @@ def scenario(study: Study) -> dict[str, Any]:
         for each in study.finance.scenario
     ]
     said = ""
-    if kept is not None and kept.values:
-        here = kept.values[0]
+    here = None if kept is None else kept.here
+    if here is not None:
         said = _(
             "**A scenario, nothing in it is measured.** It takes everybody whom a programme made pay at all to leave "
             "as much a year as its list did before, and to stay as customers usually do here ({retention} a year, "

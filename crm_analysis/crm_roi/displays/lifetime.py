@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import privacy, style
+from crm_analysis.crm_roi.amounts import Amount
 from crm_analysis.crm_roi.displays import intervals
 from crm_analysis.crm_roi.lifetime import Bucket, RetentionValue
 from crm_analysis.crm_roi.study import Study
@@ -43,7 +44,11 @@ def five_points(study: Study, profile: Profile) -> dict[str, Any]:
         }
         for each in kept.values
     ]
-    said = _sentence(kept.values[0], profile, currency) + " " if kept.values else ""
+    said = _sentence(kept.here, profile, currency) + " " if kept.here is not None else ""
+    if kept.whole_withheld:
+        said = (
+            _("All branches together are withheld: beside the others they would tell the one too small to show.") + " "
+        )
     return intervals.noted(
         evaluation,
         _("What five more points of retention are worth"),
@@ -123,10 +128,14 @@ def winning(study: Study) -> dict[str, Any]:
     if kept is None:
         return {"frame": None}
     found, currency = kept.winning, evaluation.currency
+    hidden = [
+        privacy.small(n, evaluation.min_cell) or privacy.total_tells(parts, evaluation.min_cell)
+        for n, parts in ((found.n_new, found.new_by_branch), (found.n_kept, found.kept_by_branch))
+    ]
     rows = [
-        (_("one new customer"), privacy.count(found.n_new, evaluation.min_cell), found.winning, "money"),
-        (_("one customer kept"), privacy.count(found.n_kept, evaluation.min_cell), found.keeping, "money"),
-        (_("one new for each kept"), style.DASH, found.ratio, "ratio"),
+        (_("one new customer"), found.n_new, found.new_by_branch, found.winning, "money", hidden[0]),
+        (_("one customer kept"), found.n_kept, found.kept_by_branch, found.keeping, "money", hidden[1]),
+        (_("one new for each kept"), None, (), found.ratio, "ratio", any(hidden)),
     ]
     needs = {
         "no_costs": _("Needs the tables `costs` and `campaigns`."),
@@ -139,8 +148,12 @@ def winning(study: Study) -> dict[str, Any]:
     }
     frame = pd.DataFrame(
         [
-            (label, n, intervals.amount(cost, unit, currency, 1 if unit == "ratio" else None))
-            for label, n, cost, unit in rows
+            (
+                label,
+                style.DASH if n is None else privacy.count(n, evaluation.min_cell, parts=parts),
+                _("withheld") if veiled else intervals.amount(cost, unit, currency, 1 if unit == "ratio" else None),
+            )
+            for label, n, parts, cost, unit, veiled in rows
         ],
         columns=[_("Cost of"), _("Within a year"), _("On average")],
     )
@@ -211,41 +224,35 @@ def _signed(n: int) -> str:
 def findings(study: Study) -> list[Finding]:
     """What five more points are worth and what leaked, for the scope itself."""
     evaluation, kept = study.evaluation, study.finance.keeping
-    found: list[Finding] = []
     if kept is None:
-        return found
-    for value in kept.values[:1]:
-        if value.gain_all is not None:
-            found.append(
-                intervals.finding(
-                    evaluation,
-                    "five_points",
-                    value.gain_all,
-                    label=_("Worth of five more points of retention, over the years (a scenario)"),
-                    sentence="",
-                    basis=_("scenario: constant retention; delta method 95 %"),
-                    n=value.n,
-                    compare=True,
-                    definition=_(
-                        "Customers there now x the rise of margin x r / (1 + d - r) when r is five points higher."
-                    ),
-                )
+        return []
+    here, bucket_ = kept.here, next(iter(kept.buckets), None)
+    told: list[tuple[str, Amount, int, str, str, str]] = []
+    if here is not None and here.gain_all is not None:
+        told.append(
+            (
+                "five_points",
+                here.gain_all,
+                here.n,
+                _("Worth of five more points of retention, over the years (a scenario)"),
+                _("scenario: constant retention; delta method 95 %"),
+                _("Customers there now x the rise of margin x r / (1 + d - r) when r is five points higher."),
             )
-    for bucket_ in kept.buckets[:1]:
-        if bucket_.leak is not None:
-            found.append(
-                intervals.finding(
-                    evaluation,
-                    "leak",
-                    bucket_.leak,
-                    label=_("Margin a year that left with those lost"),
-                    sentence="",
-                    basis=_("not causal; normal 95 % over people"),
-                    n=bucket_.n_lost,
-                    compare=True,
-                    definition=_(
-                        "Margin, in the year before, of those who were there a year ago and are dormant or lost now."
-                    ),
-                )
+        )
+    if bucket_ is not None and bucket_.leak is not None:
+        told.append(
+            (
+                "leak",
+                bucket_.leak,
+                bucket_.n_lost,
+                _("Margin a year that left with those lost"),
+                _("not causal; normal 95 % over people"),
+                _("Margin, in the year before, of those who were there a year ago and are dormant or lost now."),
             )
-    return found
+        )
+    return [
+        intervals.finding(
+            evaluation, key, amount, label=label, sentence="", basis=basis, n=n, compare=True, definition=definition
+        )
+        for key, amount, n, label, basis, definition in told
+    ]
