@@ -171,22 +171,15 @@ def holdout_months(scope: Scope, settings: Value) -> int:
 def view(scope: Scope, months: int) -> View:
     """What is needed to hide the last `months`; nothing earlier than today where that is none."""
     if not months:
-        return View(one_off(scope, 0), _nothing(), _nothing(), 0, _counts(scope, 1))
+        return View(customers.one_off(scope, 0), _nothing(), _nothing(), 0, _counts(scope, 1))
     inner = months if _history_days(scope) / DAYS_PER_MONTH >= 2.5 * months else max(months // 2, 1)
     return View(
-        one_off(scope, 0), one_off(scope, months), one_off(scope, months + inner), inner, _counts(scope, months)
+        customers.one_off(scope, 0),
+        customers.one_off(scope, months),
+        customers.one_off(scope, months + inner),
+        inner,
+        _counts(scope, months),
     )
-
-
-def one_off(scope: Scope, months: int) -> pd.DataFrame:
-    """The summary of purchases outside commitments as it stood `months` before the scope's end."""
-    on, ends = customers.months_back(scope, months)
-    rows = customers.payments(scope)
-    rows = rows.filter(~customers.under_commitment(rows))
-    coverage = pd.DataFrame({"branch": list(ends), "last_covered_day": list(ends.values())})
-    summary = customers.summarize(customers.known_until(rows, "occurred_at", ends, on), as_of=on, coverage=coverage)
-    frame = summary.to_pandas()
-    return frame[frame["n_orders"] > 0].sort_values("customer_id", ignore_index=True)
 
 
 def check(scope: Scope, seen: View, committed_then: pd.DataFrame, months: int, settings: Value) -> Holdout | None:

@@ -16,9 +16,9 @@ from crm_analysis.customer_value.assessment import assess
 from crm_analysis.customer_value.displays import holdout as displays
 from crm_analysis.customer_value.holdout import THUMBS
 from crm_analysis.customer_value.pace import hiatus, silence
-from crm_analysis.customer_value.promises import mean_discount
 from crm_analysis.profile.settings import Value
 from crm_analysis.value_models import BgNbdFit, histories
+from crm_analysis.value_models.promises import mean_discount
 
 END = date(2026, 9, 30)
 PLANTED = BgNbdFit(
