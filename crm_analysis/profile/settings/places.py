@@ -66,9 +66,16 @@ class Source(Settings):
             moot = sorted(_OF_FILES & self.model_fields_set)
             if moot:
                 raise ValueError(f"`{moot[0]}` is about files; a table of a database does without it")
-            address = urlsplit(self.database) if is_server(self.database) else None
-            if address and (address.password is not None or "password=" in address.query):
-                raise ValueError("a profile holds no password: take it out and set PGPASSWORD or ~/.pgpass instead")
+            if is_server(self.database):
+                address = urlsplit(self.database)
+                if address.password is not None or "password=" in address.query:
+                    raise ValueError("a profile holds no password: take it out and set PGPASSWORD or ~/.pgpass instead")
+                try:
+                    _ = address.port
+                except ValueError as error:
+                    raise ValueError(
+                        "the server's port is no number; write postgresql://USER@HOST:PORT/NAME"
+                    ) from error
         return self
 
     @field_validator("time_zone")
