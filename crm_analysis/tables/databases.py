@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import duckdb
 
@@ -44,8 +44,10 @@ def find(source: Source, data_root: Path, *, place: str) -> list[Origin]:
     database, table = source.database or "", source.table or ""
     if is_server(database):
         address = urlsplit(database)
-        shown = f"{address.path.strip('/') or 'the default database'} at {address.hostname or 'the default server'}"
-        return [ServerTable(source, f"{table} in {shown}", place)]
+        host = address.hostname or parse_qs(address.query).get("host", ["the default server"])[0]
+        port = f":{address.port}" if address.port else ""
+        name = unquote(address.path.strip("/")) or "the default database"
+        return [ServerTable(source, f"{table} in {name} at {host}{port}", place)]
     path = data_root / database
     if not path.is_file():
         there = sorted(p.name for p in data_root.iterdir() if p.is_file()) if data_root.is_dir() else []
@@ -90,6 +92,7 @@ class FileTable:
         if known and all(known.get(key) == value for key, value in quick.items()):
             return {**quick, "sha256": known["sha256"]}
         with duckdb.connect() as con, self._attached(con) as (table, columns, _):
+            con.execute("SET TimeZone = 'UTC'")  # as where rows are read: a view may tell days by it
             asked = [(name, kind) for name, kind in columns if _asked_for(self.source, name)]
             names = ", ".join(cells.name(name) for name, _ in asked) or "0"
             rows, total = con.execute(f"SELECT count(*), sum(hash({names})) FROM {table}").fetchone() or (0, None)

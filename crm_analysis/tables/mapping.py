@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -220,7 +221,7 @@ def _result_types(
         except duckdb.Error as error:
             raise ProfileError(
                 f"tables.{layout.table}.columns.{name}: the expression {expression} cannot be used on "
-                f"{relation.label}: {str(error).splitlines()[0]}"
+                f"{relation.label}: {_why(error, relation)}"
             ) from error
     raise ProfileError(f"tables.{layout.table}.columns cannot be used on {relation.label}.")
 
@@ -231,8 +232,18 @@ def _check_where(con: duckdb.DuckDBPyConnection, layout: Layout, relation: Relat
     except duckdb.Error as error:
         raise ProfileError(
             f"tables.{layout.table}.where: the condition {where} cannot be used on {relation.label}: "
-            f"{str(error).splitlines()[0]}"
+            f"{_why(error, relation)}"
         ) from error
+
+
+def _why(error: duckdb.Error, relation: Relation) -> str:
+    """Why the engine cannot use an expression: a column that is not there in our words, the rest in its own."""
+    said = str(error).splitlines()[0]
+    absent = re.search(r'Referenced column "(.*?)" (?:was )?not found', said)
+    if absent is None:
+        return said
+    known = list(relation.types)
+    return f'it has no column "{absent[1]}".' + (nearest(absent[1], known) or f" Its headers: {listed(known, 30)}.")
 
 
 def _state(layout: Layout, source: Source, relation: Relation, made: list[str]) -> tuple[str, str]:

@@ -268,7 +268,8 @@ def _sheets(there: list[str], source: Source, file: File, *, place: str) -> list
         if isinstance(sheet, int):
             if not 1 <= sheet <= len(there):
                 raise DataError(
-                    f"{place}: {file.label} has {len(there)} sheets, no sheet {sheet}. Sheets: {listed(there)}."
+                    f"{place}: {file.label} has {len(there)} {'sheet' if len(there) == 1 else 'sheets'}, no sheet "
+                    f"{sheet}. Sheets: {listed(there)}."
                 )
             chosen.append(there[sheet - 1])
         elif sheet in there:

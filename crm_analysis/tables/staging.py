@@ -129,8 +129,9 @@ def _refuse(
     ).fetchall()
     if marked:
         mark, count, (source, line) = marked[0]
+        carry = "carries" if count == 1 else "carry"
         raise DataError(
-            f"{layout.table}: the profile's currency is {profile.currency}, but {count:,} of {read:,} rows carry "
+            f"{layout.table}: the profile's currency is {profile.currency}, but {count:,} of {read:,} rows {carry} "
             f"{mark} (first: line {line} of {source}). One profile has one currency: convert the amounts, or keep the "
             "other currency in a profile of its own."
         )

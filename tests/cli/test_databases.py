@@ -145,13 +145,22 @@ def test_a_password_in_a_profile_is_refused_and_not_repeated(in_duckdb, refused)
         )
 
 
+def test_a_server_whose_port_is_no_number(in_duckdb, refused):
+    _source(in_duckdb)["database"] = "postgresql://reader@db:54x/shop"
+    _write(in_duckdb)
+    assert refused(in_duckdb.check()) == (
+        "shop.yaml: `tables.transactions.sources.0`: the server's port is no number; write "
+        "postgresql://USER@HOST:PORT/NAME"
+    )
+
+
 def test_a_server_without_the_driver_names_the_extra(in_duckdb, refused, tmp_path_factory):
     _source(in_duckdb)["database"] = "postgresql://reader@127.0.0.1:1/shop"
     _write(in_duckdb)
     without = tmp_path_factory.mktemp("without")
     (without / "psycopg.py").write_text("raise ModuleNotFoundError(name='psycopg')\n", encoding="utf-8")
     assert refused(in_duckdb.check(environment={"PYTHONPATH": str(without)})) == (
-        "transactions: reading sales in shop at 127.0.0.1 needs the PostgreSQL driver, which is not installed. Run: "
+        "transactions: reading sales in shop at 127.0.0.1:1 needs the PostgreSQL driver, which is not installed. Run: "
         "pip install 'crm-analysis[postgres]'"
     )
 
@@ -161,6 +170,6 @@ def test_a_server_that_does_not_answer(in_duckdb, refused):
     _source(in_duckdb)["database"] = "postgresql://reader@127.0.0.1:1/shop"
     _write(in_duckdb)
     said = refused(in_duckdb.check())
-    assert said.startswith("transactions: sales in shop at 127.0.0.1 cannot be read: ")
+    assert said.startswith("transactions: sales in shop at 127.0.0.1:1 cannot be read: ")
     assert "Connection refused" in said
     assert said.endswith("Check `database` in the profile, and the password in PGPASSWORD or ~/.pgpass.")

@@ -57,6 +57,35 @@ def test_a_missing_column_names_the_nearest(shop, refused):
     )
 
 
+def test_a_required_column_that_is_mapped_to_nothing(shop, refused):
+    del shop.profile["tables"]["transactions"]["columns"]["amount"]
+    shop.header[4] = "amounts"
+    shop.write()
+    assert refused(shop.check()) == (
+        'transactions.amount: the required column is missing in sales.csv. Did you mean "amounts"? Its headers: '
+        "receipt, customer, store, day, amounts, kind. Map one to `amount` under tables.transactions.columns in the "
+        "profile."
+    )
+
+
+def test_a_file_that_may_not_be_read(shop, refused):
+    shop.rows[3][4] = "17.00"  # read anew
+    shop.write()
+    (shop.folder / "sales.csv").chmod(0)
+    assert refused(shop.check(prefix=_without_rights())) == (
+        "No permission to read sales.csv. Ask its owner for read access."
+    )
+
+
+def test_a_data_folder_that_is_not_there(shop, refused):
+    shop.profile["data"] = "exports/2025"
+    shop.write()
+    assert refused(shop.check()) == (
+        f'transactions: no file matches "sales.csv" in {shop.folder}/exports/2025. The folder does not exist: set '
+        "`data` in the profile, or give --data."
+    )
+
+
 def test_a_date_that_is_none(shop, refused):
     shop.rows[10][3] = "2025-13-45"
     shop.rows[20][3] = "soon"
@@ -91,7 +120,7 @@ def test_two_currencies(shop, refused):
     shop.rows[9][4] = "€8.00"
     shop.write()
     assert refused(shop.check()) == (
-        "transactions: the profile's currency is EUR, but 1 of 944 rows carry $ (first: line 6 of "
+        "transactions: the profile's currency is EUR, but 1 of 944 rows carries $ (first: line 6 of "
         "sales.csv). One profile has one currency: convert the amounts, or keep the other currency in a "
         "profile of its own."
     )
@@ -232,8 +261,8 @@ def test_a_condition_that_names_no_column(shop, refused):
     shop.profile["tables"]["transactions"]["where"] = "stor = 'north'"
     shop.write()
     assert refused(shop.check()) == (
-        "tables.transactions.where: the condition stor = 'north' cannot be used on sales.csv: Binder Error: "
-        'Referenced column "stor" not found in FROM clause!'
+        "tables.transactions.where: the condition stor = 'north' cannot be used on sales.csv: it has no column "
+        '"stor". Did you mean "store"?'
     )
 
 
@@ -314,15 +343,18 @@ def test_a_contract_rule_that_cannot_be_compiled(shop, refused):
     )
 
 
+def _without_rights() -> list[str]:
+    """What runs a command bound by the permissions of files, as root is not."""
+    drop = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
+    return drop if os.geteuid() == 0 else []
+
+
 def test_no_write_permission(new_shop, refused):
     new_shop.write()
     build = new_shop.folder / "build"
     build.chmod(0o555)
-    prefix = (
-        ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"] if os.geteuid() == 0 else []
-    )
     try:
-        assert refused(new_shop.check(prefix=prefix)) == (
+        assert refused(new_shop.check(prefix=_without_rights())) == (
             "No permission to write build/shop. Give yourself write access to build or run from another folder."
         )
     finally:

@@ -98,7 +98,7 @@ def test_amounts_in_mixed_currencies(shop, refused):
     shop.rows[4][4] = "$12.50"
     shop.write()
     assert refused(shop.run(*EXPORT)) == (
-        "transactions: the profile's currency is EUR, but 1 of 944 rows carry $ (first: line 6 of sales.csv). One "
+        "transactions: the profile's currency is EUR, but 1 of 944 rows carries $ (first: line 6 of sales.csv). One "
         "profile has one currency: convert the amounts, or keep the other currency in a profile of its own."
     )
 

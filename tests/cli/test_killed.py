@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -23,6 +24,7 @@ pytestmark = [
 REPORT = ("report", "--profile", "shop.yaml", "--branch", "all", "--branch", "north", "--chapter", "data_quality")
 BOOK = ("book", *REPORT[1:])
 CHECK = ("check", "--profile", "shop.yaml")
+MOMENTS = 10
 TEMPORARY = re.compile(r"^\..+\.part(\.\w+)?$|^\.work-\d+-|^\.runtime$|^book_work$|^html\.old$")
 
 
@@ -71,20 +73,27 @@ def build(new_shop) -> Path:
     return new_shop.folder / "build" / "shop"
 
 
-def kill(shop, command: tuple[str, ...], seconds: float, *, once: str = "") -> None:
-    """Start a command and kill its whole process group `seconds` later, counted from when a path `once` matches."""
+def kill(shop, command: tuple[str, ...], seconds: float, *, once: str = "") -> bool:
+    """Start a command and kill its whole process group `seconds` later, counted from when a path `once` matches.
+
+    Whether it was still at work; where it was not, it has to have ended well.
+    """
     build = shop.folder / "build" / "shop"
     process = shop.start(*command)
     while once and process.poll() is None and not any(build.glob(once)):
         time.sleep(0.005)
-    time.sleep(seconds)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    try:
+        code = process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        code = process.wait()
+    assert code in (0, -signal.SIGKILL)
     until = time.monotonic() + 15
     while alive(shop.folder) and time.monotonic() < until:
         time.sleep(0.1)
     assert alive(shop.folder) == []
     judge(build)
+    return code != 0
 
 
 def finish(shop, command: tuple[str, ...]) -> float:
@@ -111,17 +120,28 @@ def test_a_check_that_was_killed(new_shop, build):
     assert made(build) == undisturbed
 
 
-def test_a_report_and_a_book_that_were_killed(new_shop, build):
+def test_a_report_that_was_killed_at_ten_random_moments(new_shop, build):
+    """Each run takes up what the killed one left; one that comes to its end leaves what an undisturbed one leaves."""
     moments = random.Random(12)
-    finish(new_shop, REPORT)
+    seconds = finish(new_shop, REPORT)
     undisturbed = made(build)
     assert len(undisturbed) > 20
     shutil.rmtree(build)
-    for _ in range(3):
-        kill(new_shop, REPORT, moments.uniform(0, 0.3), once="tables/.work-*")
+    killed = 0
+    while killed < MOMENTS:
+        if kill(new_shop, REPORT, moments.uniform(0, seconds)):
+            killed += 1
+        else:
+            assert made(build) == undisturbed
+            shutil.rmtree(build)
     finish(new_shop, REPORT)
     assert made(build) == undisturbed
 
+
+def test_a_book_that_was_killed(new_shop, build):
+    moments = random.Random(13)
+    finish(new_shop, REPORT)
+    undisturbed = made(build)
     (build / "book.json").unlink()
     seconds = finish(new_shop, BOOK)
     assert made(build) == undisturbed

@@ -36,6 +36,20 @@ def test_the_command_in_the_profile_can_be_pasted(tmp_path):
     assert f"`crm-analysis check --profile '{path}'`" in path.read_text(encoding="utf-8")
 
 
+def test_the_commented_database_loads_once_it_takes_the_place_of_the_files(tmp_path):
+    path = scaffold.init(tmp_path / "unit")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    offered = [line.removeprefix("#   ") for line in lines if line.startswith("#   ")]
+    by_key = {line.split(":")[0]: line for line in reversed(offered)}  # of the two databases, the first
+    assert list(by_key) == ["time_zone", "table", "database"]
+    kept = [line for line in lines if not line.strip().startswith("encoding:")]
+    at = next(number for number, line in enumerate(kept) if line.startswith("    files:"))
+    kept[at : at + 1] = [f"    {line}" for line in by_key.values()]
+    path.write_text("\n".join(kept), encoding="utf-8")
+    (source,) = profile.load(path).tables["transactions"].sources
+    assert (source.database, source.table, source.time_zone) == ("shop.duckdb", "sales.receipts", "Asia/Seoul")
+
+
 @pytest.mark.parametrize("template", scaffold.TEMPLATES)
 def test_commented_tables_load_once_uncommented(tmp_path, template):
     path = scaffold.init(tmp_path / "unit", template)

@@ -182,16 +182,14 @@ def test_only_columns_that_the_profile_asks_for_leave_the_server(shop, over):
 
 
 def test_what_is_not_there_or_not_allowed_is_said(shop, over, server):
-    assert refusal(over("gift")) == (
-        'transactions: there is no table gift in shop at the default server. Did you mean "gifts"?'
-    )
+    assert refusal(over("gift")) == (f'transactions: there is no table gift in shop at {server}. Did you mean "gifts"?')
     assert refusal(over("gifts", columns=GIFTS | {"amount": "payed"})).startswith(
-        'transactions.amount: gifts in shop at the default server has no column "payed". Did you mean "paid"? Its '
+        f'transactions.amount: gifts in shop at {server} has no column "payed". Did you mean "paid"? Its '
         "headers: number, donor, branch,"
     )
     assert refusal(over("gifts", user="stranger")) == (
-        "transactions: no permission to read gifts in shop at the default server. Ask for: GRANT SELECT on that table "
-        "(and USAGE on its schema)."
+        f"transactions: no permission to read gifts in shop at {server}. Ask for: GRANT SELECT on that table (and "
+        "USAGE on its schema)."
     )
     assert 'database "shp" does not exist. Check `database`' in refusal(over("gifts", database="shp"))
     assert 'role "nobody" does not exist. Check `database`' in refusal(over("gifts", user="nobody"))

@@ -238,7 +238,7 @@ def test_missing_sheet_and_broken_workbook(workplace: Workplace) -> None:
         'transactions: gifts.xlsx has no sheet "2025년". Did you mean "2026년"?'
     )
     assert refused(workplace.profile({"transactions": {**source, "sheet": 2}})) == (
-        "transactions: gifts.xlsx has 1 sheets, no sheet 2. Sheets: 2026년."
+        "transactions: gifts.xlsx has 1 sheet, no sheet 2. Sheets: 2026년."
     )
     (workplace.data / "gifts.xlsx").write_bytes(b"not a workbook")
     assert refused(workplace.profile({"transactions": source})) == (
@@ -258,6 +258,20 @@ def test_parquet_keeps_types_and_whole_number_identifiers(workplace: Workplace) 
     found = rows(profile, "transaction_id", "customer_id", "occurred_at", "amount")
     assert found[0] == ("1", "17850", dt.datetime(2026, 3, 1, 8, 26), 2.55)
     assert found[1][1] is None and found[1][3] is None
+
+
+def test_parquet_moments_need_to_know_whose_clock_decides(workplace: Workplace) -> None:
+    frame = pd.DataFrame(
+        {"번호": ["1"], "고객번호": ["C1"], "지점": ["서울"], "거래일자": ["2026-02-28 16:00+00:00"], "금액": [1.0]}
+    )
+    frame["거래일자"] = pd.to_datetime(frame["거래일자"])
+    frame.to_parquet(workplace.data / "gifts.parquet")
+    source = {"files": ["gifts.parquet"], "columns": GIFTS}
+    assert refused(workplace.profile({"transactions": source})).startswith(
+        'transactions.occurred_at: "거래일자" of gifts.parquet holds moments with a time zone'
+    )
+    told = workplace.profile({"transactions": {**source, "time_zone": "Asia/Seoul"}})
+    assert rows(told, "occurred_at") == [(dt.datetime(2026, 3, 1, 1, 0),)]
 
 
 def test_a_key_is_made_where_the_source_has_none(workplace: Workplace) -> None:
@@ -325,9 +339,17 @@ def test_unknown_canonical_column_and_table(workplace: Workplace) -> None:
 def test_expression_that_cannot_be_used(workplace: Workplace) -> None:
     workplace.write("gifts.csv", f"{HEADER}\n{LINE}\n")
     source = {"files": ["gifts.csv"], "columns": {**GIFTS, "amount": {"expression": "as_amount(없는열)"}}}
-    message = refused(workplace.profile({"transactions": source}))
-    assert message.startswith(
-        "tables.transactions.columns.amount: the expression (as_amount(없는열)) cannot be used on gifts.csv:"
+    told = "tables.transactions.columns.amount: the expression {} cannot be used on gifts.csv: {}"
+    assert refused(workplace.profile({"transactions": source})) == told.format(
+        "(as_amount(없는열))", 'it has no column "없는열". Its headers: 번호, 고객번호, 지점, 거래일자, 금액.'
+    )
+    source["columns"]["amount"] = {"expression": "as_amount(거래일)"}
+    assert refused(workplace.profile({"transactions": source})) == told.format(
+        "(as_amount(거래일))", 'it has no column "거래일". Did you mean "거래일자"?'
+    )
+    source["columns"]["amount"] = {"expression": "no_such_function(금액)"}
+    assert refused(workplace.profile({"transactions": source})).startswith(
+        told.format("(no_such_function(금액))", "Catalog Error: ")
     )
 
 
@@ -354,7 +376,7 @@ def test_empty_table(workplace: Workplace, text: str) -> None:
 def test_two_currencies(workplace: Workplace) -> None:
     profile = workplace.gifts('1,C1,서울,2026-03-01,"1,000원"', "2,C1,서울,2026-03-02,$5")
     assert refused(profile) == (
-        "transactions: the profile's currency is KRW, but 1 of 2 rows carry $ (first: line 3 of gifts.csv). One "
+        "transactions: the profile's currency is KRW, but 1 of 2 rows carries $ (first: line 3 of gifts.csv). One "
         "profile has one currency: convert the amounts, or keep the other currency in a profile of its own."
     )
 
@@ -365,7 +387,7 @@ def test_a_currency_column_is_compared_and_not_kept(workplace: Workplace) -> Non
     assert rows(workplace.profile(settings), "amount") == [(1000.0,), (5.0,)]
     workplace.write("more.csv", f"{HEADER},통화\n{LINE},KRW\n2,C2,서울,2026-03-01,5,USD\n")
     settings["transactions"]["files"] = ["more.csv"]
-    with pytest.raises(DataError, match="the profile's currency is KRW, but 1 of 2 rows carry USD"):
+    with pytest.raises(DataError, match="the profile's currency is KRW, but 1 of 2 rows carries USD"):
         tables.ingest(workplace.profile(settings))
 
 

@@ -66,9 +66,7 @@ class Source(Settings):
             moot = sorted(_OF_FILES & self.model_fields_set)
             if moot:
                 raise ValueError(f"`{moot[0]}` is about files; a table of a database does without it")
-            address = urlsplit(self.database) if is_server(self.database) else None
-            if address and (address.password is not None or "password=" in address.query):
-                raise ValueError("a profile holds no password: take it out and set PGPASSWORD or ~/.pgpass instead")
+            _check_address(self.database)
         return self
 
     @field_validator("time_zone")
@@ -83,6 +81,19 @@ class Source(Settings):
 def is_server(database: str) -> bool:
     """Whether `database` is the address of a PostgreSQL server, and not a file."""
     return database.startswith(("postgresql://", "postgres://"))
+
+
+def _check_address(database: str) -> None:
+    """Raise ValueError for the address of a server that holds a password, or whose port is no number."""
+    if not is_server(database):
+        return
+    address = urlsplit(database)
+    if address.password is not None or "password=" in address.query:
+        raise ValueError("a profile holds no password: take it out and set PGPASSWORD or ~/.pgpass instead")
+    try:
+        _ = address.port
+    except ValueError as error:
+        raise ValueError("the server's port is no number; write postgresql://USER@HOST:PORT/NAME") from error
 
 
 _OF_FILES = frozenset(("encoding", "delimiter", "sheet", "header_row", "names", "total_words"))
