@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crm_analysis import customers, language
+from crm_analysis import customers, language, privacy
 from crm_analysis.customer_value import charts, migration, scores, tiers
 from crm_analysis.customer_value.displays import migration as shown
 from crm_analysis.customer_value.displays import tiers as shown_tiers
 from crm_analysis.customer_value.migration import BACK, LOST, MOVES, NEW, migrate
 from crm_analysis.customer_value.profits import customer_profits
+from crm_analysis.customer_value.wording import segment_name
 from crm_analysis.estimators.proportions import wilson
 
 pytestmark = pytest.mark.slow
@@ -181,14 +182,92 @@ def test_pages_hide_small_cells_and_foot_where_they_show(scope_of):
     assert charts.migration(heat) is not None and charts.segment_map(shown_tiers.bars(state)) is not None
 
 
+GROUPS = ("best", "loyal", "sleeping", "gone")
+
+
+def moved_segments(scope_of, log: pd.DataFrame, **counts: dict[str, int]) -> SimpleNamespace:
+    """A state whose segments are as given, of branch x to begin with: from "before_after" to how many of a branch."""
+    rows = [
+        (f"{pair}-{branch}-{i}", branch, *pair.split("__"))
+        for pair, of_branch in counts.items()
+        for branch, n in of_branch.items()
+        for i in range(n)
+    ]
+    each = pd.DataFrame(rows, columns=["customer_id", "branch", "before", "after"])
+    before = each[["customer_id", "before"]].set_axis(["customer_id", "group"], axis=1).assign(value=10.0)
+    after = each[["customer_id", "after"]].set_axis(["customer_id", "group"], axis=1).assign(value=4.0)
+    found = migrate(before, after, order=GROUPS, known=each["customer_id"], label="2026Q2")
+    return SimpleNamespace(
+        scope=scope_of({"transactions": log}),
+        status=each[["customer_id", "branch"]],
+        migration=SimpleNamespace(by_tier=None, by_segment=found),
+        outlook=SimpleNamespace(why=""),
+    )
+
+
+def test_how_many_fell_is_told_only_where_each_number_of_them_is(scope_of):
+    """Who fell from a group, less the cells that are shown, would be a cell that is not."""
+    common = {
+        "best__best": {"x": 90},
+        "loyal__best": {"x": 40},
+        "gone__gone": {"x": 80},
+        "sleeping__sleeping": {"x": 60},
+    }
+    open_ = moved_segments(scope_of, shop(8), **common, best__sleeping={"x": 30}, best__gone={"x": 20})
+    veiled = moved_segments(scope_of, shop(8), **common, best__sleeping={"x": 30}, best__gone={"x": 3})
+    said = [shown.segments(state)["how_to_read"].replace("\N{NO-BREAK SPACE}", " ") for state in (open_, veiled)]
+    assert "from **Best**: 50 fell or left, €300 a year" in said[0]
+    assert "from **Best**: €198 a year, with those who fell or left" in said[1] and "33" not in said[1]
+    assert "< 5" in shown.segments(veiled)["table"].to_numpy()
+
+
+def test_what_a_table_of_groups_hides_the_migration_does_not_sum_to(scope_of):
+    """Four of branch y are asleep: their number is hidden in all, and so is a cell of every line that gives it.
+
+    Branch z hides the same cell, beside two who are gone, yet tells how many of it are asleep.
+    """
+    state = moved_segments(
+        scope_of,
+        shop(8),
+        best__best={"x": 90, "y": 40, "z": 40},
+        best__loyal={"x": 30, "y": 20, "z": 20},
+        loyal__loyal={"x": 50, "y": 60, "z": 40},
+        loyal__sleeping={"x": 300, "y": 4, "z": 20},
+        loyal__gone={"z": 2},
+        gone__gone={"x": 80, "y": 50, "z": 40},
+        gone__best={"x": 80, "y": 50, "z": 40},
+    )
+    now = state.migration.by_segment.customers.merge(state.status, on="customer_id")
+    parts = pd.crosstab(now["after"], now["branch"])
+    unsaid = privacy.hide_of_all(parts, 5)
+    assert unsaid["sleeping"], "the table of segments hides it"
+    table = shown.segments(state)["table"].set_index("From")
+    for group in unsaid.index[unsaid]:
+        column = table[segment_name(group)]
+        assert column.isin(["withheld", "< 5"]).any(), group
+
+
 def test_one_customer_who_holds_it_all_is_not_told(scope_of):
     log = shop(60)
     log.loc[log["customer_id"] == "c1", "amount"] = 1e7
     state = seen(scope_of({"transactions": log}))
-    assert "of the profit" not in shown_tiers.figure(state)["how_to_read"]
+    words = shown_tiers.figure(state)["how_to_read"]
+    assert "of the profit" not in words and "Blue" not in words, "no bar of profit is drawn, and none is explained"
     assert set(shown_tiers.bars(state)["measure"]) == {"customers"}
     assert "withheld" in shown_tiers.table(state).to_numpy()
     assert shown.move_table(state).iloc[-1, 3] == "withheld"
+
+
+def test_tiers_that_would_tell_a_small_branch_say_so(scope_of):
+    log = shop(60)
+    few = log[log["customer_id"] == "c1"].assign(branch="y")
+    named = [log, *(few.assign(customer_id=f"y{i}") for i in range(3))]
+    rules = {"rules": [{"name": "Often", "visits": 2}, {"name": "Rest"}]}
+    state = seen(scope_of({"transactions": pd.concat(named, ignore_index=True).fillna({"branch": "x"})}, tiers=rules))
+    assert shown_tiers.bars(state).empty
+    assert "too few people of one branch" in shown_tiers.figure(state)["alt"]
+    alone = seen(scope_of({"transactions": shop(3)}, tiers=rules))
+    assert "too few people make them up" in shown_tiers.figure(alone)["alt"]
 
 
 def test_a_calendar_year_that_is_not_covered_has_no_tiers(scope_of):

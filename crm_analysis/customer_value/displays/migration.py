@@ -60,17 +60,44 @@ def _matrix(state: CustomerValue, found: Migration) -> tuple[pd.DataFrame, np.nd
     if found.why or _too_few_moved(each, cell):
         return pd.DataFrame(), np.zeros((0, 0), bool)
     branch = disclosure.branch_of(state, each["customer_id"])
-    parts = [] if branch is None else [own for _name, own in each.groupby(branch)]
-    if parts and privacy.total_tells([len(own) for own in parts], cell):
+    parts = {} if branch is None else dict(list(each.groupby(branch)))
+    if parts and privacy.total_tells([len(own) for own in parts.values()], cell):
         return pd.DataFrame(), np.zeros((0, 0), bool)
+    sizes = [_sizes(state, found, each, groups) for groups in ("before", "after")]
     counts, lines = _counted(found, each)
     veiled = np.zeros(counts.shape, int)
-    for own in parts:
+    for name, own in parts.items():
         table, of_branch = _counted(found, own)
-        hidden = np.ones(table.shape, bool) if _too_few_moved(own, cell) else _hide(table, of_branch, cell)
+        unsaid = [privacy.hide(size.get(name, size.sum(axis=1) * 0), cell) for size in sizes]
+        hidden = (
+            np.ones(table.shape, bool)
+            if _too_few_moved(own, cell)
+            else _hide(table, of_branch, cell, also=_of_hidden_groups(table, unsaid))
+        )
         place = np.ix_(counts.index.get_indexer(table.index), counts.columns.get_indexer(table.columns))
         veiled[place] += hidden & (table.to_numpy() > 0)
-    return counts, _hide(counts, lines, cell, also=veiled == 1)
+    also = _of_hidden_groups(counts, [disclosure.hidden_counts(state, size) for size in sizes])
+    return counts, _hide(counts, lines, cell, also=also | (veiled == 1))
+
+
+def _sizes(state: CustomerValue, found: Migration, each: pd.DataFrame, groups: str) -> pd.DataFrame:
+    """How many are in each group, "before" or "after", as the tables of tiers and of segments count them."""
+    inside = each[each[groups].isin(found.order)]
+    return disclosure.tally(state, inside["customer_id"], inside[groups], found.order)
+
+
+def _of_hidden_groups(counts: pd.DataFrame, unsaid: list[pd.Series]) -> np.ndarray:
+    """One cell of each group whose count is hidden, the smallest with somebody in it: the others do not sum to it.
+
+    `unsaid` are the groups whose counts the tables of tiers and segments hide: those of before (rows), and now.
+    """
+    cells = counts.to_numpy()
+    size, hidden = np.where(cells > 0, cells, np.inf), np.zeros(cells.shape, bool)
+    for axis, veil in enumerate(unsaid):
+        for place in np.flatnonzero(counts.axes[axis].isin(veil.index[veil])):
+            smallest = size.take(place, axis).argmin()
+            hidden[(place, smallest) if axis == 0 else (smallest, place)] = True
+    return hidden
 
 
 def _too_few_moved(each: pd.DataFrame, cell: int) -> bool:
@@ -223,16 +250,34 @@ def _advice(state: CustomerValue, found: Migration, name: Name) -> str:
     if not known or by_group.sum()[known].min() >= 0:
         return ""
     worst = by_group.sum()[known].idxmin()
-    said = (
-        _("Most was lost from {group}: {n} fell or left, {loss} a year. Time alone moves them where few come back.")
-        if state.outlook.why == "one_time"
-        else _("Most was lost from {group}: {n} fell or left, {loss} a year. Contact them first.")
-    )
+    told = _told_in_full(state, found, worst)
+    said = {
+        (True, True): _(
+            "Most was lost from {group}: {n} fell or left, {loss} a year. Time alone moves them where few come back."
+        ),
+        (True, False): _("Most was lost from {group}: {n} fell or left, {loss} a year. Contact them first."),
+        (False, True): _(
+            "Most was lost from {group}: {loss} a year, with those who fell or left. Time alone moves them where few "
+            "come back."
+        ),
+        (False, False): _(
+            "Most was lost from {group}: {loss} a year, with those who fell or left. Contact them first."
+        ),
+    }[told, state.outlook.why == "one_time"]
     return said.format(
         group=f"**{style.escape(name(worst))}**",
-        n=disclosure.count(state, int(by_group.size()[worst]), fell.loc[fell["before"] == worst, "customer_id"]),
+        n=style.number(by_group.size()[worst]) if told else "",
         loss=style.money(-float(by_group.sum()[worst]), state.scope.profile.currency),
     )
+
+
+def _told_in_full(state: CustomerValue, found: Migration, group: str) -> bool:
+    """Whether each number of those who fell or left this group is shown: their sum would tell a hidden one."""
+    counts, hidden = _matrix(state, found)
+    if counts.empty:
+        return False
+    lower = [*found.order[found.order.index(group) + 1 :], LOST]
+    return not hidden[counts.index.get_loc(group), counts.columns.isin(lower)].any()
 
 
 def moves(state: CustomerValue) -> dict[str, Any]:

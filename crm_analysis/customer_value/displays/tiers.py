@@ -37,13 +37,13 @@ def _amounts(state: CustomerValue, column: str) -> dict[str, str]:
 
 
 def bars(state: CustomerValue) -> pd.DataFrame:
-    """Share of customers and of profit by tier, for the chart; tiers that must not be shown are left out.
+    """Share of customers and of profit by tier, for the chart; tiers whose counts are hidden are left out.
 
     Beside an amount, its share of all would tell what is withheld: then no tier's share of profit is shown.
     """
     columns = ["segment", "measure", "share"]
     found, profit = state.tiers.table.set_index("tier"), _amounts(state, "profit")
-    kept = [key for key, veiled in _hidden(state).items() if not veiled and profit[key] != _("withheld")]
+    kept = [key for key, veiled in _hidden(state).items() if not veiled]
     total = float(found["profit"].sum())
     if not _measurable(state) or len(kept) < 2 or not found.loc[kept, "n"].sum():
         return pd.DataFrame(columns=columns)
@@ -127,15 +127,22 @@ def _why_not(state: CustomerValue) -> str:
         return _("There are no tiers to show: the data do not cover the year up to {day}.").format(
             day=style.day(state.tiers.year_ends)
         )
-    return _("There are no tiers to show: too few people, or one above all, make them up.")
+    sizes, cell = _sizes(state).sum(axis=1), state.scope.profile.privacy.min_cell
+    if (privacy.hide(sizes, cell) < _hidden(state)).any():
+        return _(
+            "There are no tiers to show: too few people of one branch are in one of them, and could be worked out."
+        )
+    return _("There are no tiers to show: too few people make them up.")
 
 
 def _reading(state: CustomerValue) -> str:
     found, profile = state.tiers, state.scope.profile
-    text = _(
-        "Grey: share of all {customers} who are not lost. Blue: share of their profit; to the left of zero it is taken "
-        "away. Everybody is in the first tier whose rule holds. The year ends on {day}."
-    ).format(customers=words(profile).customers, day=style.day(found.year_ends))
+    text = _("Grey: share of all {customers} who are not lost.").format(customers=words(profile).customers)
+    if _("profit of the year") in set(bars(state)["measure"]):
+        text += " " + _("Blue: share of their profit; to the left of zero it is taken away.")
+    text += " " + _("Everybody is in the first tier whose rule holds. The year ends on {day}.").format(
+        day=style.day(found.year_ends)
+    )
     if found.thresholds.values:
         text += " " + _("What counts as the top share is read from {source}, and a tie stays below it.").format(
             source=style.period(found.thresholds.source)
