@@ -31,6 +31,8 @@ def actions(told: Told | None, study: Study, scope: Scope) -> tuple[Action, ...]
     if told is not None:
         direction = _direction(told, study)
         if direction is not None:
+            if study.branches_differ:
+                direction += " " + _("Only in branches whose own page says so: they do not share one curve.")
             found.append(_direction_action(direction, owner))
     calls = very_dissatisfied_valuable(study, scope)
     if len(calls) and (told is None or told.link.kind != "flat"):  # where dissatisfaction drives nobody away, no calls
@@ -59,6 +61,16 @@ def _direction_action(text: str, owner: str) -> Action:
     )
 
 
+def _perfection(told: Told) -> str:
+    """What is left for the last step where the link saturates: nothing, or what its interval does not exclude."""
+    most = told.study.steps[-1].difference.high
+    if most <= told.link.margin:
+        return _("Nothing on perfection above it.")
+    return _("Perfection above it comes second: of the last step up to {most} points are not excluded.").format(
+        most=style.points(most, 0, sign=False)
+    )
+
+
 def _direction(told: Told, study: Study) -> str | None:
     kind = told.link.kind
     item = _item_for(told, study, "delights" if kind == "accelerating" else "annoys")
@@ -82,15 +94,12 @@ def _direction(told: Told, study: Study) -> str | None:
     if kind == "saturating":
         early = told.link.bottom is not None and told.link.bottom.high < 0 and not (top is not None and top.high < 0)
         to = told.name(1) if early else told.name(-2)
-        if item:
-            return _(
-                "Spend on lifting the dissatisfied up to “{to}”, starting with {item}, and nothing on perfection "
-                "above it; try it on a random half first."
-            ).format(to=to, item=item)
-        return _(
-            "Spend on lifting the dissatisfied up to “{to}” and nothing on perfection above it; try it on a random "
-            "half first."
-        ).format(to=to)
+        lift = (
+            _("Spend on lifting the dissatisfied up to “{to}”, starting with {item}; try it on a random half first.")
+            if item
+            else _("Spend on lifting the dissatisfied up to “{to}”; try it on a random half first.")
+        ).format(to=to, item=item)
+        return f"{lift} {_perfection(told)}"
     if kind in ("takes_off", "uneven"):
         at = 2 if kind == "takes_off" else largest_step(told)
         return _("Lift “{low}” to “{next}”, where loyalty rises most; try it on a random half first.").format(

@@ -81,6 +81,14 @@ class Study:
     margin: float
     min_cell: int
 
+    @property
+    def branches_differ(self) -> bool:
+        """Whether the branches' curves are told apart: one curve of all is then a mixture."""
+        between = self.further.between
+        if self.link is None or between is None or between.interaction is None:
+            return False
+        return between.interaction.p < 1 - self.link.level
+
 
 def analyse(scope: Scope, *, seed: int = 1) -> Study:
     """Read the answers of a scope and compute the chapter; absent tables and thin data leave their parts empty."""

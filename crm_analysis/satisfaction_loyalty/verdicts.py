@@ -89,7 +89,10 @@ def verdict(told: Told | None, study: Study, profile: Profile, words: Words) -> 
         ).format(
             n=privacy.count(n, study.min_cell), customers=words.customers, window=window, fewest=shape.FEWEST_ANSWERS
         )
-    return _SHAPES[told.link.kind](told)
+    said = _SHAPES[told.link.kind](told)
+    if study.branches_differ:
+        said += " " + _("The branches do not share one curve: act by each branch's own page.")
+    return said
 
 
 def _stated(told: Told, item: str) -> str:

@@ -207,7 +207,7 @@ def branch_steps_note(study: Study) -> str:
     if between is None or between.interaction is None:
         return ""
     p = style.p_value(between.interaction.p)
-    if study.link is not None and between.interaction.p < 1 - study.link.level:
+    if study.branches_differ:
         finding = _(
             "**The branches do not share one curve** (level by branch, {p}): read each branch's own page before "
             "acting, the curve of all is a mixture."
