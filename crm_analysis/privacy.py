@@ -190,8 +190,9 @@ def withheld_steps(contributions: pd.DataFrame, min_cell: int, share: float) -> 
     """Which amounts of a footing must not be shown: pairs of step and rule (missing for all that is set aside).
 
     `contributions` as `tables.footing.contributions` gives them. Besides amounts of too few customers, or of which one
-    holds too much: those of all branches where exactly one branch's is withheld, and the amount in the files where the
-    other steps would otherwise tell one that is.
+    holds too much: those of all branches where exactly one branch's is withheld, that of all that is set aside where
+    the hidden rules together are such an amount, and the amount in the files where the other steps would otherwise tell
+    one that is.
     """
     few = (contributions["customers"] > 0) & (contributions["customers"] < min_cell)
     own = few | (contributions["largest"] > share * contributions["size"])
@@ -205,8 +206,16 @@ def withheld_steps(contributions: pd.DataFrame, min_cell: int, share: float) -> 
         elif branch:
             parts.setdefault(key, []).append(bool(veiled))
     hidden |= {key for key, of_branches in parts.items() if sum(of_branches) == 1}
-    if len({key for key in hidden if key[0] == SET_ASIDE and key[1] is not None}) == 1:
-        hidden.add((SET_ASIDE, None))
+    veiled_rules = {key for key in hidden if key[0] == SET_ASIDE and key[1] is not None}
+    together = contributions[
+        contributions["branch"].isna()
+        & pd.Series([key in veiled_rules for key in keys], index=contributions.index, dtype=bool)
+    ]
+    if len(veiled_rules) == 1 or (
+        veiled_rules
+        and (together["customers"].sum() < min_cell or together["largest"].max() > share * together["size"].sum())
+    ):
+        hidden.add((SET_ASIDE, None))  # less the rules that are shown it would tell what the hidden ones hold together
     if hidden == {(IN_FILES, "")}:
         hidden.add((USED, ""))
     return frozenset(hidden | {(IN_FILES, "")} if hidden else hidden)

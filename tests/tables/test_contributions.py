@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from crm_analysis import privacy, tables
 from crm_analysis.tables.footing import contributions
 from crm_analysis.tables.ingestion import ingest
@@ -51,3 +53,17 @@ def test_a_few_anonymous_lines_are_not_told_by_the_rest(workplace):
 def test_all_that_is_set_aside_is_not_told_where_one_row_of_it_is_not(workplace):
     found = withheld(workplace, *lines(9, "a"), "x2,a-0,a,2031-03-02,900")
     assert found == {("set aside", "dated_after_end_of_data"), ("set aside", None), ("in files", "")}
+
+
+def rules(**customers: int) -> pd.DataFrame:
+    """Contributions of one scope whose rules set aside so many customers' amounts, all alike."""
+    rows = [(None, "set aside", rule, n, 1000.0, 1000.0 * n) for rule, n in customers.items()]
+    rows.append((None, "set aside", None, sum(customers.values()), 1000.0, 1000.0 * sum(customers.values())))
+    return pd.DataFrame(rows, columns=["branch", "step", "rule", "customers", "largest", "size"])
+
+
+def test_two_hidden_rules_are_not_told_by_the_sum_where_they_hold_too_few_together():
+    few = privacy.withheld_steps(rules(duplicate=20, negative=2, future=2), 5, 0.85)
+    enough = privacy.withheld_steps(rules(duplicate=20, negative=3, future=2), 5, 0.85)
+    assert ("set aside", None) in few and ("set aside", None) not in enough
+    assert {("set aside", "negative"), ("set aside", "future")} <= enough
