@@ -70,9 +70,15 @@ def test_buyers_drawn_from_the_model_are_foreseen_by_it(scope_of):
     state = assess(scope_of({"transactions": buyers()}, margin={"rate": 0.5}))
     assert (state.outlook.way, state.outlook.why) == ("model", "")
     said = claims(state)
-    assert "the forecast beats rules of thumb" in said.verdict
+    assert "smaller than those of rules of thumb" in said.verdict
     value = finding(state, "value_next_12m")
-    assert "**the model beats it**" in value.sentence
+    assert "**the model beats it**" in value.sentence and "root mean squared error" in value.sentence
+    assert "without a running commitment" not in value.sentence, "nobody here has one"
+    thumbs = [rule for rule in state.outlook.holdout.rules if rule.key not in holdout.MODELS]
+    errs_less = min(rule.mean_absolute_error for rule in thumbs) < state.outlook.holdout.model.mean_absolute_error
+    assert ("By the mean absolute error" in value.sentence) == errs_less
+    last = state.profits.customers["margin"].sum()
+    assert f"The last twelve months brought {style.money(last, 'EUR')}" in value.sentence
     assert value.low < value.value < value.high
     parts = state.outlook.customers.groupby("part")["expected_value"].sum()
     assert parts.sum() == pytest.approx(state.outlook.value) and "regular" not in parts.index
@@ -241,12 +247,14 @@ def test_without_a_year_before_nothing_is_said_of_what_losing_the_best_would_cos
     assert said.stake == 0.0 and "losing" not in said.sentence
 
 
-def test_what_was_counted_has_no_interval(scope_of):
-    """What contacts of last year's list cost is a sum, not a sample: its square root says nothing of next year."""
+def test_what_was_spent_in_vain_is_the_most_that_can_be_saved(scope_of):
+    """It is a bound, not an estimate: from nothing to all that contacts of last year's list cost."""
     log = buyers(400)
     state = assess(scope_of({"transactions": log, "contacts": contacts_of(log, 1e3)}, margin={"rate": 0.5}))
     action = next(each for each in claims(state).actions if each.key == "customer_value.cheapest_channel")
-    assert action.value > 0 and action.low is None and action.high is None
+    below = state.profits.customers[state.profits.customers["profit"] < 0]
+    vain = np.minimum(below["contact_cost"], -below["profit"]).sum()
+    assert (action.low, action.value, action.high) == pytest.approx((0.0, vain / 2, vain)) and vain > 0
 
 
 def test_a_branch_too_small_for_a_model_says_so(scope_of):
