@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import customers
-from crm_analysis.customer_value.profits import row_margin
 from crm_analysis.estimators.means import bootstrap_means
 from crm_analysis.tables import Scope
 from crm_analysis.units import add_months
@@ -216,7 +215,7 @@ def _years(scope: Scope, kinds: str) -> pd.DataFrame:
     rows = rows.mutate(
         _day=rows.occurred_at.cast("date"),
         _end=customers.end_of(rows.branch, ends, on),
-        _margin=row_margin(scope, rows),
+        _margin=customers.row_margin(scope, rows),
     )
     rows = rows.filter(rows._day <= rows._end, rows._day > rows._end - ibis.interval(months=2 * YEAR))
     second = rows._day > rows._end - ibis.interval(months=YEAR)

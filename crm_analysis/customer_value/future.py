@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import customers, value_models
-from crm_analysis.customer_value import holdout, promises
+from crm_analysis.customer_value import holdout
 from crm_analysis.customer_value.holdout import UNIT, Holdout, RepeatFit, View, purchase_class
 from crm_analysis.estimators.proportions import Proportion, wilson
 from crm_analysis.profile.settings import Value
 from crm_analysis.tables import Scope
 from crm_analysis.units import DAYS_PER_WEEK, months_to_days
-from crm_analysis.value_models import CannotFit, Fit, GammaGammaFit, Histories
+from crm_analysis.value_models import CannotFit, Fit, GammaGammaFit, Histories, promises
 
 ONE_TIME_SHARE = 0.9  # with more customers than this without a repeat purchase, repeat buying decides nothing
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from types import MappingProxyType
 
@@ -19,6 +19,7 @@ from scipy.stats import norm
 from crm_analysis import customers, value_models
 from crm_analysis.customer_value.pace import at_pace, hiatus, silence
 from crm_analysis.customer_value.tracking import track
+from crm_analysis.estimators.means import bootstrap_means
 from crm_analysis.profile.settings import Value
 from crm_analysis.tables import Scope
 from crm_analysis.units import DAYS_PER_MONTH, DAYS_PER_WEEK, months_to_days
@@ -41,6 +42,8 @@ MODELS: Mapping[str, Callable[[Histories], RepeatFit]] = MappingProxyType(
 THUMBS = ("mean_rate", "last_period", "hiatus", "class")
 ALPHA = 0.05
 DECILE = 0.1
+DRAWS = 999  # of customers, to tell models apart
+SEED = 20051
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,9 @@ class Rule:
     Errors are per customer, in purchases over the holdout; `total` is what it foresaw in all, `bias` the mean foreseen
     less the mean that took place. `lift` is the purchases of the tenth foreseen to buy most over those of any tenth.
     `better` is the mean squared error of the best rule of thumb less this one's, with its standard error over
-    customers; not a number for a rule of thumb.
+    customers. `aic` is that of the fit to what came before; `behind_low` the mean squared error less that of the model
+    with the smallest, at the lower end of its 95 % interval (paired bootstrap over customers). These four are not a
+    number for a rule of thumb.
     """
 
     key: str
@@ -62,6 +67,8 @@ class Rule:
     lift: float
     better: float = math.nan
     better_error: float = math.nan
+    aic: float = math.nan
+    behind_low: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +109,17 @@ class Holdout:
         return tuple(rule for rule in self.rules if rule.key in MODELS)
 
     @property
+    def level(self) -> tuple[Rule, ...]:
+        """The models whose squared error does not differ beyond noise from the smallest, that one among them."""
+        return tuple(rule for rule in self.models if rule.behind_low <= 0)
+
+    @property
     def model(self) -> Rule | None:
-        """The model with the smallest squared error."""
-        return min(self.models, key=lambda rule: rule.root_mean_squared_error, default=None)
+        """Of the models level with the best, the one with the smallest AIC before the hidden months; where only some of
+        them beat the best rule of thumb, of those.
+        """
+        won = tuple(rule for rule in self.level if self.beats(rule))
+        return min(won or self.level, key=lambda rule: rule.aic, default=None)
 
     @property
     def thumb(self) -> Rule:
@@ -118,11 +133,14 @@ class Holdout:
         """
         return float(norm.isf(ALPHA / 2 / max(len(self.models), 1)))
 
+    def beats(self, model: Rule) -> bool:
+        """Whether a model's squared errors are smaller than those of the best rule of thumb, beyond noise."""
+        return model.better - self.needed * model.better_error > 0
+
     @property
     def model_wins(self) -> bool:
-        """Whether the best model's squared errors are smaller than those of the best rule of thumb, beyond noise."""
-        model = self.model
-        return model is not None and model.better - self.needed * model.better_error > 0
+        """Whether the model that is chosen beats the best rule of thumb."""
+        return self.model is not None and self.beats(self.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,22 +171,15 @@ def holdout_months(scope: Scope, settings: Value) -> int:
 def view(scope: Scope, months: int) -> View:
     """What is needed to hide the last `months`; nothing earlier than today where that is none."""
     if not months:
-        return View(one_off(scope, 0), _nothing(), _nothing(), 0, _counts(scope, 1))
+        return View(customers.one_off(scope, 0), _nothing(), _nothing(), 0, _counts(scope, 1))
     inner = months if _history_days(scope) / DAYS_PER_MONTH >= 2.5 * months else max(months // 2, 1)
     return View(
-        one_off(scope, 0), one_off(scope, months), one_off(scope, months + inner), inner, _counts(scope, months)
+        customers.one_off(scope, 0),
+        customers.one_off(scope, months),
+        customers.one_off(scope, months + inner),
+        inner,
+        _counts(scope, months),
     )
-
-
-def one_off(scope: Scope, months: int) -> pd.DataFrame:
-    """The summary of purchases outside commitments as it stood `months` before the scope's end."""
-    on, ends = customers.months_back(scope, months)
-    rows = customers.payments(scope)
-    rows = rows.filter(~customers.under_commitment(rows))
-    coverage = pd.DataFrame({"branch": list(ends), "last_covered_day": list(ends.values())})
-    summary = customers.summarize(customers.known_until(rows, "occurred_at", ends, on), as_of=on, coverage=coverage)
-    frame = summary.to_pandas()
-    return frame[frame["n_orders"] > 0].sort_values("customer_id", ignore_index=True)
 
 
 def check(scope: Scope, seen: View, committed_then: pd.DataFrame, months: int, settings: Value) -> Holdout | None:
@@ -206,14 +217,14 @@ def check(scope: Scope, seen: View, committed_then: pd.DataFrame, months: int, s
                 failed[key] = foreseen
             else:
                 fits[key], frame[key] = foreseen
-    actual = frame["actual"]
-    by_thumb = min(((frame[name] - actual) ** 2 for name in thumbs), key=lambda errors: errors.mean())
-    ways = (*fits, *thumbs)
+    by_thumb = _smallest(frame, thumbs)
+    behind = behind_lows(frame, list(fits))
+    models = (replace(judged(frame, way, by_thumb), aic=fit.aic, behind_low=behind[way]) for way, fit in fits.items())
     found = Holdout(
         calibrated_to=on,
         months=months,
         customers=frame,
-        rules=tuple(judged(frame, way, by_thumb if way in fits else None) for way in ways),
+        rules=(*models, *(judged(frame, way) for way in thumbs)),
         failed=tuple(failed.items()),
     )
     if found.model is None:
@@ -241,6 +252,23 @@ def _foreseen(
             return "; ".join(fit.notes)
         foreseen = fit.expected_purchases(histories, horizon_days=days)
     return (fit, foreseen) if np.isfinite(foreseen).all() else "a forecast is not a number"
+
+
+def _smallest(frame: pd.DataFrame, ways: list[str]) -> pd.Series:
+    """The squared errors of the way whose mean is the smallest."""
+    return min(((frame[way] - frame["actual"]) ** 2 for way in ways), key=lambda errors: errors.mean())
+
+
+def behind_lows(frame: pd.DataFrame, ways: list[str]) -> dict[str, float]:
+    """Each way's mean squared error less the smallest among them, at the lower end of its 95 % interval over draws of
+    customers, the same for all ways; 0 for the smallest itself. At most 0: no more than noise.
+    """
+    if not ways:
+        return {}
+    best = _smallest(frame, ways)
+    apart = np.column_stack([(frame[way] - frame["actual"]) ** 2 - best for way in ways])
+    drawn = bootstrap_means(apart, draws=DRAWS, rng=np.random.default_rng(SEED))
+    return dict(zip(ways, np.quantile(drawn, ALPHA / 2, axis=0).tolist(), strict=True))
 
 
 def judged(frame: pd.DataFrame, way: str, by_thumb: pd.Series | None = None) -> Rule:

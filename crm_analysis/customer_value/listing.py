@@ -344,14 +344,15 @@ def rule_table(state: CustomerValue) -> pd.DataFrame:
                 "ratio",
                 digits=digits,
             ),
+            style.number(rule.aic, 1),
         )
         for rule in check.rules
     ]
-    rows.append((_("What took place"), style.number(check.actual), *(style.DASH,) * 7))
+    rows.append((_("What took place"), style.number(check.actual), *(style.DASH,) * 8))
     number = _("Number of {orders}").format(orders=words(state.scope.profile).orders)
     names = [_("Way"), number, _("Off by"), _("Bias a head"), _("Mean absolute error")]
     names += [_("Root mean squared error"), _("Rank correlation"), _("Lift of the best tenth")]
-    return pd.DataFrame(rows, columns=[*names, _("Squared error saved")])
+    return pd.DataFrame(rows, columns=[*names, _("Squared error saved"), _("AIC before")])
 
 
 def outlook_table(state: CustomerValue) -> pd.DataFrame:

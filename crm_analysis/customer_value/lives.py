@@ -8,7 +8,6 @@ import ibis
 import pandas as pd
 
 from crm_analysis import customers
-from crm_analysis.customer_value.profits import row_margin
 from crm_analysis.tables import Scope
 
 SHORT, LONG = 48, 96  # months of history up to which tenure runs in quarters, then in half-years
@@ -56,7 +55,7 @@ def _stretches(scope: Scope, known: pd.DataFrame, unit_months: int) -> pd.DataFr
     if known.empty:
         return pd.DataFrame({"customer_id": [], "unit": [], "n_orders": [], "margin": []})
     rows = customers.known_until(customers.payments(scope), "occurred_at", customers.branch_ends(scope), scope.as_of)
-    rows = rows.mutate(day=rows.occurred_at.cast("date"), gain=row_margin(scope, rows))
+    rows = rows.mutate(day=rows.occurred_at.cast("date"), gain=customers.row_margin(scope, rows))
     first = ibis.memtable(known[["customer_id", "first_on"]]).mutate(first_on=lambda t: t.first_on.cast("date"))
     rows = rows.join(first, "customer_id")
     months = (rows.day.year() - rows.first_on.year()) * 12 + rows.day.month() - rows.first_on.month()

@@ -11,7 +11,6 @@ import ibis
 import pandas as pd
 
 from crm_analysis import customers
-from crm_analysis.contracts.totals import signed_amount
 from crm_analysis.customers.summary import last_covered_days
 from crm_analysis.tables import Scope
 from crm_analysis.units import DAYS_PER_YEAR
@@ -76,14 +75,6 @@ def customer_profits(scope: Scope, status: pd.DataFrame, *, months_ago: int = 0,
     return Profits(frame.drop(columns=["years", "points"]).reset_index(names="customer_id"), known)
 
 
-def row_margin(scope: Scope, rows: ibis.Table) -> ibis.Value:
-    """Margin of each payment, refunds negative: the row's own, else amount less cost, else the profile's rate."""
-    known = [rows[name] for name in ("margin",) if name in rows.columns]
-    if "cost" in rows.columns:
-        known.append(rows.amount.abs() - rows.cost.abs())
-    return signed_amount(rows, ibis.coalesce(*known, rows.amount.abs() * scope.profile.margin.rate))
-
-
 def _within_year(table: ibis.Table, ends: dict[str, Any], on: Any) -> ibis.Table:
     table = table.mutate(_day=table.occurred_at.cast("date"), _end=customers.end_of(table.branch, ends, on))
     return table.filter(table._day <= table._end, table._day > table._end - ibis.interval(months=MONTHS))
@@ -110,7 +101,7 @@ def _payments(scope: Scope, ends: dict[str, Any], on: Any) -> pd.DataFrame:
             ),
             **memo,
             n_orders=rows._day.nunique(where=is_order),
-            margin=row_margin(scope, rows).sum(),
+            margin=customers.row_margin(scope, rows).sum(),
         )
         .to_pandas()
         .fillna(0.0)

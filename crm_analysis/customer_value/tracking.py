@@ -53,11 +53,18 @@ def track(fit: PurchaseFit, now: pd.DataFrame, counts: pd.DataFrame, *, months: 
     chance = squares.reindex(at).fillna(0).to_numpy(float) - actual**2 / max(n, 1)
     chance_so_far = growth.reindex(at).fillna(0).to_numpy(float).cumsum() - total**2 / max(n, 1)
     frame = pd.DataFrame({"ago": at, "customers": np.einsum("i,ij->j", alike, at_edge[:, 1:] > 0)})
-    for name, seen, mean, drawings, spread in (
-        ("", actual, np.diff(expected), np.diff(drawn, axis=1), chance),
-        ("_so_far", total, expected[1:], drawn[:, 1:], chance_so_far),
+    for name, seen, mean, drawn_spread, spread in (
+        ("", actual, np.diff(expected), _spread(drawn, cumulated=False), chance),
+        ("_so_far", total, expected[1:], _spread(drawn, cumulated=True), chance_so_far),
     ):
-        half = Z95 * np.sqrt(drawings.var(axis=0, ddof=1) + np.maximum(spread, 0.0))
+        half = Z95 * np.sqrt(drawn_spread + np.maximum(spread, 0.0))
         frame[f"actual{name}"], frame[f"expected{name}"] = seen, mean
         frame[f"low{name}"], frame[f"high{name}"] = np.maximum(mean - half, 0.0), mean + half
     return frame
+
+
+def _spread(drawn: np.ndarray, *, cumulated: bool) -> np.ndarray:
+    """The variance over draws (rows) at each edge but the first, cumulated or not; not a number where any overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = (drawn[:, 1:] if cumulated else np.diff(drawn, axis=1)).var(axis=0, ddof=1)
+    return np.where(np.isfinite(spread).all(), spread, np.nan)

@@ -15,7 +15,8 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from crm_analysis.customers.summary import last_covered_days, summarize
+from crm_analysis.contracts.totals import signed_amount
+from crm_analysis.customers.summary import last_covered_days, summarize, under_commitment
 from crm_analysis.units import add_months, months_to_days
 
 if TYPE_CHECKING:
@@ -253,6 +254,25 @@ def payments(scope: Scope) -> ibis.Table:
     wanted = [*REQUIRED, *(name for name in OPTIONAL if name in scope.columns("transactions"))]
     known = table.filter(table.customer_id.notnull(), table.customer_id != "").select(*wanted)
     return known.get_backend().create_table(ibis.util.gen_name("payments"), known, temp=True)
+
+
+def row_margin(scope: Scope, rows: ibis.Table) -> ibis.Value:
+    """Margin of each payment, refunds negative: the row's own, else amount less cost, else the profile's rate."""
+    known = [rows[name] for name in ("margin",) if name in rows.columns]
+    if "cost" in rows.columns:
+        known.append(rows.amount.abs() - rows.cost.abs())
+    return signed_amount(rows, ibis.coalesce(*known, rows.amount.abs() * scope.profile.margin.rate))
+
+
+def one_off(scope: Scope, months: int) -> pd.DataFrame:
+    """The summary of purchases outside commitments as it stood `months` before the scope's end."""
+    on, ends = months_back(scope, months)
+    rows = payments(scope)
+    rows = rows.filter(~under_commitment(rows))
+    coverage = pd.DataFrame({"branch": list(ends), "last_covered_day": list(ends.values())})
+    summary = summarize(known_until(rows, "occurred_at", ends, on), as_of=on, coverage=coverage)
+    frame = summary.to_pandas()
+    return frame[frame["n_orders"] > 0].sort_values("customer_id", ignore_index=True)
 
 
 def _known(scope: Scope, ends: dict[str, date], on: date) -> pd.DataFrame:

@@ -142,9 +142,9 @@ def importance(
 
     if not names and not left_out:
         return said("no_items", _empty())
-    if p < 2 or n < ANSWERS_PER_ITEM * p:
+    if n < ANSWERS_PER_ITEM * max(p, 2):
         return said("too_few", _empty())
-    if whole["satisfaction"].nunique() < 2 or (whole[names].nunique() < 2).any():
+    if p < 2 or whole["satisfaction"].nunique() < 2 or (whole[names].nunique() < 2).any():
         return said("no_variation", _empty())
     rng = np.random.default_rng(seed)
     data, weight = whole[[*names, "satisfaction", "_index"]].to_numpy(float), whole["weight"].to_numpy(float)

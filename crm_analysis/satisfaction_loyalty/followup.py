@@ -292,7 +292,8 @@ def missing_by_outcome(
 class StepWorth:
     """The difference between two neighbouring levels, in loyalty and in money per hundred customers and window.
 
-    `margin` is what a customer who came back brought within the window; the intervals of the money carry its error too.
+    `margin` is what a customer who came back brought within the window, or brings more over the months ahead (see
+    `ahead.value_ahead`); the intervals of the money carry its error too.
 
     `money_low` and `money_high` are of this step alone; `together_low` and `together_high` hold for all steps at once
     (Bonferroni), and so for whichever of them is chosen after looking. An association, and an upper bound only if
@@ -325,7 +326,8 @@ def in_money(step: float, low: float, high: float, margin: Estimate, *, level: f
 def step_worth(levels: pd.DataFrame, margin: Estimate) -> list[StepWorth]:
     """Worth of every step of a merged table of levels (see `shape.merge_levels`).
 
-    `margin` is that, within the window, of a customer who came back (see `margin_per_loyal`).
+    `margin` is that, within the window, of a customer who came back (see `margin_per_loyal`), or the difference that
+    coming back makes to the months ahead.
     """
     found = []
     rows = levels.to_dict("records")

@@ -72,10 +72,18 @@ def _link_finding(told: Told) -> Finding | None:
     if link.kind in ("too_few", "one_level") or follow is None or not told.study.steps:
         return None
     step = told.study.steps[-1].difference
-    sentence = _(
-        "**{shape}.** Of {n} {customers} who answered from {first} to {last} and were followed for {window} days, "
-        "{rate} came back: {bottom} at “{name_bottom}”, {below} at “{name_below}”, {top} at “{name_top}”."
-    ).format(
+    template = (
+        _(
+            "**{shape}.** Of {n} {customers} who answered from {first} to {last} and were followed for {window} days, "
+            "{rate} came back: {bottom} at “{name_bottom}”, {below} at “{name_below}”, {top} at “{name_top}”."
+        )
+        if len(link.levels) > 2  # noqa: PLR2004 - two levels have none between
+        else _(
+            "**{shape}.** Of {n} {customers} who answered from {first} to {last} and were followed for {window} days, "
+            "{rate} came back: {bottom} at “{name_bottom}”, {top} at “{name_top}”."
+        )
+    )
+    sentence = template.format(
         shape=headline(link.kind),
         n=style.number(link.n),
         customers=told.words.customers,
@@ -202,17 +210,24 @@ def _worth_finding(told: Told) -> Finding | None:
     if link.kind in silent or not steps or not math.isfinite(steps[0].margin.se):
         return None
     window = told.study.follow.window_days if told.study.follow else 0
+    later: tuple[float, float, float] | None = None
     if link.kind == "straight":
         half = normal_quantile(link.level) * link.slope_se
         value, low, high = in_money(link.slope, link.slope - half, link.slope + half, steps[0].margin, level=link.level)
+        if told.study.ahead is not None and told.study.ahead.gap is not None:
+            later = in_money(link.slope, link.slope - half, link.slope + half, told.study.ahead.gap, level=link.level)
         sentence = _(
             "A hundred {customers} one level higher, wherever on the scale, go with **{money} more margin within "
             "{window} days**. That is a difference between people, and an upper bound if satisfaction is the whole "
             "cause."
         ).format(customers=told.words.customers, money=style.money(value, told.profile.currency), window=window)
     else:
-        step = steps[-1 if link.kind == "accelerating" else largest_step(told) - 1]
+        position = -1 if link.kind == "accelerating" else largest_step(told) - 1
+        step = steps[position]
         value, low, high = step.money_per_hundred, step.together_low, step.together_high
+        if told.study.steps_ahead:
+            year = told.study.steps_ahead[position]
+            later = year.money_per_hundred, year.together_low, year.together_high
         sentence = _(
             "A hundred {customers} at “{upper}” rather than “{lower}” go with **{money} more margin within {window} "
             "days**. That is a difference between people, and an upper bound if satisfaction is the whole cause."
@@ -222,6 +237,11 @@ def _worth_finding(told: Told) -> Finding | None:
             lower=style.escape(level_name(told.profile, step.lower)),
             money=style.money(value, told.profile.currency),
             window=window,
+        )
+    if later is not None:
+        sentence += " " + _("Over the next 12 months it would be {money} ({interval}), likewise.").format(
+            money=style.money(later[0], told.profile.currency),
+            interval=style.interval(later[1], later[2], "money", told.profile.currency),
         )
     return Finding(
         key=f"{CHAPTER}.step_worth",

@@ -9,9 +9,20 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crm_analysis.profile.settings import Survey
+from crm_analysis.satisfaction_loyalty import (
+    ahead,
+    followup,
+    further,
+    gaps,
+    measure,
+    pls,
+    servqual,
+    shape,
+    types,
+    waves,
+)
 from crm_analysis.satisfaction_loyalty import answers as reading
 from crm_analysis.satisfaction_loyalty import drivers as driving
-from crm_analysis.satisfaction_loyalty import followup, further, gaps, measure, pls, servqual, shape, types, waves
 from crm_analysis.units import Period, add_months
 
 if TYPE_CHECKING:
@@ -56,6 +67,8 @@ class Study:
     follow: followup.FollowUp | None
     link: shape.Shape | None
     steps: tuple[followup.StepWorth, ...]
+    ahead: ahead.Ahead | None
+    steps_ahead: tuple[followup.StepWorth, ...]
     stated: dict[str, shape.Shape]
     further: further.Further
     types: types.Types | None
@@ -87,6 +100,8 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
     wave = measure.measure(whole, answers, survey)
     follow = link = None
     steps: list[followup.StepWorth] = []
+    steps_ahead: list[followup.StepWorth] = []
+    later: ahead.Ahead | None = None
     unscored = pd.DataFrame(columns=["group", "n", "missing", "share", "low", "high"])
     if scope.has("survey_responses") and scope.has("transactions"):
         payments = scope.table("transactions")
@@ -106,6 +121,8 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
         link = shape.examine(levels, margin=rule.indifference_margin, seed=seed)
         margin = followup.margin_per_loyal(follow.frame)
         steps = followup.step_worth(link.levels, margin)
+        later = ahead.value_ahead(scope, follow.frame)
+        steps_ahead = followup.step_worth(link.levels, later.gap) if later.gap is not None else []
         unscored = followup.missing_by_outcome(
             _scored_or_not(scope), payments, scope.coverage, as_of=scope.as_of, rule=rule
         )
@@ -131,6 +148,8 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
         follow=follow,
         link=link,
         steps=tuple(steps),
+        ahead=later,
+        steps_ahead=tuple(steps_ahead),
         stated=stated,
         further=further.look_further(
             scope, answers, recent, follow, link, survey=survey, shown=shape.of_interest(link, stated)[0], seed=seed

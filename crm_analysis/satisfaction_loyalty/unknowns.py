@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from crm_analysis import privacy, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Words
 from crm_analysis.satisfaction_loyalty import shape
-from crm_analysis.satisfaction_loyalty.displays import (
-    answers_text,
-)
+from crm_analysis.satisfaction_loyalty.displays import answers_text
 from crm_analysis.satisfaction_loyalty.study import Study
-
-if TYPE_CHECKING:
-    pass
 
 
 def unknowns(study: Study, words: Words) -> list[str]:
@@ -53,6 +46,19 @@ def unknowns(study: Study, words: Words) -> list[str]:
             found.append(
                 _("{n} answers are anonymous and cannot be linked to behaviour.").format(
                     n=privacy.count(left["anonymous"], study.min_cell)
+                )
+            )
+        if left.get("unknown_customer"):
+            found.append(
+                _(
+                    "{n} answers carry a number under which no transaction stands, so what they led to is not known: "
+                    "ask whether the survey numbers {customers} as the transactions do."
+                ).format(n=privacy.count(left["unknown_customer"], study.min_cell), customers=words.customers)
+            )
+        if left.get("before_first"):
+            found.append(
+                _("{n} answers were given before the first transaction and say nothing of coming back.").format(
+                    n=privacy.count(left["before_first"], study.min_cell)
                 )
             )
     if link is not None and len(link.merged):

@@ -207,15 +207,26 @@ def checked_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shop.folder
 
 
-@pytest.fixture
-def new_shop(tmp_path: Path, checked_shop: Path) -> Shop:
-    """A shop that was never read, its files still to be written: change `rows`, `header` or `profile`, then `write`.
+@pytest.fixture(scope="session")
+def new_shop_in(checked_shop: Path) -> Callable[[Path], Shop]:
+    """Makes a shop in a folder that was never read, its files still to be written: change `rows`, `header` or
+    `profile`, then `write`.
 
     Its build folder knows that the contracts hold to the standard, so that not every command proves it anew.
     """
-    (tmp_path / "build").mkdir()
-    shutil.copy(checked_shop / "build" / "contracts.json", tmp_path / "build")
-    return Shop(tmp_path)
+
+    def make(folder: Path) -> Shop:
+        (folder / "build").mkdir()
+        shutil.copy(checked_shop / "build" / "contracts.json", folder / "build")
+        return Shop(folder)
+
+    return make
+
+
+@pytest.fixture
+def new_shop(tmp_path: Path, new_shop_in: Callable[[Path], Shop]) -> Shop:
+    """A shop as `new_shop_in` makes it, in a folder of the test's own."""
+    return new_shop_in(tmp_path)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crm_analysis import value_models
-from crm_analysis.customer_value import exporting, holdout
+from crm_analysis import customers, value_models
+from crm_analysis.customer_value import exporting
 from crm_analysis.customer_value.assessment import assess
 from crm_analysis.customer_value.matrix import TREATMENTS
 from crm_analysis.customer_value.sentences import claims
@@ -183,14 +183,14 @@ def test_a_single_bad_customer_never_breaks_a_branch(scope_of, monkeypatch):
     frame = log(n=120)
     settings = {"value": {"min_repeat_customers": 500}}
     whole = assess(scope_of({"transactions": frame}, **settings))
-    honest = holdout.one_off
+    honest = customers.one_off
 
     def spoilt(scope, months):
         found = honest(scope, months)
         bad = found["customer_id"].isin([f"c{i}" for i in range(6)])
         return found.assign(observed_to=found["observed_to"].mask(bad, pd.Timestamp(2020, 1, 1)))
 
-    monkeypatch.setattr(holdout, "one_off", spoilt)
+    monkeypatch.setattr(customers, "one_off", spoilt)
     state = assess(scope_of({"transactions": frame}, **settings))
     assert state.outlook.histories.n_left_out == 6
     assert len(state.outlook.customers) == len(whole.outlook.customers) - 6

@@ -12,6 +12,7 @@ import pytest
 from crm_analysis import customers
 from crm_analysis.customer_value import bridge, charts
 from crm_analysis.customer_value.displays import bridge as shown
+from crm_analysis.customer_value.profits import customer_profits
 
 NUMBERS = ("orders", "kinds", "gross", "sales", "refunded")
 FLAGS = ("began", "known", "came", "gone")
@@ -157,18 +158,32 @@ def test_the_interval_covers_the_truth():
     assert inside >= 53
 
 
-def test_few_people_are_not_told(scope_of):
-    frame = pd.concat(
-        [log(*ROWS)] + [log(*((f"{row[0]}{i}", *row[1:]) for row in ROWS if row[0] != "back")) for i in range(8)]
-    )
-    scope = scope_of({"transactions": frame}, margin={"rate": 0.5})
+def shown_where_few(scope_of, few):
+    """The state where one customer each takes the steps in `few`, and nine customers each of the others."""
+    copies = [log(*((f"{row[0]}{i}", *row[1:]) for row in ROWS if row[0] not in few)) for i in range(8)]
+    scope = scope_of({"transactions": pd.concat([log(*ROWS), *copies])}, margin={"rate": 0.5})
     status = customers.status(scope)
-    from crm_analysis.customer_value.profits import customer_profits  # noqa: PLC0415
+    found, earned = bridge.bridge(scope, status), customer_profits(scope, status)
+    return SimpleNamespace(bridge=found, scope=scope, status=status, profits=earned)
 
-    found = bridge.bridge(scope, status)
-    state = SimpleNamespace(bridge=found, scope=scope, status=status, profits=customer_profits(scope, status))
+
+def test_few_people_are_not_told(scope_of):
+    state = shown_where_few(scope_of, ["back"])
     steps = shown.shown_steps(state)
     assert "back" not in set(steps["step"]) and "others" in set(steps["step"])
-    assert steps["amount"].sum() == pytest.approx(found.change)
+    assert steps["amount"].sum() == pytest.approx(state.bridge.change)
     assert charts.waterfall(shown.waterfall(state)) is not None
+    assert "**Margin rose by" in shown.figure(state)["how_to_read"]
+
+
+def test_few_people_in_several_steps_take_the_next_smallest_with_them(scope_of):
+    """Two customers are too few together as well: another step joins them, and the bridge still stands."""
+    state = shown_where_few(scope_of, ["back", "new"])
+    steps = shown.shown_steps(state).set_index("step")
+    found = state.bridge.steps.set_index("step")
+    assert (found["n"] > 0).sum() > 4 and set(found.index[found["n"].between(1, 4)]) == {"back", "new", "refunds"}
+    few = found.loc[["back", "new", "refunds"]]
+    joins = found[found["n"] > 4]["amount"].abs().idxmin()
+    assert set(found.index[found["n"] > 0]) - set(steps.index) == {*few.index, joins}
+    assert steps.loc["others", "amount"] == pytest.approx(few["amount"].sum() + found.loc[joins, "amount"])
     assert "**Margin rose by" in shown.figure(state)["how_to_read"]

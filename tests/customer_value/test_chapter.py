@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from crm_analysis import style
-from crm_analysis.customer_value import captions, charts, disclosure, future, holdout, listing, promises
+from crm_analysis.customer_value import captions, charts, disclosure, future, holdout, listing
 from crm_analysis.customer_value.assessment import CustomerValue, Slipping, assess
 from crm_analysis.customer_value.sentences import claims
 from crm_analysis.estimators.proportions import wilson
+from crm_analysis.value_models import promises
 
 pytestmark = pytest.mark.slow
 

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crm_analysis.customer_value import charts, promises
+from crm_analysis.customer_value import charts
 from crm_analysis.customer_value.assessment import assess
 from crm_analysis.customer_value.displays import future as displays
+from crm_analysis.value_models import promises
 from tests.customer_value.test_chapter import buyers, clockwork, once
 
 pytestmark = pytest.mark.slow

@@ -16,9 +16,9 @@ from crm_analysis.customer_value.assessment import assess
 from crm_analysis.customer_value.displays import holdout as displays
 from crm_analysis.customer_value.holdout import THUMBS
 from crm_analysis.customer_value.pace import hiatus, silence
-from crm_analysis.customer_value.promises import mean_discount
 from crm_analysis.profile.settings import Value
 from crm_analysis.value_models import BgNbdFit, histories
+from crm_analysis.value_models.promises import mean_discount
 
 END = date(2026, 9, 30)
 PLANTED = BgNbdFit(
@@ -94,22 +94,101 @@ def test_tracking_is_the_models_mean_of_new_customers(checked):
     assert a_year_ago == pytest.approx(PLANTED.new_customer_purchases(back[back > 0]).sum(), rel=1e-3)
 
 
+def test_parameters_that_the_data_do_not_determine_give_no_interval_and_no_warning(checked):
+    """Draws of a standard error of a thousand on the log scale pass what a number can hold."""
+    seen, _found = checked
+    wild = replace(PLANTED, covariance=np.eye(4) * 1e6)
+    track = tracking.track(wild, seen.now.set_index("customer_id"), seen.counts, months=12, days=365)
+    ends = track[["low", "high", "low_so_far", "high_so_far"]]
+    assert ends.isna().all().all() and track[["expected", "actual"]].notna().all().all()
+
+
+def test_everybody_buying_on_one_day_gives_a_track_of_nothing(scope_of):
+    log = pd.DataFrame({"customer_id": [f"c{i}" for i in range(80)], "occurred_at": pd.Timestamp(2025, 3, 3)})
+    scope = scope_of({"transactions": log.assign(amount=5.0)})
+    now = holdout.view(scope, 6).now.set_index("customer_id")
+    counts = pd.DataFrame({"customer_id": now.index, "ago": 18, "orders": 1})
+    track = tracking.track(replace(PLANTED, covariance=np.eye(4) * 1e6), now, counts, months=12, days=365)
+    assert (track["actual"] == 0).all() and track["low"].isna().all()
+
+
 def test_the_best_of_several_has_to_win_by_more(checked):
     found = checked[1]
     assert len(found.models) == 3 and found.needed == pytest.approx(norm.isf(0.025 / 3))
     one = replace(found, rules=tuple(rule for rule in found.rules if rule.key not in ("mbg_nbd", "pareto_nbd")))
     assert one.needed == pytest.approx(1.96, abs=0.001)
     best = found.model
-    assert best.root_mean_squared_error == min(rule.root_mean_squared_error for rule in found.models)
+    assert best.aic == min(rule.aic for rule in found.level)
     squared = {way: (found.customers[way] - found.customers["actual"]) ** 2 for way in (best.key, found.thumb.key)}
     saved = squared[found.thumb.key] - squared[best.key]
     assert best.better == pytest.approx(saved.mean())
     assert best.better_error == pytest.approx(saved.std() / math.sqrt(len(saved)))
     assert found.model_wins is bool(best.better > found.needed * best.better_error)
-    hardly = replace(best, better_error=best.better / 2.1)
-    rules = tuple(hardly if rule.key == best.key else rule for rule in found.rules)
+    rules = tuple(replace(rule, better_error=rule.better / 2.1) for rule in found.rules)
     assert not replace(found, rules=rules).model_wins, "2.1 standard errors are too few for the best of three"
     assert not replace(found, rules=tuple(rule for rule in found.rules if rule.key in holdout.THUMBS)).model_wins
+
+
+def tried(key, error, *, low, aic, better=1.0):
+    """A model with this error and AIC, whose error is at least `low` above the smallest."""
+    return holdout.Rule(key, 0.0, 0.0, error, 0.0, 0.0, 0.0, better, 0.1, aic, low)
+
+
+def test_models_level_within_noise_are_told_apart_by_aic(checked):
+    thumbs = [rule for rule in checked[1].rules if rule.key in THUMBS]
+    smallest = tried("bg_nbd", 1.0, low=0.0, aic=500.0)
+
+    def chosen(*others):
+        return replace(checked[1], rules=(smallest, *others, *thumbs)).model.key
+
+    assert chosen(tried("mbg_nbd", 1.01, low=-0.001, aic=490.0)) == "mbg_nbd"
+    assert chosen(tried("mbg_nbd", 1.01, low=-0.001, aic=510.0)) == "bg_nbd"
+    assert chosen(tried("mbg_nbd", 1.5, low=0.2, aic=490.0)) == "bg_nbd", "worse beyond noise"
+    beaten = tried("mbg_nbd", 1.01, low=-0.001, aic=490.0, better=0.1)
+    assert chosen(beaten) == "bg_nbd", "only the other one beats the rule of thumb"
+    neither = replace(smallest, better=0.1)
+    assert replace(checked[1], rules=(neither, beaten, *thumbs)).model.key == "mbg_nbd"
+
+
+def test_how_far_a_model_is_behind_is_a_paired_bootstrap(checked):
+    """The same draws of customers for all; the lower end is that of the normal law for as many as these."""
+    found = checked[1]
+    ways = [rule.key for rule in found.models]
+    squared = {way: (found.customers[way] - found.customers["actual"]) ** 2 for way in ways}
+    best = min(ways, key=lambda way: squared[way].mean())
+    assert found.rule(best).behind_low == 0.0 and found.rule(best) in found.level
+    for way in set(ways) - {best}:
+        apart = squared[way] - squared[best]
+        error = apart.std() / math.sqrt(len(apart))
+        assert found.rule(way).behind_low == pytest.approx(apart.mean() - 1.96 * error, abs=0.5 * error)
+
+
+def test_a_model_far_off_is_not_level():
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame({"actual": rng.poisson(2.0, 800).astype(float)})
+    frame = frame.assign(near=2.0, nearly=2.001, far=3.0)
+    lows = holdout.behind_lows(frame, ["near", "nearly", "far"])
+    assert min(lows["near"], lows["nearly"]) <= 0 < lows["far"] and max(lows["near"], lows["nearly"]) <= 0
+    assert holdout.behind_lows(frame, []) == {}
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        ([], ""),
+        ([tried("mbg_nbd", 1.5, low=0.2, aic=490.0)], "smaller than those of the other models beyond noise"),
+        ([tried("mbg_nbd", 1.01, low=-0.001, aic=490.0)], "Of them the MBG/NBD model is taken, which has the best AIC"),
+        (
+            [tried("mbg_nbd", 1.01, low=-1, aic=490.0, better=0.1)],
+            "that beat the rule of thumb, the BG/NBD model is taken",
+        ),
+    ],
+)
+def test_the_page_says_how_the_model_was_chosen(checked, models, said):
+    thumbs = [rule for rule in checked[1].rules if rule.key in THUMBS]
+    found = replace(checked[1], rules=(tried("bg_nbd", 1.0, low=0.0, aic=500.0), *models, *thumbs))
+    choice = displays._choice(found, found.model)
+    assert said in choice and bool(choice) is bool(models)
 
 
 def test_each_number_of_a_way_by_hand():
@@ -218,6 +297,9 @@ def test_a_model_whose_months_miss_is_said_to(scope_of):
         state, outlook=replace(state.outlook, way="model", holdout=replace(state.outlook.holdout, tracking=off))
     )
     assert displays.track(missed)["how_to_read"].startswith("**Only 0 of the 12 hidden months")
+    none = off.assign(low=math.nan, high=math.nan)
+    unknown = replace(missed, outlook=replace(missed.outlook, holdout=replace(state.outlook.holdout, tracking=none)))
+    assert displays.track(unknown)["how_to_read"].startswith("**The forecast over time has no interval**")
     unused = replace(missed, outlook=replace(missed.outlook, way="class"))
     assert displays.track(unused)["how_to_read"].startswith("**Shown, not used**")
 

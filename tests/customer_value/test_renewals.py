@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from crm_analysis.customer_value import charts
-from crm_analysis.customer_value import promises as valued
 from crm_analysis.customer_value.assessment import assess
 from crm_analysis.customer_value.displays import future as displays
 from crm_analysis.customer_value.renewals import renewals, survival
 from crm_analysis.value_models import Tenures
+from crm_analysis.value_models import promises as valued
 
 
 def promises(n: int = 900, seed: int = 1, alpha: float = 0.7, beta: float = 9.0) -> dict[str, pd.DataFrame]:

@@ -9,13 +9,14 @@ difference brings.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from crm_analysis import demo, language, profile, tables
 from crm_analysis.customer_value.assessment import CustomerValue, assess
+from crm_analysis.customer_value.bridge import CAME, WENT
 from crm_analysis.customer_value.displays import bridge, future, matrix, tiers
 from crm_analysis.customer_value.sentences import claims
 from crm_analysis.profile.settings import CostToServe
@@ -75,6 +76,19 @@ def treated(state: CustomerValue, treatment: str) -> int:
     return int(cells.loc[cells["treatment"] == treatment, "n"].sum())
 
 
+def came_less_went(state: CustomerValue, shown: Iterable[str] = (*CAME, *WENT)) -> tuple[float, float, float]:
+    """What those who came brought less what those who went took, and its interval."""
+    return state.bridge.together([step for step in shown if step in (*CAME, *WENT)])
+
+
+def advised(state: CustomerValue) -> str:
+    """What the bridge must advise, of the interval of what may be shown."""
+    _gap, low, high = came_less_went(state, bridge.shown_steps(state)["step"])
+    if high < 0:
+        return "keep before you recruit"
+    return "see that newcomers stay" if low > 0 else "this does not say whether to keep or to recruit first"
+
+
 def test_branches_that_differ_and_branches_that_do_not(assessed):
     differ, alike = assessed(), assessed("branches_alike")
     assert differ.pooling.test.p < A_DIFFERENCE < alike.pooling.test.p
@@ -106,8 +120,10 @@ def test_donors_who_leave_or_used_to(assessed):
     assert left.retention_change.difference > A_TENTH
     beyond_noise = steady.retention_change.p < 0.05  # noqa: PLR2004
     assert ("no change beyond noise" in verdict(steady)) is not beyond_noise
-    assert "keep before you recruit" in bridge.sentence(left)
-    assert "keep before you recruit" not in bridge.sentence(steady)
+    assert came_less_went(left)[2] < came_less_went(steady)[1]  # the intervals, some six standard errors apart
+    for state in (steady, leave, left):
+        assert advised(state) in bridge.sentence(state)
+    assert advised(left) != advised(steady)
     assert left.bridge.change < steady.bridge.change
     assert leave.outlook.value < steady.outlook.value
 

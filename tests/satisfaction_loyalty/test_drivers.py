@@ -116,6 +116,8 @@ def test_items_that_never_vary_are_left_out() -> None:
     assert found.left_out == ("i2",) and set(found.table["item"]) == {"i0", "i1"}
     answers.frame["satisfaction"] = 4.0
     assert importance(answers.frame, answers).reason == "no_variation"
+    answers.frame[["i0", "i1"]] = 3.0
+    assert importance(answers.frame, answers).reason == "no_variation", "enough answers, and none differs"
 
 
 def test_shares_of_fifteen_items_agree_with_all_subsets() -> None:

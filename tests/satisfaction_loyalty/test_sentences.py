@@ -215,8 +215,19 @@ def test_a_page_without_survey_names_the_table(profile: Profile) -> None:
         (lambda s: pd.concat([s.head(3)] * 10), "**Too few answers to say"),
         (lambda s: s.assign(weight=np.where(np.arange(len(s)) % 2, 1.0, -1.0)), "Satisfied"),
     ],
-    ids=["20", "none", "one level", "wrong scale", "anonymous", "unknown", "one respondent", "only codes",
-         "before the first transaction", "ten answers each", "every other weight negative"],
+    ids=[
+        "20",
+        "none",
+        "one level",
+        "wrong scale",
+        "anonymous",
+        "unknown",
+        "one respondent",
+        "only codes",
+        "before the first transaction",
+        "ten answers each",
+        "every other weight negative",
+    ],
 )
 def test_bad_input_gets_a_plain_message_and_the_page_lives(profile: Profile, change: Any, opening: str) -> None:
     frames = world(STRAIGHT, n=1500)

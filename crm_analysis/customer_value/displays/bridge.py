@@ -35,7 +35,8 @@ def step_name(key: str) -> str:
 def shown_steps(state: CustomerValue) -> pd.DataFrame:
     """The steps a page may show: step, amount, low, high, n; what must not be shown stands together as `others`.
 
-    Steps that nobody took are left out. Empty where there is no bridge, or its ends or what is left must not be shown.
+    Steps that nobody took are left out. `others` takes the next smallest steps until it may be shown itself. Empty
+    where there is no bridge, or its ends must not be shown, or nothing but all steps together may be.
     """
     found, rule, year = state.bridge, state.scope.profile.privacy, state.profits.customers
     frame = found.steps[found.steps["n"] > 0]
@@ -56,8 +57,12 @@ def shown_steps(state: CustomerValue) -> pd.DataFrame:
     if not veiled.any():
         return frame.reset_index(drop=True)
     together = each[list(frame.loc[veiled, "step"])].sum(axis=1)
-    if disclosure.hidden_amount(state, together, branch):
-        return found.steps.iloc[:0]
+    while disclosure.hidden_amount(state, together, branch):
+        rest = frame.loc[~veiled, "amount"].abs()
+        if rest.empty:
+            return found.steps.iloc[:0]
+        veiled[rest.idxmin()] = True
+        together = each[list(frame.loc[veiled, "step"])].sum(axis=1)
     other = pd.DataFrame({"step": ["others"], "amount": together.sum(), "n": int((together != 0).sum())})
     return pd.concat([frame[~veiled], other], ignore_index=True)
 

@@ -10,6 +10,7 @@ import pandas as pd
 from crm_analysis import customers, privacy, style
 from crm_analysis.customer_value import disclosure, listing
 from crm_analysis.customer_value.assessment import CustomerValue
+from crm_analysis.customer_value.holdout import Holdout, Rule
 from crm_analysis.customer_value.wording import rule_name, words
 from crm_analysis.language import _
 from crm_analysis.units import add_months
@@ -60,8 +61,8 @@ def pace(state: CustomerValue) -> str:
 
 
 def inside(frame: pd.DataFrame) -> tuple[int, int]:
-    """Of the hidden months that are shown, how many lie in the interval; and how many there are."""
-    hidden = frame[frame["hidden"].astype(bool) & frame["actual"].notna()]
+    """Of the hidden months that are shown with an interval, how many lie in it; and how many there are."""
+    hidden = frame[frame["hidden"].astype(bool) & frame[["actual", "low", "high"]].notna().all(axis=1)]
     return int(hidden["actual"].between(hidden["low"], hidden["high"]).sum()), len(hidden)
 
 
@@ -91,14 +92,20 @@ def track(state: CustomerValue) -> dict[str, Any]:
             "what came before that day (dashed line). The band holds 95 %: uncertain parameters, and how much "
             "{customers} vary."
         )
-        if state.outlook.way != "model"
+        if state.outlook.way != "model" and months
+        else _(
+            "**The forecast over time has no interval**: the data hardly determine the parameters, or too few "
+            "purchases may be shown. Repeat {orders} of the {customers} known on {day}; the {model} was fitted to what "
+            "came before that day (dashed line)."
+        )
+        if not months
         else _(
             "**{held} of the {months} hidden months lie within the interval**: the forecast may be used month by "
             "month. "
             "Repeat {orders} of the {customers} known on {day}; the {model} was fitted to what came before that day "
             "(dashed line). The band holds 95 %: uncertain parameters, and how much {customers} vary."
         )
-        if months and held >= 0.8 * months
+        if held >= 0.8 * months
         else _(
             "**Only {held} of the {months} hidden months lie within the interval**: the model misses a season or a "
             "change, so use its sums for a year at most. Repeat {orders} of the {customers} known on {day}; the "
@@ -151,6 +158,28 @@ def rules(state: CustomerValue) -> dict[str, Any]:
         "foreseen to be most frequent, times the mean. Squared error saved is against the best rule of thumb, with an "
         "interval widened for the number of models tried; a model is used where it lies above zero."
     ).format(orders=words(state.scope.profile).orders)
+    if best is not None:
+        note += _choice(check, best)
     for key, why in check.failed:
         note += " " + _("{model} could not be fitted ({why}).").format(model=rule_name(key), why=style.plain(why))
     return {"title": _("Models against rules of thumb"), "frame": frame, "note": note}
+
+
+def _choice(check: Holdout, chosen: Rule) -> str:
+    """How the model was chosen among those tried; empty where a single one was."""
+    if len(check.models) == 1:
+        return ""
+    level = check.level
+    if len(level) == 1:
+        template = _("The errors of the {model} are smaller than those of the other models beyond noise.")
+    elif 0 < sum(check.beats(rule) for rule in level) < len(level):
+        template = _(
+            "The errors of these models do not differ beyond noise (paired bootstrap, 95 %): {models}. Of those among "
+            "them that beat the rule of thumb, the {model} is taken, which has the best AIC on what came before."
+        )
+    else:
+        template = _(
+            "The errors of these models do not differ beyond noise (paired bootstrap, 95 %): {models}. Of them the "
+            "{model} is taken, which has the best AIC on what came before."
+        )
+    return " " + template.format(models=", ".join(rule_name(rule.key) for rule in level), model=rule_name(chosen.key))

@@ -87,7 +87,14 @@ def steps(study: Study, profile: Profile) -> dict[str, Any]:
     return noted(
         _("What a step is worth"),
         displays.steps_table(study, profile) if followed(study) else None,
-        _("An upper bound if satisfaction is the whole cause; margin within the window."),
+        " ".join(
+            note
+            for note in (
+                _("An upper bound if satisfaction is the whole cause; margin within the window."),
+                displays.ahead_note(study, profile),
+            )
+            if note
+        ),
     )
 
 

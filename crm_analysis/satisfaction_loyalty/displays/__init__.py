@@ -17,6 +17,7 @@ from crm_analysis.satisfaction_loyalty.displays.drivers import (
     quadrants_table,
 )
 from crm_analysis.satisfaction_loyalty.displays.link import (
+    ahead_note,
     curve,
     curve_frame,
     curve_note,
@@ -118,6 +119,7 @@ __all__ = [
     "scores_table",
     "silence_table",
     "stated_table",
+    "ahead_note",
     "steps_table",
     "stores_table",
     "tests_note",

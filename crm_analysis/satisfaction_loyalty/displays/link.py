@@ -10,6 +10,7 @@ from crm_analysis import language, privacy, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty import bends, shape
+from crm_analysis.satisfaction_loyalty.ahead import FEWEST
 from crm_analysis.satisfaction_loyalty.displays.names import intervals, item_name, level_name, who
 from crm_analysis.satisfaction_loyalty.stores import Pair
 from crm_analysis.satisfaction_loyalty.study import Study
@@ -188,12 +189,12 @@ def tests_note(study: Study, profile: Profile) -> str:
 
 
 def steps_table(study: Study, profile: Profile) -> pd.DataFrame:
-    """Every step between levels: points of loyalty and money per hundred customers within the window."""
+    """Every step between levels: points of loyalty and money per hundred customers, within the window and ahead."""
     if study.link is None or study.link.kind in ("too_few", "one_level"):
         return pd.DataFrame()
     currency, hidden = profile.currency, _told(study.link, profile).to_list()
     veiled = [below or above for below, above in zip(hidden, hidden[1:], strict=False)]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         [
             (
                 f"{level_name(profile, step.lower)} → {level_name(profile, step.upper)}",
@@ -217,6 +218,49 @@ def steps_table(study: Study, profile: Profile) -> pd.DataFrame:
             _("Margin per 100 {customers}").format(customers=profile.vocabulary(language.active()).customers),
             _("95 % interval of the margin"),
         ],
+    )
+    if study.steps_ahead:
+        told = [
+            (
+                style.money(step.money_per_hundred, currency),
+                style.interval(step.money_low, step.money_high, "money", currency),
+            )
+            for step in study.steps_ahead
+        ]
+        shown = [(style.DASH, style.DASH) if veil else each for each, veil in zip(told, veiled, strict=True)]
+        table[_("Over the next 12 months")] = [money for money, _interval in shown]
+        table[_("95 % interval of it")] = [interval for _money, interval in shown]
+    return table
+
+
+def ahead_note(study: Study, profile: Profile) -> str:
+    """How a step is valued over the months ahead, or why it is not."""
+    found, currency = study.ahead, profile.currency
+    if found is None:
+        return ""
+    words = {
+        "customers": profile.vocabulary(language.active()).customers,
+        "fewest": FEWEST,
+    }
+    if found.gap is None:
+        return (
+            _(
+                "The months ahead are not valued: fewer than {fewest} {customers} came back, or did not. The margin "
+                "within the window stands."
+            )
+            if found.why == "few"
+            else _(
+                "The months ahead are not valued, as no model of repeat buying can be fitted. The margin within the "
+                "window stands."
+            )
+        ).format(**words)
+    return _(
+        "Over the next 12 months: the step times {gap} ({interval}), by which the margin expected of those who came "
+        "back exceeds that of those who did not, a head. Commitments count by what promises turned out to be worth, "
+        "all else by BG/NBD and Gamma-Gamma. An association too, and an upper bound."
+    ).format(
+        gap=style.money(found.gap.mean, currency),
+        interval=style.interval(found.gap.low, found.gap.high, "money", currency),
     )
 
 
