@@ -46,9 +46,14 @@ def segments(state: CustomerValue) -> dict[str, Any]:
         "alt": _("Share of {customers} and of margin in each segment.").format(customers=disclosure.who_lower(state)),
         "how_to_read": f"{overview.segments(state)} ".lstrip()
         + _(
-            "Grey: share of all {customers} on record. Blue: share of the margin of the last twelve months. A blue bar "
-            "longer than the grey one is a segment worth more than its size. Scores are cut at the fifths of {source}."
-        ).format(customers=disclosure.who_lower(state), source=style.period(state.cuts.source)),
+            "Grey: share of all {customers} with at least one {order}. Blue: share of the margin of the last twelve "
+            "months. A blue bar longer than the grey one is a segment worth more than its size. Scores are cut at the "
+            "fifths of {source}, each page's own: segments of the branches do not add up to those of all."
+        ).format(
+            customers=disclosure.who_lower(state),
+            order=words(state.scope.profile).order,
+            source=style.period(state.cuts.source),
+        ),
     }
 
 
@@ -97,12 +102,28 @@ def statuses(state: CustomerValue) -> dict[str, Any]:
     )
 
 
+def populations(state: CustomerValue) -> dict[str, Any]:
+    """Whom each part of the page counts, as keyword arguments of `report.table`."""
+    return _annexed(
+        _("Whom the numbers count"),
+        listing.population_table(state),
+        _(
+            "Parts of the page answer different questions, so they count different people; all are of those in the top "
+            "row."
+        ),
+    )
+
+
 def branches(state: CustomerValue) -> dict[str, Any]:
     """Retention by branch, as keyword arguments of `report.table`; no table where there is one branch alone."""
     return _annexed(
         _("Branches"),
         listing.branch_table(state) if len(state.branches) > 1 else None,
-        _("Each branch against all others together; neighbours in the order may have swapped by chance."),
+        _(
+            "Each branch against all others together; neighbours in the order may have swapped by chance. Whoever came "
+            "to several branches counts in one of them here; a branch's own page sees what came to it alone, so that "
+            "its number may differ a little."
+        ),
     )
 
 

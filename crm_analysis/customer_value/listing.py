@@ -171,6 +171,35 @@ def status_table(state: CustomerValue) -> pd.DataFrame:
     )
 
 
+def population_table(state: CustomerValue) -> pd.DataFrame:
+    """How many of those with a status each part of the page counts, and how many it leaves out."""
+    said, everybody = words(state.scope.profile), state.status["customer_id"]
+    parts = (
+        (_("Segments"), _("with {orders}, ever"), state.scores),
+        (_("Matrix of present and future value"), _("everybody with a status"), state.matrix.customers),
+        (
+            _("Profit"),
+            _("with {orders} or contacted at a cost within twelve months, or not lost"),
+            state.profits.customers,
+        ),
+        (
+            _("Months ahead"),
+            _("with a running commitment, or with {orders} that could be repeated"),
+            state.outlook.customers,
+        ),
+        (_("Tiers"), _("not lost"), state.tiers.customers),
+        (_("Still here"), _("neither dormant nor lost"), state.status[~state.status["status"].isin(customers.GONE)]),
+    )
+    rows = [(_("Status"), _("with {orders} or a commitment, ever"), disclosure.count(state, len(everybody)), "0")]
+    for name, who, frame in parts:
+        inside = everybody.isin(frame["customer_id"])
+        shown = disclosure.counts(state, disclosure.tally(state, everybody, inside, (True, False)))
+        rows.append((name, who, shown[True], shown[False]))
+    table = pd.DataFrame(rows, columns=[_("Counted in"), _("Whom it counts"), disclosure.who(state), _("Left out")])
+    who = table.columns[1]
+    return table.assign(**{who: [text.format(orders=said.orders) for text in table[who]]})
+
+
 def branch_table(state: CustomerValue) -> pd.DataFrame:
     """Retention by branch, only where there are several."""
     frame = state.branches[~privacy.hide(state.branches["n"], state.scope.profile.privacy.min_cell)]
@@ -195,6 +224,21 @@ def branch_table(state: CustomerValue) -> pd.DataFrame:
     )
 
 
+def results(state: CustomerValue) -> dict[str, str]:
+    """Margin, costs and profit of the last twelve months, as text."""
+    frame = state.profits.customers
+    return disclosure.sums(
+        state,
+        {
+            _("Margin after refunds"): frame["margin"],
+            _("Cost of contacts"): -frame["contact_cost"],
+            _("Cost to serve"): -frame["serve_cost"],
+            _("Profit"): frame["profit"],
+        },
+        disclosure.branch_of(state, frame["customer_id"]),
+    )
+
+
 def money_table(state: CustomerValue) -> pd.DataFrame:
     """From money paid to profit, over the last twelve months."""
     frame = state.profits.customers
@@ -210,16 +254,7 @@ def money_table(state: CustomerValue) -> pd.DataFrame:
         },
         branch,
     )
-    left = disclosure.sums(
-        state,
-        {
-            _("Margin after refunds"): frame["margin"],
-            _("Cost of contacts"): -frame["contact_cost"],
-            _("Cost to serve"): -frame["serve_cost"],
-            _("Profit"): frame["profit"],
-        },
-        branch,
-    )
+    left = results(state)
     if not state.profits.costs_known:  # no cost recorded is no cost of nothing
         left |= dict.fromkeys((_("Cost of contacts"), _("Cost to serve"), _("Profit")), style.DASH)
     memo = {

@@ -21,12 +21,12 @@ PRESENT = ("high", "middle", "low", "gone_high", "gone_low")
 ODDS = ("doubtful", "elsewhere", "otherwise")
 FUTURE = ("high", "middle", "low")
 TREATMENTS = ("protect", "grow", "win_back", "low_cost", "let_go")
-# By present value, then by future value from high to low.
+# By present value, then by future value from high to low: a treatment that costs a contact only where it pays for one.
 GRID: dict[str, tuple[str, str, str]] = {
-    "high": ("protect", "win_back", "win_back"),
+    "high": ("protect", "low_cost", "let_go"),
     "middle": ("grow", "low_cost", "let_go"),
     "low": ("grow", "low_cost", "let_go"),
-    "gone_high": ("win_back", "win_back", "win_back"),
+    "gone_high": ("win_back", "low_cost", "let_go"),
     "gone_low": ("win_back", "low_cost", "let_go"),
 }
 

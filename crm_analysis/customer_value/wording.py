@@ -66,7 +66,7 @@ def tier_name(profile: Profile, key: str) -> str:
         "regular": _("Regular transfer"),
         "growing": _("Growing"),
         "new": _("New"),
-        "below_cost": _("Below cost"),
+        "below_cost": _("Below cost, in no other tier"),
         "dormant": _("Dormant"),
     }[key]
 

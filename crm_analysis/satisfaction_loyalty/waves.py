@@ -27,7 +27,7 @@ WAVE_COLUMNS = (
     "nps_low",
     "nps_high",
 )
-KIND_COLUMNS = ("branch", "kind", "n", "index", "index_low", "index_high", "top_box", "low", "high", "top_n")
+KIND_COLUMNS = ("branch", "kind", "n", "index", "index_low", "index_high", "top_box", "low", "high", "levels")
 
 
 def named(rows: pd.DataFrame) -> pd.Series:
@@ -92,6 +92,7 @@ def kinds_by_branch(
 ) -> pd.DataFrame:
     """Customers, staff and dealers of every branch in the same days, by the same functions; `KIND_COLUMNS`.
 
+    `levels` is the whole distribution, from the lowest level up: label, n and share of each.
     Only branches in which somebody other than a customer answered; cells with fewer than `fewest` answers are left out.
     """
     there = others.between(first, last)
@@ -102,6 +103,7 @@ def kinds_by_branch(
         if len(part) >= fewest:
             wave = measure(part, answers if kind == "customer" else others, survey)
             box, index = wave.top_box, wave.index
-            top = int(wave.distribution["n"].iloc[-1])
-            found.append((branch, kind, wave.n, index.mean, index.low, index.high, box.mean, box.low, box.high, top))
+            levels = tuple(wave.distribution[["label", "n", "share"]].itertuples(index=False, name=None))
+            scores = (index.mean, index.low, index.high, box.mean, box.low, box.high)
+            found.append((branch, kind, wave.n, *scores, levels))
     return pd.DataFrame(found, columns=list(KIND_COLUMNS))

@@ -106,9 +106,9 @@ def left(folder: Path, branch: str) -> Read:
                 for kind in ("text/markdown", "text/html")
                 if kind in data
             ][:1]
-    page = re.sub(r"\s+", " ", " ".join(shown))
-    findings = " ".join(finding["sentence"] for finding in said["findings"])
-    return Read(said["verdict"], " ".join(said["unknowns"]), findings, page)
+    findings = [finding["sentence"] for finding in said["findings"]]
+    texts = ([said["verdict"]], said["unknowns"], findings, shown)
+    return Read(*(re.sub(r"\s+", " ", " ".join(each)) for each in texts))  # no-break spaces are plain ones
 
 
 @pytest.fixture(scope="module")

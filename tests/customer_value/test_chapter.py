@@ -71,9 +71,15 @@ def test_buyers_drawn_from_the_model_are_foreseen_by_it(scope_of):
     state = assess(scope_of({"transactions": buyers()}, margin={"rate": 0.5}))
     assert (state.outlook.way, state.outlook.why) == ("model", "")
     said = claims(state)
-    assert "the forecast beats rules of thumb" in said.verdict
+    assert "smaller than those of rules of thumb" in said.verdict
     value = finding(state, "value_next_12m")
-    assert "**the model beats it**" in value.sentence
+    assert "**the model beats it**" in value.sentence and "root mean squared error" in value.sentence
+    assert "without a running commitment" not in value.sentence, "nobody here has one"
+    thumbs = [rule for rule in state.outlook.holdout.rules if rule.key not in holdout.MODELS]
+    errs_less = min(rule.mean_absolute_error for rule in thumbs) < state.outlook.holdout.model.mean_absolute_error
+    assert ("By the mean absolute error" in value.sentence) == errs_less
+    last = state.profits.customers["margin"].sum()
+    assert f"The last twelve months brought {style.money(last, 'EUR')}" in value.sentence
     assert value.low < value.value < value.high
     parts = state.outlook.customers.groupby("part")["expected_value"].sum()
     assert parts.sum() == pytest.approx(state.outlook.value) and "regular" not in parts.index
@@ -242,12 +248,14 @@ def test_without_a_year_before_nothing_is_said_of_what_losing_the_best_would_cos
     assert said.stake == 0.0 and "losing" not in said.sentence
 
 
-def test_what_was_counted_has_no_interval(scope_of):
-    """What contacts of last year's list cost is a sum, not a sample: its square root says nothing of next year."""
+def test_what_was_spent_in_vain_is_the_most_that_can_be_saved(scope_of):
+    """It is a bound, not an estimate: from nothing to all that contacts of last year's list cost."""
     log = buyers(400)
     state = assess(scope_of({"transactions": log, "contacts": contacts_of(log, 1e3)}, margin={"rate": 0.5}))
     action = next(each for each in claims(state).actions if each.key == "customer_value.cheapest_channel")
-    assert action.value > 0 and action.low is None and action.high is None
+    below = state.profits.customers[state.profits.customers["profit"] < 0]
+    vain = np.minimum(below["contact_cost"], -below["profit"]).sum()
+    assert (action.low, action.value, action.high) == pytest.approx((0.0, vain / 2, vain)) and vain > 0
 
 
 def test_a_branch_too_small_for_a_model_says_so(scope_of):
@@ -425,3 +433,38 @@ def test_the_model_in_use_is_the_fitted_one(scope_of):
 def test_errors_of_rare_purchases_have_digits_enough(scope_of, log, digits):
     table = listing.rule_table(assess(scope_of({"transactions": log()})))
     assert {len(cell.partition(".")[2]) for cell in table["Root mean squared error"].iloc[:-1]} == {digits}
+
+
+def test_whom_each_number_counts_adds_up_and_hides_what_is_small(scope_of):
+    state = assess(scope_of({"transactions": buyers()}, margin={"rate": 0.5}))
+    table = captions.populations(state)["frame"].set_index("Counted in")
+    everybody = int(table.loc["Status", "Customers"].replace(",", ""))
+    assert everybody == len(state.status)
+    told = table[~table.isin(["withheld", "< 5"]).any(axis=1)]
+    inside = told["Customers"].str.replace(",", "").astype(int)
+    assert (inside + told["Left out"].str.replace(",", "").astype(int) == everybody).all()
+    assert inside["Still here"] == state.n and inside["Segments"] == len(state.scores)
+    few = replace(state, scores=state.scores.iloc[3:])
+    hidden = captions.populations(few)["frame"].set_index("Counted in").loc["Segments"]
+    assert hidden["Left out"] == "< 5" and hidden["Customers"] == "withheld"
+
+
+def test_those_overdue_a_year_ago_come_with_sizes_and_the_interval_of_the_gap(scope_of):
+    state = assess(scope_of({"transactions": buyers()}, margin={"rate": 0.5}))
+    base = state.retention.customers.copy()
+    base["status"] = np.where(np.arange(len(base)) < 60, "overdue", "active")
+    base["kept"] = np.where(base["status"] == "overdue", np.arange(len(base)) % 3 == 0, np.arange(len(base)) % 5 > 0)
+    sides = [base[base["status"] == key] for key in ("overdue", "active")]
+    shares = [wilson(int(part["kept"].sum()), len(part)) for part in sides]
+    late = replace(state.slipping, recovers=shares[0], stays=shares[1])
+    given = replace(state, slipping=late, retention=replace(state.retention, customers=base))
+    said = finding(given, "slipping_away").sentence
+    assert "Of the 60 overdue a year ago only 33" in said and f"of the {style.number(len(base) - 60)} others" in said
+    assert " points, +" in said.replace(NO_BREAK, " ")
+
+
+def test_a_change_in_who_stayed_has_its_interval(scope_of):
+    state = assess(scope_of({"transactions": buyers()}, margin={"rate": 0.5}))
+    change = replace(state.retention_change, difference=0.1, low=0.05, high=0.15, p=0.001)
+    said = finding(replace(state, retention_change=change), "retention").sentence.replace(NO_BREAK, " ")
+    assert "points more than in 2026Q2 (+5.0 to +15.0)" in said

@@ -67,8 +67,9 @@ def state(scope_of, log, assessed) -> CustomerValue:
 
 def test_every_cell_has_a_treatment_and_worth_never_asks_for_less():
     assert set(GRID) == set(PRESENT) and all(len(row) == len(FUTURE) for row in GRID.values())
-    assert treatment("high", "high") == "protect" and treatment("gone_high", "low") == "win_back"
-    assert treatment("low", "low") == treatment("gone_low", "low") == "let_go"
+    assert treatment("high", "high") == "protect" and treatment("gone_high", "high") == "win_back"
+    assert {treatment(present, "low") for present in PRESENT} == {"let_go"}
+    assert {treatment(present, "middle") for present in PRESENT} == {"low_cost"}
     assert "win_back" not in {treatment(p, f, one_time=True) for p in PRESENT for f in FUTURE}
 
 
@@ -93,6 +94,15 @@ def test_lines_are_costs(state):
         net = row.expected_value - row.serve_cost
         assert row.future == ("low" if net <= 0 else "middle" if net < 12 - 1e-9 else "high")
         assert row.treatment == treatment(row.present, row.future)
+        assert (row.treatment in ("protect", "grow", "win_back")) == (net >= 12 - 1e-9), "what is expected pays for it"
+
+
+def test_who_is_gone_is_won_back_only_where_what_is_expected_pays_for_it(state):
+    frame = state.matrix.customers
+    gone, net = frame["status"].isin(["dormant", "lost"]), frame["expected_value"] - frame["serve_cost"]
+    assert (gone & (net >= 12)).any() and (frame["present"] == "gone_high").any()
+    assert set(frame.loc[gone & (net >= 12 + 1e-9), "treatment"]) == {"win_back"}
+    assert "win_back" not in set(frame.loc[gone & (net < 12 - 1e-9), "treatment"])
 
 
 def test_who_turns_out_elsewhere_is_as_many_as_was_said(state, log):
@@ -115,18 +125,18 @@ def test_a_year_foretold_to_everybody_leaves_nobody_elsewhere(scope_of):
 
 
 def test_the_treatment_turns_with_the_data(scope_of):
-    """The same customers gone for two years are to be won back; of little worth, to be let go or kept cheaply."""
+    """The same customers gone for two years, of whom nothing is expected, are not worth a contact."""
     others = steady(30.0, name="o")
     for amount, until, wanted in (
         (50.0, END, {"protect"}),
-        (50.0, END - timedelta(days=800), {"win_back"}),
-        (0.3, END - timedelta(days=800), {"let_go", "low_cost"}),
+        (50.0, END - timedelta(days=800), {"let_go"}),
+        (0.3, END - timedelta(days=800), {"let_go"}),
     ):
         frame = pd.concat([others, steady(amount, until=until)])
         state = assess(scope_of({"transactions": frame, "contacts": contacts([f"o{i}" for i in range(60)])}, **COSTS))
         own = state.matrix.customers[state.matrix.customers["customer_id"].str.startswith("s")]
         assert set(own["treatment"]) <= wanted, (amount, until)
-        assert ("To win back: 60" in displays.sentence(state)) is (wanted == {"win_back"})
+        assert ("To let go: 60" in displays.sentence(state)) is (wanted == {"let_go"})
 
 
 def test_without_costs_the_lines_are_zero_and_the_median_and_it_is_said(scope_of, log):

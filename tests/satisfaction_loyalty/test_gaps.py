@@ -12,10 +12,12 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from crm_analysis import style
 from crm_analysis.estimators.proportions import detectable, linear_scores, two_means, weighted_mean
 from crm_analysis.profile.settings import Survey
 from crm_analysis.satisfaction_loyalty import gaps, servqual, waves
 from crm_analysis.satisfaction_loyalty.answers import STAFF_KINDS, Answers, prepare
+from crm_analysis.satisfaction_loyalty.displays import measuring
 from crm_analysis.satisfaction_loyalty.measure import change, measure, panel_covariance
 
 DATA = Path(os.environ.get("CRM_ANALYSIS_DATA") or Path(__file__).parents[3] / "shared" / "data")
@@ -266,3 +268,18 @@ def test_staff_and_dealers_by_the_same_functions() -> None:
         ["b", "dealer", 6],
     ]
     assert table["index"].tolist() == [75, 25, 100]
+    assert [[n for _label, n, _share in levels] for levels in table["levels"]] == [
+        [0, 0, 0, 10, 0],
+        [0, 6, 0, 0, 0],
+        [0, 0, 0, 0, 6],
+    ]
+
+
+def test_the_distribution_of_a_group_hides_small_counts_and_the_next() -> None:
+    levels = tuple((str(k), n, n / 40) for k, n in enumerate((0, 3, 7, 10, 20), start=1))
+    shown = measuring._level_shares(levels, 5)
+    assert (shown["2"], shown["3"]) == ("–", "–") and (shown["4"], shown["5"]) == (
+        style.percent(0.25),
+        style.percent(0.5),
+    )
+    assert measuring._level_shares(levels, 1)["2"] == style.percent(0.075)

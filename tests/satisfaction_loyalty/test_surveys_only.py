@@ -158,7 +158,11 @@ def test_a_service_survey_from_files_to_page(tmp_path: Path) -> None:
     assert "Furthest short of what was expected: speed" in captions.service_gaps(study)["how_to_read"]
     assert list(captions.service_items(study, profile)["frame"]["Dimension"]) == ["speed", "empathy"]  # type: ignore[arg-type]
     assert set(study.kinds["kind"]) == {"customer", "staff"}
-    assert list(captions.kinds(study, profile)["frame"]["Group"]) == ["Customers", "Staff"]  # type: ignore[arg-type]
+    groups = captions.kinds(study, profile)["frame"]  # type: ignore[arg-type]
+    assert list(groups["Group"]) == ["Customers", "Staff"] and len(groups.columns) == 5 + 5
+    assert groups.iloc[0, 5:].str.endswith("%").all(), "every level of some hundred customers is shown"
+    few = study.kinds.loc[study.kinds["kind"] == "staff", "levels"].item()
+    assert (groups.iloc[1, 5:] == "–").sum() >= sum(0 < n < 5 for _label, n, _share in few) > 0  # noqa: PLR2004
     assert study.changed is not None and study.changed.panel > 0
 
 

@@ -375,9 +375,9 @@ def _said_of_branches(state: CustomerValue) -> str:
         said
         + " "
         + _(
-            "Habits are those of {customers} who never held a commitment; the expected margin is of all without a "
-            "running "
-            "one."
+            "Habits are those of {customers} who never held a commitment. The expected margin is of all without a "
+            "running one, by the model of all branches together; a branch's own page, whose forecast sees that branch "
+            "alone, says another number."
         ).format(customers=words(state.scope.profile).customers)
     )
 

@@ -84,8 +84,11 @@ def _cheaper(state: CustomerValue) -> Action | None:
             state, _("Reach the {n} {customers} below cost by the cheapest channel only"), n=saying.count(state, below)
         ),
         owner=_owner(state, "customer_value"),
-        value=saving,
+        value=saving / 2,
+        low=0.0,
+        high=saving,
         resting_on=_(
-            "counted, not estimated: what contacting them cost last year; at most that, if they give no less without it"
+            "middle between nothing and all that contacting them cost last year, if they give no less without it; not "
+            "tested"
         ),
     )

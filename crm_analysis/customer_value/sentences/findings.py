@@ -8,9 +8,11 @@ import pandas as pd
 from crm_analysis import style
 from crm_analysis.customer_value import disclosure
 from crm_analysis.customer_value.assessment import MIN_GROUP, CustomerValue
+from crm_analysis.customer_value.migration import summed
 from crm_analysis.customer_value.profits import n_best
 from crm_analysis.customer_value.sentences import saying
 from crm_analysis.customer_value.sentences.verdict import CONCENTRATED
+from crm_analysis.estimators.proportions import two_proportions
 from crm_analysis.findings import Finding
 from crm_analysis.language import _
 
@@ -22,9 +24,11 @@ def retention(state: CustomerValue) -> Finding | None:
         return None
     change = state.retention_change
     template = {
-        "up": _("**{share} of the {customers} active a year earlier stayed**, {points} points more than in {period}."),
+        "up": _(
+            "**{share} of the {customers} active a year earlier stayed**, {points} points more than in {period}{span}."
+        ),
         "down": _(
-            "**{share} of the {customers} active a year earlier stayed**, {points} points fewer than in {period}."
+            "**{share} of the {customers} active a year earlier stayed**, {points} points fewer than in {period}{span}."
         ),
         "noise": _(
             "**{share} of the {customers} active a year earlier stayed**, {points} points from {period}: within noise."
@@ -38,6 +42,7 @@ def retention(state: CustomerValue) -> Finding | None:
         template,
         share=saying.share(state, state.kept),
         points=style.points(change.difference, sign=signed) if change else "",
+        span=saying.span(state),
     )
     why = _why_gone(state)
     return Finding(
@@ -171,17 +176,25 @@ def slipping(state: CustomerValue) -> Finding | None:
         return None
     if saying.hidden(state, late.customers["brought"], late.customers["customer_id"]):
         return None
-    known = late.stay_less
-    template = (
-        _(
+    known, gap = late.stay_less, two_proportions(late.recovers, late.stays)
+    base = state.retention.customers
+    overdue = base["status"] == "overdue"
+    sized = [saying.resting_on(state, part, len(part)) for part in (base[overdue], base[~overdue])]
+    if known and None not in sized:
+        template = _(
+            "**{n} {customers} of high value are overdue**; last year they brought {brought}. Of the {n_late} overdue "
+            "a year ago only {recovers} stayed, against {stays} of the {n_others} others ({gap} points, {low_high}): "
+            "contact them this month."
+        )
+    elif known:
+        template = _(
             "**{n} {customers} of high value are overdue**; last year they brought {brought}. Of those overdue a year "
             "ago only {recovers} stayed, against {stays} of the others: contact them this month."
         )
-        if known
-        else _(
+    else:
+        template = _(
             "**{n} {customers} of high value are overdue**; last year they brought {brought}: contact them this month."
         )
-    )
     return Finding(
         key="customer_value.slipping_away",
         sentence=saying.say(
@@ -191,6 +204,10 @@ def slipping(state: CustomerValue) -> Finding | None:
             brought=saying.money(state, late.brought),
             recovers=saying.share(state, late.recovers, 0),
             stays=saying.share(state, late.stays, 0),
+            n_late=style.number(sized[0]) if sized[0] else "",
+            n_others=style.number(sized[1]) if sized[1] else "",
+            gap=style.points(gap.value, sign=False),
+            low_high=style.interval(gap.low, gap.high, "points"),
         ),
         value=saying.resting_on(state, late.customers, len(late.customers)),
         unit="count",
@@ -227,14 +244,14 @@ def concentration(state: CustomerValue) -> Finding | None:
     elif size <= MOST_PERSONAL:
         template = _(
             "**The best tenth of {customers} brings {top} of the profit.** By what the best tenth of a year ago have "
-            "brought since, losing one in ten would cost about {loss} a year: {n} are few enough to know by name, as "
-            "long as that costs less."
+            "brought since, losing one in ten would cost about {loss} a year ({interval}): {n} are few enough to know "
+            "by name, as long as that costs less and keeps those who would have left."
         )
     else:
         template = _(
             "**The best tenth of {customers} brings {top} of the profit.** By what the best tenth of a year ago have "
-            "brought since, losing one in ten would cost about {loss} a year: a programme of their own for the {n} may "
-            "cost up to that."
+            "brought since, losing one in ten would cost about {loss} a year ({interval}): a programme of their own "
+            "for the {n} may cost up to that, if it keeps the one in ten who would have left."
         )
     return Finding(
         key="customer_value.top_tenth_share",
@@ -242,7 +259,8 @@ def concentration(state: CustomerValue) -> Finding | None:
             state,
             template,
             top=style.percent(shape.top_share, 0),
-            loss=saying.money(state, loss or 0.0),
+            loss=saying.money(state, loss[0]) if loss else "",
+            interval=style.interval(*loss[1:], "money", state.scope.profile.currency) if loss else "",
             each=saying.money(state, worth / size),
             n=disclosure.of_total(state, style.number(size)),
         ),
@@ -252,7 +270,7 @@ def concentration(state: CustomerValue) -> Finding | None:
         unit="share",
         basis=_("bootstrap 95 %"),
         n=saying.resting_on(state, state.profits.customers, shape.n),
-        stake=loss or 0.0,
+        stake=loss[0] if loss else 0.0,
         label=_("Profit from the best tenth"),
         definition=saying.say(
             state,
@@ -262,9 +280,13 @@ def concentration(state: CustomerValue) -> Finding | None:
     )
 
 
-def _loss_of_one_in_ten(state: CustomerValue) -> float | None:
-    """What a tenth of the best tenth is worth a year; None where that is not known, not positive or not to be shown."""
+def _loss_of_one_in_ten(state: CustomerValue) -> tuple[float, float, float] | None:
+    """What a tenth of the best tenth is worth a year, with the 95 % interval of the mean it rests on; None where that
+    is not known, not positive or not to be shown.
+    """
     since = state.best_since
     if not len(since) or saying.hidden(state, since) or since.sum() <= 0:
         return None
-    return float(since.mean()) * n_best(state.concentration.n) / 10
+    n_lost = n_best(state.concentration.n) / 10
+    mean, low, high = (each / len(since) * n_lost for each in summed(since.astype(float)))
+    return mean, low, high

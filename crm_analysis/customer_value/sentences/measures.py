@@ -21,7 +21,7 @@ def measures(state: CustomerValue) -> list[Finding]:
             unit="count",
             basis=_("counted"),
             n=saying.resting_on(state, state.status, len(state.status)),
-            label=saying.say(state, _("Active {customers}")),
+            label=_("Still here"),
             compare=True,
             definition=saying.say(state, _("{customers} who are new, active, overdue or reactivated.")),
             query=saying.summary_query(state),

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from crm_analysis import privacy, style
+from crm_analysis.customer_value import listing
 from crm_analysis.customer_value.assessment import CustomerValue
+from crm_analysis.customer_value.holdout import MODELS, Holdout
+from crm_analysis.customer_value.renewals import MONTHS
 from crm_analysis.customer_value.sentences import saying
+from crm_analysis.customer_value.wording import rule_name
 from crm_analysis.findings import Finding
 from crm_analysis.language import _
 
@@ -34,7 +38,7 @@ def next_year(state: CustomerValue) -> Finding | None:
     )
     return Finding(
         key="customer_value.value_next_12m",
-        sentence=f"{sentence} {_how_sure(state)}".strip(),
+        sentence=" ".join(part for part in (sentence, _last_year(state), _how_sure(state)) if part),
         value=outlook.value,
         low=outlook.low,
         high=outlook.high,
@@ -55,6 +59,18 @@ def next_year(state: CustomerValue) -> Finding | None:
         ),
         filters=(_("customers with an order or a commitment up to the last covered day of the branch"),),
         query=saying.summary_query(state),
+    )
+
+
+def _last_year(state: CustomerValue) -> str:
+    """What the last twelve months brought, to hold the forecast against."""
+    brought = listing.results(state)[_("Margin after refunds")]
+    if brought == _("withheld"):
+        return ""
+    return saying.say(
+        state,
+        _("The last twelve months brought {brought}; {customers} yet to come are not in the forecast."),
+        brought=brought,
     )
 
 
@@ -118,28 +134,69 @@ def _how_sure(state: CustomerValue) -> str:
     best = check.thumb
     if check.model_wins:
         template = _(
-            "Tried on the last {months} months, the model foresaw {model} {orders} and {actual} took place; its "
-            "error per {customer} is {error}, that of the best rule of thumb {other}: **the model beats it**, plan "
-            "with it."
+            "{tried}, the model foresaw {model} {orders} and {actual} took place; its root mean squared error per "
+            "{customer} is {error}, that of the best rule of thumb {other}: **the model beats it**, plan with it."
         )
     elif model.root_mean_squared_error < best.root_mean_squared_error:
         template = _(
-            "Tried on the last {months} months, the model foresaw {model} {orders} and {actual} took place; its error "
-            "per {customer} is {error}, that of the best rule of thumb {other}: **no better than chance would make "
-            "it**, so recent experience is used instead."
+            "{tried}, the model foresaw {model} {orders} and {actual} took place; its root mean squared error per "
+            "{customer} is {error}, that of the best rule of thumb {other}: **no better than chance would make it**, "
+            "so recent experience is used instead."
         )
     else:
         template = _(
-            "Tried on the last {months} months, the model foresaw {model} {orders} and {actual} took place; its error "
-            "per {customer} is {error}, that of the best rule of thumb {other}: **the model does not beat it**, so "
-            "recent experience is used instead."
+            "{tried}, the model foresaw {model} {orders} and {actual} took place; its root mean squared error per "
+            "{customer} is {error}, that of the best rule of thumb {other}: **the model does not beat it**, so recent "
+            "experience is used instead."
         )
-    return saying.say(
+    tried = (
+        _("Tried on the last {months} months, on {customers} without a running commitment alone")
+        if state.scope.has("commitments")
+        else _("Tried on the last {months} months")
+    )
+    said = saying.say(
         state,
         template,
-        months=check.months,
+        tried=saying.say(state, tried, months=check.months),
         model=style.number(model.total),
         actual=style.number(check.actual),
         error=style.number(model.root_mean_squared_error, 2),
         other=style.number(best.root_mean_squared_error, 2),
+    )
+    return " ".join(part for part in (said, _by_absolute_error(check), _renewals(state)) if part)
+
+
+def _by_absolute_error(check: Holdout) -> str:
+    """That a rule of thumb errs less by the other measure, where the model is used and one does."""
+    model = check.model
+    if model is None or not check.model_wins:
+        return ""
+    best = min(
+        (rule for rule in check.rules if rule.key not in MODELS),
+        key=lambda rule: rule.mean_absolute_error,
+    )
+    if best.mean_absolute_error >= model.mean_absolute_error:
+        return ""
+    return _(
+        "By the mean absolute error, which forgives large misses, a rule of thumb ({rule}) errs less, {other} against "
+        "{error}."
+    ).format(
+        rule=rule_name(best.key),
+        other=style.number(best.mean_absolute_error, 2),
+        error=style.number(model.mean_absolute_error, 2),
+    )
+
+
+def _renewals(state: CustomerValue) -> str:
+    """How commitments came out of their own holdout, where there is one."""
+    lasting = state.renewals
+    if lasting is None or not lasting.held_out or not state.outlook.regular > 0:
+        return ""
+    return _(
+        "Commitments have a test of their own: of those running {months} months before, {foreseen} renewals were "
+        "foreseen and {actual} took place."
+    ).format(
+        months=MONTHS,
+        foreseen=style.number(lasting.model_total if lasting.model_wins else lasting.ratio_total),
+        actual=style.number(lasting.actual_total),
     )

@@ -78,6 +78,14 @@ def _change(change: customers.ShareChange | None) -> Change | None:
     return Change(previous=change.previous, difference=change.difference, low=change.low, high=change.high, p=change.p)
 
 
+def span(state: CustomerValue) -> str:
+    """The interval of the change in who stayed, in brackets; empty where it would tell how few they are."""
+    change, kept = state.retention_change, state.kept
+    if change is None or privacy.tells(round(kept.share * kept.n), kept.n, min_cell(state)):
+        return ""
+    return "" if disclosure.total_hidden(state) else f" ({style.interval(change.low, change.high, 'points')})"
+
+
 def direction(state: CustomerValue) -> str:
     """up, down, noise, or alone where there is no earlier period."""
     change = state.retention_change

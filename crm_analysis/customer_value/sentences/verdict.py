@@ -46,18 +46,18 @@ def _verdict_on_staying(state: CustomerValue) -> str:
     template = {
         "up": _(
             "**We keep more {customers}: {share} of those of a year ago are still here**, {points} points more than in "
-            "{period}."
+            "{period}{span}."
         ),
         "down": _(
             "**We lose {customers} faster: only {share} of those of a year ago are still here**, {points} points fewer "
-            "than in {period}."
+            "than in {period}{span}."
         ),
         "noise": _("{share} of the {customers} of a year ago are still here: no change beyond noise since {period}."),
         "alone": _(
             "{share} of the {customers} of a year ago are still here; there is nothing earlier to compare with."
         ),
     }[saying.direction(state)]
-    return saying.say(state, template, share=share, points=points)
+    return saying.say(state, template, share=share, points=points, span=saying.span(state))
 
 
 def _verdict_on_profit(state: CustomerValue) -> str:
@@ -103,7 +103,8 @@ def _verdict_on_future(state: CustomerValue) -> str:
         return ""
     template = {
         "": _(
-            "Today's {customers} should bring {value} over the next {months} months; the forecast beats rules of thumb."
+            "Today's {customers} should bring {value} over the next {months} months; where {orders} are foreseen by a "
+            "model, its squared errors are smaller than those of rules of thumb."
         ),
         "lost": _(
             "Today's {customers} should bring {value} over the next {months} months; the model of {orders} does not "

@@ -62,7 +62,10 @@ def kinds(study: Study, profile: Profile) -> dict[str, Any]:
     return noted(
         title.format(customers=displays.who(profile)),
         measuring.kinds_table(study, profile) if len(study.kinds) else None,
-        _("The last twelve months for all, by the same rules; branches without answers of staff or dealers are out."),
+        _(
+            "The last twelve months for all, by the same rules, with the share of every level from the lowest up; "
+            "branches without answers of staff or dealers are out."
+        ),
     )
 
 

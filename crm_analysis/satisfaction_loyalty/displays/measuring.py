@@ -9,7 +9,7 @@ import pandas as pd
 from crm_analysis import language, privacy, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
-from crm_analysis.satisfaction_loyalty.displays.names import dimension_name, intervals, item_name, who
+from crm_analysis.satisfaction_loyalty.displays.names import dimension_name, intervals, item_name, level_name, who
 from crm_analysis.satisfaction_loyalty.displays.scores import answers_text, before_text, index_text, signed
 from crm_analysis.satisfaction_loyalty.study import Study
 
@@ -366,21 +366,27 @@ def kind_of(kind: str, profile: Profile) -> str:
 
 
 def kinds_table(study: Study, profile: Profile) -> pd.DataFrame:
-    """Customers, staff and dealers of every branch in the same twelve months: answers, index, top level."""
+    """Customers, staff and dealers of every branch in the same twelve months: answers, index, share of each level."""
     table = study.kinds
     if table.empty:
         return pd.DataFrame()
-    told = [privacy.tells(part, n, study.min_cell) for part, n in zip(table["top_n"], table["n"], strict=True)]
-    return pd.DataFrame(
+    shown = pd.DataFrame(
         {
             _("Branch"): [profile.branch_name(branch, language.active()) for branch in table["branch"]],
             _("Group"): [kind_of(kind, profile) for kind in table["kind"]],
             _("Answers"): [style.number(n) for n in table["n"]],
             _("Index"): [style.number(value, 1) for value in table["index"]],
             _("95 % interval"): intervals(table["index_low"], table["index_high"], "index"),
-            _("Top level"): [
-                style.share(part, n, study.min_cell) if hidden else style.percent(share)
-                for part, n, share, hidden in zip(table["top_n"], table["n"], table["top_box"], told, strict=True)
-            ],
         }
     )
+    shares = pd.DataFrame([_level_shares(levels, study.min_cell) for levels in table["levels"]])
+    return shown.join(shares.rename(columns=lambda label: level_name(profile, str(label))))
+
+
+def _level_shares(levels: tuple[tuple[str, int, float], ...], min_cell: int) -> dict[str, str]:
+    """The share of each level as text, by its label; those that tell a small count, and the next with them, a dash."""
+    hidden = privacy.hide(pd.Series([n for _label, n, _share in levels]), min_cell)
+    return {
+        label: style.DASH if veil else style.percent(share)
+        for (label, _n, share), veil in zip(levels, hidden, strict=True)
+    }
