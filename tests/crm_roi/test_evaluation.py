@@ -344,7 +344,7 @@ def test_negative_costs_are_left_out_and_said():
 
     evaluation = found({"costs": credit})
     assert call(evaluation).roi.cost == pytest.approx(3_000_000)
-    assert any(line.startswith("1 cost lines are negative (−500,000") for line in said(evaluation).unknowns)
+    assert any(line.startswith("One cost line is negative (−500,000") for line in said(evaluation).unknowns)
 
 
 def test_campaign_costs_without_campaign_are_said():
