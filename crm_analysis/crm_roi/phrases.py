@@ -5,14 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crm_analysis import style
-from crm_analysis.crm_roi.results import CampaignResult, Evaluation
+from crm_analysis.crm_roi.results import CampaignResult, Evaluation, Portfolio
+from crm_analysis.language import _
 
-__all__ = ["interval", "loss_interval", "money", "name_of", "names_of", "tone"]
+__all__ = ["interval", "loss_interval", "money", "name_of", "names_of", "tone", "with_shared"]
 
 
 def loss_interval(low: float, high: float, evaluation: Evaluation, *, lost: bool) -> str:
     """The interval of a net amount, beside a sentence that calls it a loss where it is one."""
     return interval(-high, -low, evaluation) if lost else interval(low, high, evaluation)
+
+
+def with_shared(portfolio: Portfolio, evaluation: Evaluation) -> str:
+    """What is left when the systems and data of the period are paid too, whichever programmes they served."""
+    net, low, high = (value - portfolio.shared for value in (portfolio.net, portfolio.low, portfolio.high))
+    return _(
+        "With the {shared} of shared systems and data that fall in the period, the net is **{net}** ({interval})."
+    ).format(
+        shared=money(portfolio.shared, evaluation),
+        net=money(net, evaluation),
+        interval=interval(low, high, evaluation),
+    )
 
 
 def tone(verdict: str) -> str:

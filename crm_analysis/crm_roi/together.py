@@ -65,23 +65,35 @@ class Together:
 
 def compare_campaigns(evaluation: Evaluation) -> Together:
     """Interactions of the period's campaigns, and the ranking of all measured so far."""
-    pairs = [_interaction(*pair, evaluation) for pair in combinations(evaluation.measured, 2)]
+    people = _numbered(evaluation.measured)
+    pairs = [_interaction(*pair, evaluation, people) for pair in combinations(evaluation.measured, 2)]
     every = [result for result in (*evaluation.closed, *evaluation.earlier) if result.roi is not None]
     ranking, spread = _ranking(every)
     return Together(tuple(pair for pair in pairs if pair is not None), ranking, spread)
 
 
-def _interaction(one: CampaignResult, other: CampaignResult, evaluation: Evaluation) -> Interaction | None:
+def _numbered(results: Sequence[CampaignResult]) -> dict[str, np.ndarray]:
+    """Each campaign's customers as numbers, the same for a customer in several: pairs are matched without text."""
+    if not results:
+        return {}
+    number, _names = pd.factorize(pd.concat([result.gate.units["customer_id"] for result in results]))
+    ends = np.cumsum([len(result.gate.units) for result in results])
+    return {result.campaign_id: of for result, of in zip(results, np.split(number, ends[:-1]), strict=True)}
+
+
+def _interaction(
+    one: CampaignResult, other: CampaignResult, evaluation: Evaluation, people: dict[str, np.ndarray]
+) -> Interaction | None:
     """None where nobody was in both while both windows were open, or only as held out by both."""
     first, second = sorted((one, other), key=lambda result: (result.starts_on, result.campaign_id))
-    columns = ["customer_id", "arm", "assigned_on", "window_end"]
-    both = first.gate.units[columns].merge(
-        second.gate.units[[*columns, "unit", "branch", "margin"]], on="customer_id", suffixes=("_first", "_second")
+    _numbers, *rows = np.intersect1d(
+        people[first.campaign_id], people[second.campaign_id], assume_unique=True, return_indices=True
     )
-    both = both[
-        (both["assigned_on_first"] <= both["window_end_second"])
-        & (both["assigned_on_second"] <= both["window_end_first"])
-    ]
+    mine, theirs = (
+        of.gate.units.iloc[row].reset_index(drop=True) for of, row in zip((first, second), rows, strict=True)
+    )
+    both = theirs[["unit", "branch", "margin"]].assign(arm_first=mine["arm"], arm_second=theirs["arm"])
+    both = both[(mine["assigned_on"] <= theirs["window_end"]) & (theirs["assigned_on"] <= mine["window_end"])]
     if both.empty:
         return None
     of_cells = [both[(both["arm_first"] == a) & (both["arm_second"] == b)] for a, b in CELLS]
