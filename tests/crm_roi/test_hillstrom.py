@@ -181,7 +181,7 @@ def test_cards_state_lift_profit_interval_and_chance_of_each(evaluation):
     found, _said, settings = evaluation
     for name in ("MENS", "WOMENS"):
         card = cards.card(result(evaluation, name), found, settings).set_index("Question")["Answer"]
-        assert "margin per member, p" in card["Effect"] and "over 12 outcomes (Holm)" in card["Effect"]
+        assert "margin per member, p" in card["Effect"] and "over 12 outcomes, Holm)" in card["Effect"]
         assert "its control group serves 2 arms" in card["To whom"]
         assert card["Verdict"].startswith("Not settled: net ") and "the chance that it earned is" in card["Verdict"]
 
