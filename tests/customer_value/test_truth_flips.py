@@ -103,7 +103,12 @@ def test_those_who_cost_more_than_they_bring(assessed):
     assert dear.concentration.below_cost.share > cheap.concentration.below_cost.share + 0.15
     assert dear.concentration.taken > cheap.concentration.taken
     assert "take away" in verdict(dear) and "take away" not in verdict(cheap)
-    assert treated(dear, "let_go") > 5 * treated(cheap, "let_go")  # noqa: PLR2004
+    still_here = [
+        state.matrix.customers.query("treatment == 'let_go' and not present.str.startswith('gone')")
+        for state in (dear, cheap)
+    ]
+    assert len(still_here[0]) > 5 * len(still_here[1])  # noqa: PLR2004
+    assert treated(dear, "let_go") > treated(cheap, "let_go")
     assert treated(dear, "protect") < treated(cheap, "protect")
     assert matrix.sentence(dear) != matrix.sentence(cheap)
     assert "take" in tiers.sentence(dear)
