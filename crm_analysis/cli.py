@@ -46,7 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--profile", required=True, metavar="FILE", help="the organisation's profile (YAML)")
     common.add_argument(
-        "--data", metavar="FOLDER", help="the data folder; otherwise $CRM_ANALYSIS_DATA or the profile's"
+        "--data",
+        metavar="FOLDER",
+        help="the data folder; otherwise $CRM_ANALYSIS_DATA or the profile's; data that come with a package stay",
     )
     common.add_argument("--language", metavar="CODE", help="language of pages (en, ko); otherwise the profile's")
     matrix = argparse.ArgumentParser(add_help=False)

@@ -27,7 +27,7 @@ class Claim:
     six_times: winning a customer costs at least six times as much as keeping one (`found`: the ratio). five_points:
     five more points of retention raise a customer's value by 25 to 85 % (the rise, a ratio). complaints: complainers
     whose complaint was resolved within a week pay again more often than the others (difference of shares); an
-    association. `needs` names the table that an untestable claim lacks, or says short or few.
+    association. `needs` names the table that an untestable claim lacks, or says short, few or withheld.
     """
 
     code: str
@@ -48,11 +48,13 @@ def judge(found: Amount, *, low: float, high: float | None = None) -> str:
 
 def textbook_claims(scope: Scope, kept: Keeping) -> tuple[Claim, ...]:
     """The three claims on a scope's own data."""
-    return _six_times(kept), _five_points(kept), _complaints(scope)
+    return _six_times(kept, scope.profile.privacy.min_cell), _five_points(kept), _complaints(scope)
 
 
-def _six_times(kept: Keeping) -> Claim:
+def _six_times(kept: Keeping, min_cell: int) -> Claim:
     won = kept.winning
+    if won.ratio is not None and any(won.veiled(min_cell)):
+        return Claim("six_times", "untestable", None, 0, "withheld")
     needs = {"no_costs": "costs", "no_acquisition": "costs, acquisition", "no_keeping": "costs, retention"}
     if won.ratio is None:
         return Claim("six_times", "untestable", None, won.n_new + won.n_kept, needs.get(won.missing, "short"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import ibis
 import pandas as pd
 
+from crm_analysis import privacy
 from crm_analysis.crm_roi.amounts import NORMAL_REACH, Amount
 from crm_analysis.crm_roi.outcomes import with_columns
 from crm_analysis.units import add_months
@@ -44,6 +45,14 @@ class WinningCost:
     missing: str
     new_by_branch: tuple[int, ...] = ()
     kept_by_branch: tuple[int, ...] = ()
+
+    def veiled(self, min_cell: int) -> tuple[bool, bool]:
+        """Whether what a new, and what a kept, customer cost would tell how many there are of too few."""
+        new, kept = (
+            privacy.small(n, min_cell) or privacy.total_tells(parts, min_cell)
+            for n, parts in ((self.n_new, self.new_by_branch), (self.n_kept, self.kept_by_branch))
+        )
+        return new, kept
 
 
 def winning_cost(scope: Scope, looked_at: pd.DataFrame, status: pd.DataFrame) -> WinningCost:

@@ -45,7 +45,7 @@ def load(path: str | Path, *, data: str | Path | None = None, language: str | No
 
     The data folder is `data`, else the environment variable CRM_ANALYSIS_DATA, else the profile's own `data`; a value
     such as `package:lifetimes/datasets` names a folder inside an installed package, whose files are nowhere else, so
-    that the environment variable does not replace it. Everything made goes to
+    that neither of the two replaces it, as neither replaces the built-in association. Everything made goes to
     `build/<id>` in the working directory, or below CRM_ANALYSIS_BUILD. Campaigns that `crm-analysis export` left in the
     outbox are sources of `campaigns` and `campaign_members` beside those that the profile names.
 
@@ -137,7 +137,7 @@ def _data_root(path: Path, raw: dict[str, Any], data: str | Path | None, build: 
     if raw.get("built_in") is not None:
         return build / "source"
     own = str(raw.get("data") or "")
-    wanted = data or (None if own.startswith("package:") else os.environ.get(DATA_VARIABLE))
+    wanted = None if own.startswith("package:") else data or os.environ.get(DATA_VARIABLE)
     given = str(wanted or own)
     if given.startswith("package:"):
         package, _, folder = given.removeprefix("package:").partition("/")

@@ -1,5 +1,6 @@
 """What keeping customers is worth: published figures, identities, simulation, and cost of winning against keeping."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -163,6 +164,16 @@ def test_winning_against_keeping_by_hand_and_the_claim_turns_with_the_costs(kept
     at_six = 6 * 6_000_000 / dear.n_kept * dear.n_new
     assert winning_of(with_acquisition(at_six))[1].verdict == "unsettled"
     assert kept.winning.ratio is None and kept.winning.missing == "no_acquisition"
+
+
+def test_the_six_times_claim_says_no_more_than_the_table_of_costs_may():
+    tables = with_acquisition(300_000_000.0)
+    scope = FrameScope(tables, make_profile())
+    found = keeping(scope)
+    told = replace(found, winning=replace(found.winning, n_new=3, new_by_branch=(3,)))
+    claim = textbook_claims(scope, told)[0]
+    assert (claim.verdict, claim.needs, claim.found) == ("untestable", "withheld", None)
+    assert textbook_claims(scope, found)[0].found is not None
 
 
 def test_lines_that_branches_share_are_in_no_branchs_average():

@@ -30,6 +30,12 @@ def test_cdnow_comes_with_the_stack(tmp_path, monkeypatch):
     assert str(rows["occurred_at"].min())[:10] == "1997-01-01"
 
 
+def test_no_data_folder_replaces_what_comes_with_the_stack(tmp_path):
+    for name in ("cdnow", "demo"):
+        path = PROFILES / f"{name}.yaml"
+        assert profile.load(path, data=tmp_path).data_root == profile.load(path).data_root
+
+
 def test_demo_names_every_campaign_in_both_languages():
     from crm_analysis import demo
 

@@ -128,10 +128,7 @@ def winning(study: Study) -> dict[str, Any]:
     if kept is None:
         return {"frame": None}
     found, currency = kept.winning, evaluation.currency
-    hidden = [
-        privacy.small(n, evaluation.min_cell) or privacy.total_tells(parts, evaluation.min_cell)
-        for n, parts in ((found.n_new, found.new_by_branch), (found.n_kept, found.kept_by_branch))
-    ]
+    hidden = found.veiled(evaluation.min_cell)
     rows = [
         (_("one new customer"), found.n_new, found.new_by_branch, found.winning, "money", hidden[0]),
         (_("one customer kept"), found.n_kept, found.kept_by_branch, found.keeping, "money", hidden[1]),

@@ -60,6 +60,7 @@ def sentence(each: Claim) -> str:
                 "Cannot be tested: needs lines in the table `costs` for campaigns that serve to keep customers."
             ),
             "cases": _("Cannot be tested: needs the table `cases`."),
+            "withheld": _("Withheld: it would tell how many were won or kept where they are too few."),
             "few": _("Cannot be tested: too few complaints on one side whose follow-up has closed."),
         }.get(each.needs, _("Cannot be tested: needs a year of `transactions` before the period's end."))
     found = each.found
