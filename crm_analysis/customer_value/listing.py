@@ -192,9 +192,9 @@ def population_table(state: CustomerValue) -> pd.DataFrame:
     )
     rows = [(_("Status"), _("with {orders} or a commitment, ever"), disclosure.count(state, len(everybody)), "0")]
     for name, who, frame in parts:
-        inside = everybody.isin(frame["customer_id"])
-        shown = disclosure.counts(state, disclosure.tally(state, everybody, inside, (True, False)))
-        rows.append((name, who, shown[True], shown[False]))
+        side = everybody.isin(frame["customer_id"]).map({True: "in", False: "out"})
+        shown = disclosure.counts(state, disclosure.tally(state, everybody, side, ("in", "out")))
+        rows.append((name, who, shown["in"], shown["out"]))
     table = pd.DataFrame(rows, columns=[_("Counted in"), _("Whom it counts"), disclosure.who(state), _("Left out")])
     who = table.columns[1]
     return table.assign(**{who: [text.format(orders=said.orders) for text in table[who]]})

@@ -24,7 +24,7 @@ pytestmark = [
 REPORT = ("report", "--profile", "shop.yaml", "--branch", "all", "--branch", "north", "--chapter", "data_quality")
 BOOK = ("book", *REPORT[1:])
 CHECK = ("check", "--profile", "shop.yaml")
-MOMENTS = 10
+MOMENTS = 4  # tests/runs/test_interrupted.py kills a run at ten
 TEMPORARY = re.compile(r"^\..+\.part(\.\w+)?$|^\.work-\d+-|^\.runtime$|^book_work$|^html\.old$")
 
 
@@ -120,7 +120,7 @@ def test_a_check_that_was_killed(new_shop, build):
     assert made(build) == undisturbed
 
 
-def test_a_report_that_was_killed_at_ten_random_moments(new_shop, build):
+def test_a_report_that_was_killed_at_random_moments(new_shop, build):
     """Each run takes up what the killed one left; one that comes to its end leaves what an undisturbed one leaves."""
     moments = random.Random(12)
     seconds = finish(new_shop, REPORT)

@@ -139,7 +139,7 @@ def test_one_arm_lost_to_follow_up(reported):
 @pytest.mark.parametrize(
     ("table", "change", "said"),
     [
-        ("costs", ("120.0,good", "$120.0,good"), "costs: the profile's currency is EUR, but 1 of 11 rows carry $"),
+        ("costs", ("120.0,good", "$120.0,good"), "costs: the profile's currency is EUR, but 1 of 11 rows carries $"),
         ("campaign_members", ("good,GOOD000,treated", "good,GOOD000,test"), "arm is none of treated, control"),
     ],
     ids=["currency", "arm"],
