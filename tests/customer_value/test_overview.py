@@ -136,4 +136,4 @@ def test_data_inside_a_package_are_not_looked_for_elsewhere(monkeypatch, tmp_pat
     monkeypatch.setenv("CRM_ANALYSIS_DATA", str(tmp_path))
     found = profile.load(ROOT / "analyses" / "profiles" / "cdnow.yaml").data_root
     assert (found / "CDNOW_sample.txt").exists()
-    assert profile.load(ROOT / "analyses" / "profiles" / "cdnow.yaml", data=tmp_path).data_root == tmp_path
+    assert profile.load(ROOT / "analyses" / "profiles" / "cdnow.yaml", data=tmp_path).data_root == found
