@@ -27,7 +27,15 @@ from crm_analysis.satisfaction_loyalty.displays.scores import before_text
 from crm_analysis.satisfaction_loyalty.drivers import first_to_fix
 from crm_analysis.satisfaction_loyalty.followup import in_money
 from crm_analysis.satisfaction_loyalty.study import Study
-from crm_analysis.satisfaction_loyalty.verdicts import CHAPTER, Told, headline, largest_step, rate_text, verdict
+from crm_analysis.satisfaction_loyalty.verdicts import (
+    CHAPTER,
+    Told,
+    headline,
+    largest_step,
+    no_contradiction,
+    rate_text,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
@@ -98,6 +106,8 @@ def _link_finding(told: Told) -> Finding | None:
         name_below=told.name(-2),
         name_top=told.name(-1),
     )
+    if link.kind == "no_link" and not step.low <= 0 <= step.high:
+        sentence += " " + no_contradiction(told)
     return Finding(
         key=f"{CHAPTER}.link",
         sentence=sentence,
@@ -105,7 +115,11 @@ def _link_finding(told: Told) -> Finding | None:
         low=step.low,
         high=step.high,
         unit="points",
-        basis=_("last step, Newcombe 95 %; association, not proof"),
+        basis=_("last step, Newcombe 95 % for all {steps} steps at once; association, not proof").format(
+            steps=len(told.study.steps)
+        )
+        if len(told.study.steps) > 1
+        else _("last step, Newcombe 95 %; association, not proof"),
         n=link.n,
         stake=_stake(told),
         tone="wait" if link.kind in ("no_link", "not_established", "uneven") else "neutral",
@@ -224,10 +238,10 @@ def _worth_finding(told: Told) -> Finding | None:
     else:
         position = -1 if link.kind == "accelerating" else largest_step(told) - 1
         step = steps[position]
-        value, low, high = step.money_per_hundred, step.together_low, step.together_high
+        value, low, high = step.money_per_hundred, step.money_low, step.money_high
         if told.study.steps_ahead:
             year = told.study.steps_ahead[position]
-            later = year.money_per_hundred, year.together_low, year.together_high
+            later = year.money_per_hundred, year.money_low, year.money_high
         sentence = _(
             "A hundred {customers} at “{upper}” rather than “{lower}” go with **{money} more margin within {window} "
             "days**. That is a difference between people, and an upper bound if satisfaction is the whole cause."

@@ -218,10 +218,35 @@ def _flat(told: Told) -> str:
 
 
 def _no_link(told: Told) -> str:
+    template = (
+        _(
+            "**No link between satisfaction and loyalty is established** (all {levels} levels tested together, {p}): "
+            "“{top}” and “{bottom}” {customers} differ by {span} points, but anything from {low} to {high} fits the "
+            "data."
+        )
+        if told.link.span_low <= 0 <= told.link.span_high
+        else _(
+            "**No link between satisfaction and loyalty is established** (all {levels} levels tested together, {p}). "
+            "Taken alone, “{top}” and “{bottom}” {customers} differ by {span} points ({low} to {high})."
+        )
+        + " "
+        + no_contradiction(told)
+    )
+    return template.format(
+        levels=len(told.link.levels),
+        p=style.p_value(told.link.any_link.p if told.link.any_link else None),
+        top=told.name(-1),
+        bottom=told.name(0),
+        **told.end_to_end(),
+    )
+
+
+def no_contradiction(told: Told) -> str:
+    """Why the interval of two levels may leave out zero though no link is established."""
     return _(
-        "**No link between satisfaction and loyalty is established**: “{top}” and “{bottom}” {customers} differ by "
-        "{span} points, but anything from {low} to {high} fits the data."
-    ).format(top=told.name(-1), bottom=told.name(0), **told.end_to_end())
+        "That this interval leaves out zero is no contradiction: it looks at two levels only, the test at all {levels} "
+        "together, and among so many comparisons one that looks large is expected by chance."
+    ).format(levels=len(told.link.levels))
 
 
 def _falling(told: Told) -> str:

@@ -91,6 +91,7 @@ def steps(study: Study, profile: Profile) -> dict[str, Any]:
             note
             for note in (
                 _("An upper bound if satisfaction is the whole cause; margin within the window."),
+                _("Intervals hold for all steps at once: whichever is picked after looking, its interval holds."),
                 displays.ahead_note(study, profile),
             )
             if note

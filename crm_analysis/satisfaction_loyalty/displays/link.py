@@ -169,6 +169,13 @@ def tests_note(study: Study, profile: Profile) -> str:
         if item
         else []
     )
+    if link.kind == "no_link":
+        notes.append(
+            _(
+                "The first row decides whether there is a link, from all levels together. It shows none, so the rows "
+                "below it are no findings, whatever their intervals leave out."
+            )
+        )
     notes += [_("Kinks are one step less the step below it, Holm-adjusted.")]
     if "bootstrap" in link.any_link.basis or (link.straight_logit and "bootstrap" in link.straight_logit.basis):
         notes.append(_("Where a level is thin, p-values come from a parametric bootstrap."))
