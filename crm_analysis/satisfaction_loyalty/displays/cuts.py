@@ -1,0 +1,123 @@
+"""Types of customers over neighbouring cuts: what each type is, did and brought, and which cuts may be shown.
+
+Two cuts beside each other tell of those between them: their number, who of them came back, what they brought. A cut is
+shown only where none of that may not be.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crm_analysis import privacy, style
+from crm_analysis.language import _
+from crm_analysis.profile.settings import Privacy, Profile
+from crm_analysis.satisfaction_loyalty.displays.types import (
+    came_back,
+    kept_hidden,
+    margin_each,
+    margin_hidden,
+    type_name,
+    types_hidden,
+)
+from crm_analysis.satisfaction_loyalty.types import Typing
+
+AXES = ("attitude", "times")
+
+
+def type_cuts_table(typing: Typing, profile: Profile) -> pd.DataFrame:
+    """Share, return and margin of each type over the cuts that may be shown, those of the profile marked."""
+    rows: list[list[str]] = []
+    counted = shown_cuts(typing, profile.privacy, outcomes=False)
+    followed = shown_cuts(typing, profile.privacy, outcomes=True)
+    veiled = types_hidden(typing, profile)
+    silent = veiled | kept_hidden(typing, profile)
+    for measure, cuts, hides, cell in (
+        (_("Share"), counted, veiled, _share),
+        (_("Came back"), followed, silent, lambda row: _followed(row, profile)),
+        (
+            _("Margin each, within the window"),
+            followed,
+            silent | margin_hidden(typing, profile),
+            lambda row: margin_each(row, profile),
+        ),
+    ):
+        for (attitude, times), part in typing.grid.groupby(["attitude_from", "repeat_from"], sort=True):
+            if attitude not in cuts["attitude"] or times not in cuts["times"]:
+                continue
+            main = bool(part["main"].any())
+            texts = [
+                style.DASH if hide and main else cell(row) for row, hide in zip(part.itertuples(), hides, strict=True)
+            ]
+            rows.append([measure, style.number(attitude) + (" *" if main else ""), style.number(times), *texts])
+    first = _("Satisfied from") if typing.what == "satisfaction" else _("Attached from")
+    heads = [_("Measure"), first, _("Days from"), *(type_name(name) for name in typing.shares["type"])]
+    return pd.DataFrame(rows, columns=heads)
+
+
+def left_out(typing: Typing, rule: Privacy) -> bool:
+    """Whether a cut of the grid is not shown for some measure."""
+    cuts = shown_cuts(typing, rule, outcomes=True)
+    return len(cuts["attitude"]) * len(cuts["times"]) < len(typing.grid) // len(typing.shares)
+
+
+def shown_cuts(typing: Typing, rule: Privacy, *, outcomes: bool) -> dict[str, list[float]]:
+    """The cuts of each axis, attitude and times, that may be shown together; the profile's own always among them.
+
+    As long as what lies between neighbouring cuts holds a number that must not be told, the cut is taken away with
+    which the fewest such places are left. With `outcomes` these are the numbers who came back and who did not, and what
+    they brought, too; of all branches also what the branches' own pages leave to be subtracted.
+    """
+    main = {"attitude": typing.attitude_from, "times": typing.repeat_from}
+    cuts = {
+        "attitude": sorted(typing.grid["attitude_from"].unique().tolist()),
+        "times": sorted(typing.grid["repeat_from"].unique().tolist()),
+    }
+    told = _telling(typing.cells, cuts, rule, outcomes=outcomes)
+    while told:
+        fewer = [
+            cuts | {axis: [each for each in cuts[axis] if each != cut]}
+            for axis in AXES
+            for cut in cuts[axis]
+            if cut != main[axis]
+        ]
+        if not fewer:
+            break
+        left = [_telling(typing.cells, each, rule, outcomes=outcomes) for each in fewer]
+        told = min(left)
+        cuts = fewer[left.index(told)]
+    return cuts
+
+
+def _telling(cells: pd.DataFrame, cuts: dict[str, list[float]], rule: Privacy, *, outcomes: bool) -> int:
+    """How many places between these cuts hold something that must not be told."""
+    merged = cells.assign(
+        **{axis: cells[axis].map(lambda at, kept=cuts[axis]: sum(cut <= at for cut in kept)) for axis in AXES}
+    )
+    groups = merged.groupby(list(AXES))
+    parts = merged.groupby([*AXES, "branch"])[["n", "kept"]].sum().unstack(fill_value=0)
+    n, kept = parts["n"].to_numpy(), parts["kept"].to_numpy()
+    told = _few(n, rule)
+    if outcomes:
+        paid = groups["paid"].sum().to_numpy()
+        dominated = groups["largest"].max() > rule.dominance_share * groups["size"].sum()
+        told |= _few(kept, rule) | _few(n - kept, rule) | ((paid > 0) & (paid < rule.min_cell)) | dominated.to_numpy()
+    return int(told.sum())
+
+
+def _few(counts: np.ndarray, rule: Privacy) -> np.ndarray:
+    """Which rows hold too few altogether, or in one branch alone, so that all less the others would tell it."""
+    return np.array(
+        [privacy.small(row.sum(), rule.min_cell) or privacy.total_tells(row, rule.min_cell) for row in counts],
+        dtype=bool,
+    )
+
+
+def _share(row: Any) -> str:
+    return f"{style.percent(row.share)} ({style.interval(row.low, row.high, 'share')})"
+
+
+def _followed(row: Any, profile: Profile) -> str:
+    return _("{share}, n {n}").format(share=came_back(row, profile), n=style.number(row.n)) if row.n else style.DASH
