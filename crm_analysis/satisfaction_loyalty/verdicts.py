@@ -11,6 +11,7 @@ from crm_analysis.profile.settings import Profile, Words
 from crm_analysis.satisfaction_loyalty import shape
 from crm_analysis.satisfaction_loyalty.displays import item_name, level_name
 from crm_analysis.satisfaction_loyalty.displays.link import shown_link
+from crm_analysis.satisfaction_loyalty.measure import loyal_from
 from crm_analysis.satisfaction_loyalty.study import Study
 
 CHAPTER = "satisfaction_loyalty"
@@ -98,12 +99,13 @@ def verdict(told: Told | None, study: Study, profile: Profile, words: Words) -> 
 def _stated(told: Told, item: str) -> str:
     return _(
         "What {customers} do after their answer cannot be followed here; what they say can: **{shape}**. Of “{top}” "
-        "{customers} {at_top} give a highest answer to “{item}”, of “{below}” ones {at_below}, of “{bottom}” ones "
+        "{customers} {at_top} answer “{item}” with {cut} or higher, of “{below}” ones {at_below}, of “{bottom}” ones "
         "{at_bottom}."
     ).format(
         customers=told.words.customers,
         shape=_stated_headline(told.link),
         item=style.escape(item_name(told.profile, item)),
+        cut=style.number(loyal_from(told.study.answers.items[item].scale)),
         top=told.name(-1),
         below=told.name(-2),
         bottom=told.name(0),

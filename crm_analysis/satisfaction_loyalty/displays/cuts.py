@@ -68,13 +68,20 @@ def shown_cuts(typing: Typing, rule: Privacy, *, outcomes: bool) -> dict[str, li
 
     As long as what lies between neighbouring cuts holds a number that must not be told, the cut is taken away with
     which the fewest such places are left. With `outcomes` these are the numbers who came back and who did not, and what
-    they brought, too; of all branches also what the branches' own pages leave to be subtracted.
+    they brought, too, and the cuts some of those without; of all branches also what the branches' own pages leave to be
+    subtracted.
     """
-    main = {"attitude": typing.attitude_from, "times": typing.repeat_from}
     cuts = {
         "attitude": sorted(typing.grid["attitude_from"].unique().tolist()),
         "times": sorted(typing.grid["repeat_from"].unique().tolist()),
     }
+    cuts = _fewer(typing, cuts, rule, outcomes=False)
+    return _fewer(typing, cuts, rule, outcomes=True) if outcomes else cuts
+
+
+def _fewer(typing: Typing, cuts: dict[str, list[float]], rule: Privacy, *, outcomes: bool) -> dict[str, list[float]]:
+    """The same cuts, less those that must go."""
+    main = {"attitude": typing.attitude_from, "times": typing.repeat_from}
     told = _telling(typing.cells, cuts, rule, outcomes=outcomes)
     while told:
         fewer = [
