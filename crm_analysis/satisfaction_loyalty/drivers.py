@@ -43,7 +43,8 @@ class Drivers:
     scale_low, scale_high, target, gap (target less mean, missing without a target), priority (share times room left to
     the target or the top of the scale), fix_first, fix_last (the places by priority it can have), what
     `contrasts.penalty_reward` finds, and what goes with lifting the item to its target, or to the top of its scale:
-    gain (points of the index, 0 to 100), gain_low, gain_high, loyalty (share), loyalty_low, loyalty_high, established (whether the interval of the gain lies above zero).
+    gain (points of the index, 0 to 100), gain_low, gain_high, loyalty (share), loyalty_low, loyalty_high, established
+    (whether the interval of the gain lies above zero).
 
     `method` is LMG or Johnson. `left_out` names items that were not used; of these `crowded` are the ones that go least
     with satisfaction, where there were too many. `collinear` items were answered nearly as others together predict. `n`
@@ -140,8 +141,8 @@ def importance(
 
     def said(reason: str, table: pd.DataFrame, r2: float = math.nan, collinear: tuple[str, ...] = ()) -> Drivers:
         return Drivers(
-            table=table, r2=r2, n=n, n_scored=len(rows), parts=by_branch, method="LMG" if exact else "Johnson", left_out=left_out,
-            crowded=tuple(crowded), collinear=collinear, slope=slope, reason=reason, seed=seed,
+            table=table, r2=r2, n=n, n_scored=len(rows), parts=by_branch, method="LMG" if exact else "Johnson",
+            left_out=left_out, crowded=tuple(crowded), collinear=collinear, slope=slope, reason=reason, seed=seed,
         )  # fmt: skip
 
     if not names and not left_out:
