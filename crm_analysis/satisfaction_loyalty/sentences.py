@@ -209,7 +209,7 @@ def _top_box_finding(study: Study, profile: Profile) -> Finding | None:
         low=wave.top_box.low if shown else None,
         high=wave.top_box.high if shown else None,
         unit="share",
-        basis=_("Wilson 95 % on what the weights leave of n, answers of the period")
+        basis=_("Wilson 95 % on the effective number, answers of the period")
         if study.answers.weighted
         else _("Wilson 95 %, answers of the period"),
         n=_resting_on(study, wave.n),
