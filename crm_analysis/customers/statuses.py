@@ -248,12 +248,30 @@ def end_of(branch: ibis.Value, ends: dict[str, date], on: date) -> ibis.Value:
 def payments(scope: Scope) -> ibis.Table:
     """The scope's transactions of known customers: the columns that money and status rest on, as far as supplied.
 
-    Read once and kept in the engine while the scope is looked at: status, retention and value pass over it many times.
+    Read once: status, retention and value pass over them many times.
     """
     table = scope.table("transactions")
     wanted = [*REQUIRED, *(name for name in OPTIONAL if name in scope.columns("transactions"))]
     known = table.filter(table.customer_id.notnull(), table.customer_id != "").select(*wanted)
-    return known.get_backend().create_table(ibis.util.gen_name("payments"), known, temp=True)
+    return _kept(known, "payments")
+
+
+@functools.lru_cache(maxsize=4)
+def _commitments(scope: Scope) -> ibis.Table:
+    return _kept(scope.table("commitments"), "commitments")
+
+
+@functools.lru_cache(maxsize=4)
+def _all_dues(scope: Scope) -> ibis.Table:
+    """commitment_id, due and collected (days) of every due of the scope."""
+    dues = scope.table("dues")
+    days = dues.select("commitment_id", due=dues.due_on.cast("date"), collected=dues.collected_on.cast("date"))
+    return _kept(days, "dues")
+
+
+def _kept(rows: ibis.Table, name: str) -> ibis.Table:
+    """Rows read once and kept in the engine: the status is looked at on a dozen days of one scope."""
+    return rows.get_backend().create_table(ibis.util.gen_name(name), rows, temp=True)
 
 
 def row_margin(scope: Scope, rows: ibis.Table) -> ibis.Value:
@@ -298,7 +316,7 @@ def _known(scope: Scope, ends: dict[str, date], on: date) -> pd.DataFrame:
 
 def _standing(scope: Scope, ends: dict[str, date], on: date) -> pd.DataFrame:
     """One row per customer who ever held a commitment: whether one runs, what is unpaid, when the last one ended."""
-    commitments = known_until(scope.table("commitments"), "started_on", ends, on)
+    commitments = known_until(_commitments(scope), "started_on", ends, on)
     end = end_of(commitments.branch, ends, on)
     finish = commitments.ended_on if "ended_on" in commitments.columns else ibis.null("date")
     if "expires_on" in commitments.columns:
@@ -347,8 +365,7 @@ def _standing(scope: Scope, ends: dict[str, date], on: date) -> pd.DataFrame:
 
 def _dues(scope: Scope, commitments: ibis.Table) -> ibis.Table:
     """Per commitment the first unpaid due after the last paid one, and the dues of the last twelve months."""
-    dues = scope.table("dues").join(commitments.select("commitment_id", "end"), "commitment_id")
-    dues = dues.mutate(due=dues.due_on.cast("date"), collected=dues.collected_on.cast("date"))
+    dues = _all_dues(scope).join(commitments.select("commitment_id", "end"), "commitment_id")
     dues = dues.filter(dues.due <= dues.end)
     dues = dues.mutate(paid=(dues.collected <= dues.end).fill_null(False))
     last = dues.group_by(key="commitment_id").aggregate(last_paid=dues.due.max(where=dues.paid))

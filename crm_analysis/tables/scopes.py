@@ -36,7 +36,7 @@ class Scope:
         """The organisation's settings."""
         return self.tables.profile
 
-    @property
+    @functools.cached_property
     def as_of(self) -> date:
         """The last day known: the period's end, or the last day that the branch's data cover where that is earlier."""
         ends = self.tables.data_ends_on if self.branch == ALL else self.tables._reach(self.branch)[1]
