@@ -135,7 +135,7 @@ def test_sfo_index_promoters_drivers_and_shape() -> None:
         "an earlier wave is not the period before"
     )
     assert displays.curve(study, profile)["ylabel"].endswith(": 9 or higher")  # type: ignore[arg-type]
-    assert "89 % answer “Would recommend SFO” with 9 or higher" in said.verdict
+    assert "answer “Would recommend SFO” with 9 or higher" in said.verdict
     fix = next(each.sentence for each in said.findings if each.key.endswith("fix_first"))
     assert "with reaching 5 go" in fix and "That it comes before Retail shops" in fix, "two are worth about the same"
     assert (study.drivers.n, study.drivers.n_scored) == (1483, 2688)
