@@ -84,7 +84,7 @@ def _cuts(title: str, what: str, study: Study, profile: Profile) -> dict[str, An
     notes = [
         _(
             "95 % intervals in brackets; * marks the cuts of the profile. A type that vanishes with the next cut is "
-            "none; one whose return turns with the cut is drawn by the cut."
+            "none; one whose return turns with the cut is drawn by the cut. Margin within the window."
         )
     ]
     if left_out(typing, profile.privacy):

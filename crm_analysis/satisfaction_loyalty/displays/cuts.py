@@ -6,6 +6,7 @@ shown only where none of that may not be.
 
 from __future__ import annotations
 
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def type_cuts_table(typing: Typing, profile: Profile) -> pd.DataFrame:
         (_("Share"), counted, veiled, _share),
         (_("Came back"), followed, silent, lambda row: _followed(row, profile)),
         (
-            _("Margin each, within the window"),
+            _("Margin each"),
             followed,
             silent | margin_hidden(typing, profile),
             lambda row: margin_each(row, profile),
@@ -66,40 +67,40 @@ def left_out(typing: Typing, rule: Privacy) -> bool:
 def shown_cuts(typing: Typing, rule: Privacy, *, outcomes: bool) -> dict[str, list[float]]:
     """The cuts of each axis, attitude and times, that may be shown together; the profile's own always among them.
 
-    As long as what lies between neighbouring cuts holds a number that must not be told, the cut is taken away with
-    which the fewest such places are left. With `outcomes` these are the numbers who came back and who did not, and what
-    they brought, too, and the cuts some of those without; of all branches also what the branches' own pages leave to be
-    subtracted.
+    As many as can be shown without a place between neighbouring cuts that holds a number that must not be told; of as
+    many those whose smallest place is largest. With `outcomes` these numbers are also those who came back and who did
+    not, and what they brought, and the cuts some of those without; of all branches also what the branches' own pages
+    leave to be subtracted.
     """
     cuts = {
         "attitude": sorted(typing.grid["attitude_from"].unique().tolist()),
         "times": sorted(typing.grid["repeat_from"].unique().tolist()),
     }
-    cuts = _fewer(typing, cuts, rule, outcomes=False)
-    return _fewer(typing, cuts, rule, outcomes=True) if outcomes else cuts
+    cuts = _most(typing, cuts, rule, outcomes=False)
+    return _most(typing, cuts, rule, outcomes=True) if outcomes else cuts
 
 
-def _fewer(typing: Typing, cuts: dict[str, list[float]], rule: Privacy, *, outcomes: bool) -> dict[str, list[float]]:
-    """The same cuts, less those that must go."""
+def _most(typing: Typing, cuts: dict[str, list[float]], rule: Privacy, *, outcomes: bool) -> dict[str, list[float]]:
+    """The most of these cuts that may be shown together; the profile's own alone where no others may be."""
     main = {"attitude": typing.attitude_from, "times": typing.repeat_from}
-    told = _telling(typing.cells, cuts, rule, outcomes=outcomes)
-    while told:
-        fewer = [
-            cuts | {axis: [each for each in cuts[axis] if each != cut]}
-            for axis in AXES
-            for cut in cuts[axis]
-            if cut != main[axis]
-        ]
-        if not fewer:
-            break
-        left = [_telling(typing.cells, each, rule, outcomes=outcomes) for each in fewer]
-        told = min(left)
-        cuts = fewer[left.index(told)]
-    return cuts
+    best, most = {axis: [main[axis]] for axis in AXES}, (1, 0)
+    for attitude, times in product(*(_some_of(cuts[axis], main[axis]) for axis in AXES)):
+        each = {"attitude": attitude, "times": times}
+        told, smallest = _places(typing.cells, each, rule, outcomes=outcomes)
+        size = len(attitude) * len(times), smallest
+        if not told and size > most:
+            best, most = each, size
+    return best
 
 
-def _telling(cells: pd.DataFrame, cuts: dict[str, list[float]], rule: Privacy, *, outcomes: bool) -> int:
-    """How many places between these cuts hold something that must not be told."""
+def _some_of(cuts: list[float], main: float) -> list[list[float]]:
+    """Every choice of cuts that holds the profile's own."""
+    others = [cut for cut in cuts if cut != main]
+    return [sorted([main, *some]) for size in range(len(others) + 1) for some in combinations(others, size)]
+
+
+def _places(cells: pd.DataFrame, cuts: dict[str, list[float]], rule: Privacy, *, outcomes: bool) -> tuple[bool, int]:
+    """Whether a place between these cuts holds something that must not be told, and how many the smallest holds."""
     merged = cells.assign(
         **{axis: cells[axis].map(lambda at, kept=cuts[axis]: sum(cut <= at for cut in kept)) for axis in AXES}
     )
@@ -111,7 +112,7 @@ def _telling(cells: pd.DataFrame, cuts: dict[str, list[float]], rule: Privacy, *
         paid = groups["paid"].sum().to_numpy()
         dominated = groups["largest"].max() > rule.dominance_share * groups["size"].sum()
         told |= _few(kept, rule) | _few(n - kept, rule) | ((paid > 0) & (paid < rule.min_cell)) | dominated.to_numpy()
-    return int(told.sum())
+    return bool(told.any()), int(n.sum(axis=1).min())
 
 
 def _few(counts: np.ndarray, rule: Privacy) -> np.ndarray:
