@@ -274,9 +274,8 @@ def _branches(
             least=names[shown[-1].branch],
         )
         how = _(
-            "Dots: the branch's value; bars: 95 % interval; grey: no different from the others beyond noise; dashed: all "
-            "branches together. "
-            "In brackets: the number the value rests on. The order of neighbours means nothing."
+            "Dots: the branch's value; bars: 95 % interval; grey: no different from the others beyond noise; dashed: "
+            "all branches together. In brackets: the number the value rests on. The order of neighbours means nothing."
         )
         parts.append(writer.figure(svg(drawing, alt), alt, how))
     keys = [key for key in contents.front_columns if any(outcome.finding(key) for outcome in outcomes)]

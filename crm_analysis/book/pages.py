@@ -171,6 +171,7 @@ class Writer:
 
 
 def _inert(line: str) -> str:
+    line = re.sub(r"(?<=\d) (?=%)|(?<=\bp) (?=[<=&] ?)|(?<=\bp [<=]) (?=[.\d])", style.SPACE, line)
     return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", line).replace("$", "&#36;")
 
 

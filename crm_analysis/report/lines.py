@@ -109,7 +109,8 @@ def footing_line(bundle: Mapping[str, Any], currency: str) -> str:
     )
     control = bundle.get("control")
     if control and control["amount_stated"]:
-        line += " " + _("Files {ours}, finance office {theirs} over the months it stated: difference {share}.").format(
+        said = _("Accepted rows {ours}, finance office {theirs} over the months it stated: difference {share}.")
+        line += " " + said.format(
             ours=style.money(control["amount"], currency),
             theirs=style.money(control["amount_stated"], currency),
             share=style.percent(abs(control["amount"] / control["amount_stated"] - 1), 2),
