@@ -117,9 +117,17 @@ def figure(state: CustomerValue) -> dict[str, Any]:
     return {
         "table": table(state),
         "title": _("Tiers"),
-        "alt": _("Share of {customers} and of profit in each tier.").format(customers=disclosure.who_lower(state)),
+        "alt": (
+            _("Share of {customers} and of profit in each tier.")
+            if _profit_drawn(state)
+            else _("Share of {customers} in each tier.")
+        ).format(customers=disclosure.who_lower(state)),
         "how_to_read": f"{sentence(state)} {_reading(state)}".strip(),
     }
+
+
+def _profit_drawn(state: CustomerValue) -> bool:
+    return _("profit of the year") in set(bars(state)["measure"])
 
 
 def _why_not(state: CustomerValue) -> str:
@@ -138,7 +146,7 @@ def _why_not(state: CustomerValue) -> str:
 def _reading(state: CustomerValue) -> str:
     found, profile = state.tiers, state.scope.profile
     text = _("Grey: share of all {customers} who are not lost.").format(customers=words(profile).customers)
-    if _("profit of the year") in set(bars(state)["measure"]):
+    if _profit_drawn(state):
         text += " " + _("Blue: share of their profit; to the left of zero it is taken away.")
     text += " " + _("Everybody is in the first tier whose rule holds. The year ends on {day}.").format(
         day=style.day(found.year_ends)
