@@ -428,9 +428,10 @@ def lists(state: CustomerValue) -> dict[str, pd.DataFrame]:
     size = int(np.ceil(0.10 * len(frame)))
     expected = state.outlook.customers.groupby("customer_id")["expected_value"].sum()
     best = frame.nlargest(size, "profit")[["customer_id", "branch", "margin", "profit"]]
+    late, treatments = state.slipping.customers, state.matrix.customers.set_index("customer_id")["treatment"]
     return {
         "below_cost": frame.loc[frame["profit"] < 0, columns].sort_values("profit", ignore_index=True),
-        "slipping_away": state.slipping.customers,
+        "slipping_away": late.assign(treatment=late["customer_id"].map(treatments)),
         "most_valuable": best.assign(
             expected_value=best["customer_id"].map(expected).fillna(0.0).to_numpy()
         ).reset_index(drop=True),

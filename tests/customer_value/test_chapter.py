@@ -467,9 +467,11 @@ def test_what_is_said_of_those_overdue_a_year_ago_follows_the_interval_and_hides
         return finding(given, "slipping_away").sentence.replace(NO_BREAK, " ")
 
     clear = overdue_a_year_ago(state, (20, 60), (640, 800))
-    assert "Of the 60 overdue a year ago only 33 % stayed, against 80 % of the 800 others (46.7 points, +" in said(clear)
+    assert "Of the 60 overdue a year ago only 33 % stayed, against 80 % of the 800 others (46.7 points, +" in said(
+        clear
+    )
     plain = said(overdue_a_year_ago(state, (24, 30), (810, 1000)))
-    assert "stayed" not in plain and plain.endswith("contact them this month.")
+    assert "stayed" not in plain and "points" not in plain
     for late, others in (((3, 40), (307, 341)), ((37, 40), (338, 341)), ((20, 60), (797, 800))):
         assert said(overdue_a_year_ago(state, late, others)) == plain
     base = clear.retention.customers
@@ -477,6 +479,35 @@ def test_what_is_said_of_those_overdue_a_year_ago_follows_the_interval_and_hides
     some = few | (~base["kept"] & (base.groupby(["status", "kept"]).cumcount() < 10))
     apart = base.assign(branch=np.where(some, "y", "x"))
     assert said(replace(clear, retention=replace(clear.retention, customers=apart))) == plain
+
+
+def test_only_those_expected_to_pay_for_it_are_contacted(scope_of):
+    """Advice agrees with the matrix; and the called are not counted where those who are not called are too few."""
+    state = assess(scope_of({"transactions": buyers()}, margin={"rate": 0.5}))
+    late = state.slipping.customers["customer_id"]
+    assert len(late) >= 15
+
+    def treated(**given: pd.Index) -> CustomerValue:
+        treatment = pd.Series("grow", state.matrix.customers["customer_id"])
+        for name, ids in given.items():
+            treatment[ids] = name
+        frame = state.matrix.customers.assign(treatment=treatment.to_numpy())
+        return replace(state, matrix=replace(state.matrix, customers=frame))
+
+    def advice(given: CustomerValue) -> tuple[str, str]:
+        called = [each.text for each in claims(given).actions if each.key == "customer_value.call"]
+        return finding(given, "slipping_away").sentence, *called
+
+    sentence, called = advice(treated())
+    assert sentence.endswith("contact them this month.") and called.startswith(f"Contact the {len(late)} customers of")
+    sentence, called = advice(treated(let_go=late[:5], low_cost=late[5:8]))
+    assert sentence.endswith("contact this month whoever of them is expected to pay for it.")
+    assert called.startswith(f"Contact the {len(late) - 8} customers of")
+    assert advice(treated(let_go=late[:3]))[1].startswith("Contact the customers of high value")
+    assert advice(treated(low_cost=late)) == (
+        f"{sentence.partition(': ')[0]}: reach them at low cost, as none is expected to pay for a contact.",
+    )
+    assert listing.lists(treated(let_go=late[:5]))["slipping_away"]["treatment"].value_counts()["let_go"] == 5
 
 
 def test_a_change_in_who_stayed_has_its_interval(scope_of):

@@ -285,7 +285,7 @@ def test_sentences_turn_with_the_data(scope_of):
     states = [seen(scope_of({"transactions": log})) for log in (grown, shrunk[~recent])]
     texts = [shown.tiers(state)["how_to_read"] for state in states]
     assert "yearly profit rose by" in texts[0] and "yearly profit fell by" in texts[1]
-    assert "Contact them first" in texts[1]
+    assert "Contact first whoever of them is expected to pay for it" in texts[1]
     language.activate("ko")
     korean = shown.tiers(states[1])["how_to_read"]
     assert "먼저 연락" in korean and "줄었습니다" in korean

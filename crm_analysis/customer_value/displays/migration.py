@@ -255,13 +255,17 @@ def _advice(state: CustomerValue, found: Migration, name: Name) -> str:
         (True, True): _(
             "Most was lost from {group}: {n} fell or left, {loss} a year. Time alone moves them where few come back."
         ),
-        (True, False): _("Most was lost from {group}: {n} fell or left, {loss} a year. Contact them first."),
+        (True, False): _(
+            "Most was lost from {group}: {n} fell or left, {loss} a year. Contact first whoever of them is expected "
+            "to pay for it."
+        ),
         (False, True): _(
             "Most was lost from {group}: {loss} a year, with those who fell or left. Time alone moves them where few "
             "come back."
         ),
         (False, False): _(
-            "Most was lost from {group}: {loss} a year, with those who fell or left. Contact them first."
+            "Most was lost from {group}: {loss} a year, with those who fell or left. Contact first whoever of them is "
+            "expected to pay for it."
         ),
     }[told, state.outlook.why == "one_time"]
     return said.format(

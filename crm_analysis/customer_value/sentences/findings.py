@@ -175,17 +175,22 @@ def slipping(state: CustomerValue) -> Finding | None:
         return None
     if saying.hidden(state, late.customers["brought"], late.customers["customer_id"]):
         return None
+    paying = state.matrix.pays(late.customers["customer_id"])
+    if paying.all():
+        what = _("contact them this month.")
+    elif paying.any():
+        what = _("contact this month whoever of them is expected to pay for it.")
+    else:
+        what = _("reach them at low cost, as none is expected to pay for a contact.")
     known = late.stay_less and _sides_told(state)
     if known:
         template = _(
             "**{n} {customers} of high value are overdue**; last year they brought {brought}. Of the {n_late} overdue "
             "a year ago only {recovers} stayed, against {stays} of the {n_others} others ({gap} points, {low_high}): "
-            "contact them this month."
+            "{what}"
         )
     else:
-        template = _(
-            "**{n} {customers} of high value are overdue**; last year they brought {brought}: contact them this month."
-        )
+        template = _("**{n} {customers} of high value are overdue**; last year they brought {brought}: {what}")
     return Finding(
         key="customer_value.slipping_away",
         sentence=saying.say(
@@ -199,6 +204,7 @@ def slipping(state: CustomerValue) -> Finding | None:
             n_others=style.number(late.stays.n),
             gap=style.points(late.gap.value, sign=False),
             low_high=style.interval(late.gap.low, late.gap.high, "points"),
+            what=what,
         ),
         value=saying.resting_on(state, late.customers, len(late.customers)),
         unit="count",
