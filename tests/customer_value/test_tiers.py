@@ -345,7 +345,9 @@ def test_the_alternative_text_names_only_the_bars_that_are_drawn(scope_of):
         state.outlook = SimpleNamespace(why="")
         assert len(shown.bars(state)) == (4 if drawn else 2)
         alt = shown.figure(state)["alt"]
-        assert alt == ("Share of customers and of profit in each tier." if drawn else "Share of customers in each tier.")
+        assert alt == (
+            "Share of customers and of profit in each tier." if drawn else "Share of customers in each tier."
+        )
 
 
 def test_no_line_of_a_table_tells_a_hidden_cell():
