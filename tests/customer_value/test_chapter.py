@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from crm_analysis.value_models import promises
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).parents[2]
 NO_BREAK = "\N{NO-BREAK SPACE}"
 START = pd.Timestamp(2023, 10, 1)
 END = date(2026, 9, 30)
@@ -256,6 +258,8 @@ def test_what_was_spent_in_vain_is_the_most_that_can_be_saved(scope_of):
     below = state.profits.customers[state.profits.customers["profit"] < 0]
     vain = np.minimum(below["contact_cost"], -below["profit"]).sum()
     assert (action.low, action.value, action.high) == pytest.approx((0.0, vain / 2, vain)) and vain > 0
+    method = (ROOT / "book" / "methods" / "customer_value.md").read_text(encoding="utf-8")
+    assert "a range, from nothing to all of it, and shows its middle" in method and "carries no interval" not in method
 
 
 def test_a_branch_too_small_for_a_model_says_so(scope_of):
