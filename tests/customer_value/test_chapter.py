@@ -12,6 +12,7 @@ import pytest
 from crm_analysis import style
 from crm_analysis.customer_value import captions, charts, disclosure, future, holdout, listing
 from crm_analysis.customer_value.assessment import CustomerValue, Slipping, assess
+from crm_analysis.customer_value.displays import tiers as shown_tiers
 from crm_analysis.customer_value.sentences import claims
 from crm_analysis.estimators.proportions import wilson
 from crm_analysis.value_models import promises
@@ -483,6 +484,73 @@ def test_what_is_said_of_those_overdue_a_year_ago_follows_the_interval_and_hides
     some = few | (~base["kept"] & (base.groupby(["status", "kept"]).cumcount() < 10))
     apart = base.assign(branch=np.where(some, "y", "x"))
     assert said(replace(clear, retention=replace(clear.retention, customers=apart))) == plain
+
+
+def town(state: CustomerValue, *, dormant: int = 30, lost: int = 40, outside: int = 20, unpaid: int = 20):
+    """The same customers with so many dormant and lost, of the lost so many who paid or cost something in the year, and
+    so many who never paid. The last of those in a tier, and of those in a segment, are in the smaller of two.
+    """
+    ids = state.status["customer_id"].to_numpy()
+    stands = np.repeat(["active", "dormant", "lost"], [len(ids) - dormant - lost, dormant, lost])
+    kept, left, paid = ids[stands != "lost"], ids[stands == "lost"], ids[unpaid:]
+    status = state.status.assign(status=stands)
+    tiers = pd.DataFrame({"customer_id": kept, "branch": "x", "revenue": 1.0, "profit": 1.0})
+    tiers["tier"] = np.where(np.arange(len(kept)) < 100, "first", "rest")
+    beyond = tiers.iloc[:outside].assign(customer_id=left[:outside])
+    scores = pd.DataFrame({"customer_id": paid, "segment": np.where(np.arange(len(paid)) < 120, "best", "gone")})
+    return replace(
+        state,
+        status=status,
+        scores=scores,
+        tiers=replace(state.tiers, order=("first", "rest"), customers=tiers, outside=beyond),
+        matrix=replace(state.matrix, customers=status[["customer_id", "branch", "status"]]),
+        profits=replace(state.profits, customers=pd.concat([tiers, beyond]).assign(margin=1.0)),
+        outlook=replace(state.outlook, customers=tiers.assign(expected_value=1.0)),
+    )
+
+
+def counted(state: CustomerValue) -> dict[str, pd.DataFrame]:
+    """What the page prints of how many there are."""
+    frames = {
+        "status": captions.statuses(state)["frame"],
+        "parts": captions.populations(state)["frame"],
+        "tiers": shown_tiers.table(state),
+        "segments": listing.segment_table(state),
+    }
+    return {
+        name: frame.set_index(frame.columns[0])[frame.columns.intersection(["Customers", "Left out", "Share"])]
+        for name, frame in frames.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("few", "fewer"),
+    [
+        ({"dormant": 3}, {"dormant": 2, "lost": 41}),
+        ({"outside": 3}, {"outside": 2}),
+        ({"unpaid": 3}, {"unpaid": 2}),
+    ],
+    ids=["dormant", "lost yet paid", "never paid"],
+)
+def test_no_count_beside_another_tells_who_are_too_few_to_show(scope_of, few, fewer):
+    """Two towns that differ in one of a few people print the same numbers: nothing printed tells how few they are.
+
+    Where nobody is few, nothing is withheld.
+    """
+    state = assess(scope_of({"transactions": clockwork(200)}))
+    plain, one, other = (counted(town(state, **given)) for given in ({}, few, fewer))
+    for name, frame in one.items():
+        pd.testing.assert_frame_equal(frame, other[name])
+        assert not plain[name].isin(["withheld", "< 5"]).any(axis=None)
+
+
+def test_how_many_there_are_is_not_told_where_few_are_gone(scope_of):
+    """How many are still here stands with the findings."""
+    parts = counted(town(assess(scope_of({"transactions": clockwork(200)})), dormant=0, lost=3, outside=0))["parts"]
+    assert parts.loc["Still here"].to_list() == ["197", "< 5"]
+    assert (
+        parts.loc["Status", "Customers"] == parts.loc["Matrix of present and future value", "Customers"] == "withheld"
+    )
 
 
 def test_only_those_expected_to_pay_for_it_are_contacted(scope_of):

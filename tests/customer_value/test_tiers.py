@@ -342,7 +342,8 @@ def test_the_alternative_text_names_only_the_bars_that_are_drawn(scope_of):
         status = customers.status(scope)
         earned = customer_profits(scope, status)
         state = SimpleNamespace(scope=scope, status=status, profits=earned, tiers=tiered(scope, status, earned))
-        state.outlook = SimpleNamespace(why="")
+        state.outlook, state.matrix = SimpleNamespace(why="", customers=status), SimpleNamespace(customers=status)
+        state.scores = status
         assert len(shown.bars(state)) == (4 if drawn else 2)
         alt = shown.figure(state)["alt"]
         assert alt == (
