@@ -1,6 +1,7 @@
 """Who responds: groups by hand, planted differences and none, and advice that turns with them."""
 
 import html
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -243,6 +244,28 @@ def test_pages_say_withheld_and_draw(differing):
     assert charts.effect_bands(displays.responders.bands(differing), currency="KRW") is not None
     curve = displays.responders.curves(differing)
     assert curve["gain"].iloc[0] == 0.0 and curve["line"].iloc[-1] == pytest.approx(curve["gain"].iloc[-1])
+
+
+def legend_of(fig) -> list[str]:
+    (legend,) = fig.legends
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def test_too_few_bands_to_shrink_leave_no_word_of_shrinking(differing):
+    few = study(new=20_000.0, old=0.0, n=180)
+    assert 2 <= len(by_code(few.responders[0], "value").groups) <= 3
+    bands = displays.responders.bands(few)
+    assert not bands.empty and bands["shrunk"].isna().all()
+    figure = displays.responders.band_figure(few)
+    said = f"{figure['alt']} {figure['how_to_read']} {list(figure['table'])}"
+    assert "hrunken" not in said and "Filled dots" not in said
+    assert legend_of(charts.effect_bands(bands, currency="KRW")) == ["all together", "difference"]
+    full = displays.responders.band_figure(differing)
+    assert "Shrunken" in full["table"] and "Filled dots" in full["how_to_read"] and "shrunken" in full["alt"]
+    (small,), (large,) = few.responders, differing.responders
+    both = replace(differing, responders=(replace(small, name="Small"), large))
+    drawn = legend_of(charts.effect_bands(displays.responders.bands(both), currency="KRW"))
+    assert drawn == ["all together", "difference", "shrunken"], "one panel has filled dots, so the legend tells them"
 
 
 def test_members_drawn_as_households_are_compared_as_households_and_not_ranked():

@@ -103,36 +103,52 @@ def qini_figure(study: Study) -> dict[str, Any]:
 def band_figure(study: Study) -> dict[str, Any]:
     """Words and table of the effects by value before, as keyword arguments of `report.figure`."""
     title = _("Who responds, by what members left in the year before")
-    if bands(study).empty:
+    frame = bands(study)
+    if frame.empty:
         alt = _("No controlled programme of this period has groups large enough to compare.")
         return {"title": title, "alt": alt, "how_to_read": ""}
-    said = " ".join(sentence(found, study) for found in study.responders if found.splits)
-    note = _(
-        "From the lowest value before to the highest, same value together. Open dots and bars: difference between "
-        "treated and held out, 95 % interval. Filled dots: the same drawn towards the effect on all (dashed) by as "
-        "much as chance explains; the closer they lie to the line, the less is known of any difference."
+    shrunken = frame["shrunk"].notna()
+    said = [sentence(found, study) for found in study.responders if found.splits]
+    said.append(
+        _(
+            "From the lowest value before to the highest, same value together. Open dots and bars: difference between "
+            "treated and held out, 95 % interval; dashed: the effect on all."
+        )
     )
+    if shrunken.any():
+        said.append(
+            _(
+                "Filled dots: the difference drawn towards the effect on all by as much as chance explains; the closer "
+                "they lie to the line, the less is known of any difference."
+            )
+        )
+    if not shrunken.all():
+        said.append(
+            _("How much three bands or fewer truly differ is not known: none is drawn towards the effect on all.")
+        )
     return {
-        "table": _band_table(study),
+        "table": _band_table(frame, study.evaluation.currency),
         "title": title,
-        "alt": _("Effect on margin per member by band of value before, plain and shrunken."),
-        "how_to_read": f"{said} {note}",
+        "alt": _("Effect on margin per member by band of value before, plain and shrunken.")
+        if shrunken.any()
+        else _("Effect on margin per member by band of value before."),
+        "how_to_read": " ".join(said),
     }
 
 
-def _band_table(study: Study) -> pd.DataFrame:
-    frame = bands(study)
-    currency = study.evaluation.currency
-    return pd.DataFrame(
+def _band_table(frame: pd.DataFrame, currency: str) -> pd.DataFrame:
+    table = pd.DataFrame(
         {
             _("Programme"): [style.plain(name) for name in frame["name"]],
             _("Value before"): [_band(n, of) for n, of in zip(frame["band"], frame["n_bands"], strict=True)],
             _("Difference"): [
                 _amount(v, a, b, currency) for v, a, b in zip(frame["value"], frame["low"], frame["high"], strict=True)
             ],
-            _("Shrunken"): [style.money(value, currency) for value in frame["shrunk"]],
         }
     )
+    if frame["shrunk"].notna().any():
+        table[_("Shrunken")] = [style.money(value, currency) for value in frame["shrunk"]]
+    return table
 
 
 def groups(study: Study, profile: Profile) -> dict[str, Any]:
