@@ -23,7 +23,16 @@ from crm_analysis.units import DAYS_PER_YEAR
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
 
-__all__ = ["Group", "Policy", "Responders", "Split", "advised_lists", "responders", "split"]
+__all__ = [
+    "Group",
+    "Policy",
+    "Responders",
+    "Split",
+    "advised_lists",
+    "contact_and_fixed_cost",
+    "responders",
+    "split",
+]
 
 FEWEST_TO_LEARN = 100
 """Members of the smaller arm below which no rule is learned."""
@@ -336,14 +345,24 @@ def _net_of_behaviour(units: pd.DataFrame, result: CampaignResult) -> np.ndarray
     return net
 
 
-def _policy(units: pd.DataFrame, features: np.ndarray, result: CampaignResult, rng: np.random.Generator) -> Policy:
+def contact_and_fixed_cost(result: CampaignResult) -> tuple[float, float]:
+    """What one contact saved would save, and the cost that does not depend on how many are contacted.
+
+    Where the ledger does not tell contacts from the rest, all cost counts as theirs and the second is 0.
+    """
     roi, cost = result.roi, result.cost
     assert roi is not None and cost is not None
     spread_evenly = cost.charged - cost.charged_by_orders
     contact = spread_evenly / roi.n_treated
     if roi.break_even_contact_cost is not None:
         contact = min(roi.break_even_contact_cost - roi.net / roi.n_treated, contact)
-    fixed = max(spread_evenly - contact * roi.n_treated, 0.0)
+    return contact, max(spread_evenly - contact * roi.n_treated, 0.0)
+
+
+def _policy(units: pd.DataFrame, features: np.ndarray, result: CampaignResult, rng: np.random.Generator) -> Policy:
+    roi = result.roi
+    assert roi is not None
+    contact, fixed = contact_and_fixed_cost(result)
     treated = (units["arm"] == "treated").to_numpy()
     found = target(_net_of_behaviour(units, result), treated, features, cost=contact, rng=rng, draws=FOLD_DRAWS)
     members = units[["customer_id", "branch"]].assign(expected_gain=found.expected, chosen=found.chosen)

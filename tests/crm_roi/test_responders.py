@@ -10,11 +10,12 @@ import pytest
 from scipy import stats
 
 from crm_analysis import style
-from crm_analysis.crm_roi import charts, displays
+from crm_analysis.crm_roi import advice, charts, displays
 from crm_analysis.crm_roi.evaluation import evaluate
 from crm_analysis.crm_roi.responders import FEWEST_TO_LEARN, responders, split
 from crm_analysis.crm_roi.sentences import claims
 from crm_analysis.crm_roi.study import examine
+from crm_analysis.estimators import uplift
 from tests.crm_roi.conftest import FrameScope, association, make_profile
 
 pytestmark = pytest.mark.slow
@@ -183,7 +184,10 @@ def test_the_rule_becomes_what_to_do_where_it_beats_everybody_and_nobody(differi
     said = claims(differing.evaluation, profile=make_profile(), policies=differing.policies)
     (step,) = (step for step in said.actions if step.key == "crm_roi.call26.action")
     assert step.text.startswith("Repeat Thank&#45;you call for ") and "of its list alone" in step.text
-    assert step.value == pytest.approx(0.9 * one.policy.targeted.mean)
+    # a tenth held out loses a tenth of the gain and saves a tenth of the contacts; what is spent anyway stays whole
+    by_rule, fixed = one.policy.targeted, one.policy.fixed_cost
+    for told, whole in ((step.value, by_rule.mean), (step.low, by_rule.low), (step.high, by_rule.high)):
+        assert told == pytest.approx(0.9 * (whole + fixed) - fixed)
     assert 0 < step.low < step.value < step.high and step.owner
     gain = one.policy.over_everybody
     assert (
@@ -195,6 +199,23 @@ def test_the_rule_becomes_what_to_do_where_it_beats_everybody_and_nobody(differi
     assert (strata == "new").mean() > 0.9 and abs(len(listed) - one.policy.n_targeted) < 0.05 * one.policy.n
     card = displays.cards.cards(differing, profile=make_profile())["given"][0]["frame"]
     assert html.unescape(step.text) in card["Answer"].to_list()
+
+
+def test_a_tenth_held_out_saves_nothing_of_what_is_spent_anyway(differing):
+    (result,), gain = differing.evaluation.closed, uplift.Gain(1e6, 0.9e6, 1.1e6, 3000)
+    policy = replace(differing.responders[0].policy, fixed_cost=2e6, targeted=gain, over_everybody=gain)
+    step = advice.action(result, differing.evaluation, make_profile(), policy)
+    assert (step.value, step.low, step.high) == pytest.approx((0.7e6, 0.61e6, 0.79e6))  # 0.9 of 3 m, less 2 m
+
+
+def test_repeating_for_everybody_is_worth_what_the_table_says_of_everybody_less_a_tenth_held_out():
+    found = study(new=25_000.0, old=25_000.0)
+    (step,) = claims(found.evaluation, profile=make_profile(), policies=found.policies).actions
+    policy = found.responders[0].policy
+    everybody, fixed = policy.everybody, policy.fixed_cost
+    assert "for everybody who qualifies" in step.text and fixed == pytest.approx(100_000.0)
+    for told, whole in ((step.value, everybody.mean), (step.low, everybody.low), (step.high, everybody.high)):
+        assert told == pytest.approx(0.9 * (whole + fixed) - fixed)
 
 
 def test_a_rule_that_is_not_shown_to_beat_both_is_no_action():
