@@ -100,7 +100,7 @@ def _targeted_action(policy: Policy, result: CampaignResult, evaluation: Evaluat
 
 
 def _repeated(profit: Gain, scale: float, fixed_cost: float) -> dict[str, float | None]:
-    """Profit of a programme run for `scale` times as many; `fixed_cost`, which it has paid, is spent once all the same."""
+    """Profit of a programme run for `scale` times as many; its `fixed_cost`, already taken off, is spent once."""
     ends = {"value": profit.mean, "low": profit.low, "high": profit.high}
     return {name: None if end is None else scale * (end + fixed_cost) - fixed_cost for name, end in ends.items()}
 

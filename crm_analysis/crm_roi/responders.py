@@ -44,6 +44,7 @@ AGES = (30, 40, 50, 60, 70)
 REST = "rest"
 FOLD_DRAWS = 10
 MOST_DRAWS = 0.5
+"""Share of the draws of folds above which a member is one of those whom the rule would contact."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +97,11 @@ class Policy:
     programme's own net carried over to those held out: on its treated members alone it would be `as_it_ran`, the net of
     its return, to the last digit.
     `contact_cost` is what one contact saved would save; `whole_cost` marks that the ledger does not tell contacts from
-    the rest, so that all cost counts as theirs. `over_everybody` is targeting less contacting everybody. `n_targeted`
-    members would be contacted. `members` has customer_id, branch, expected_gain (margin per member, before the contact)
-    and chosen (share of draws in which a rule that had not seen the member would contact it).
+    the rest, so that all cost counts as theirs. `over_everybody` is targeting less contacting everybody. Profits
+    are averages over the draws of folds; `n_targeted` members are those whom the rule would contact in more than
+    `MOST_DRAWS` of them, just as the list names them. `members` has customer_id, branch, expected_gain (margin per
+    member, before the contact) and chosen (share of draws in which a rule that had not seen the member would contact
+    it).
     """
 
     n: int
@@ -257,10 +260,8 @@ def _complement(groups: list[Group]) -> list[Group]:
 def _with_rule(made: Split, label: pd.Series, policy: Policy | None, p: float | None) -> Split:
     groups = made.groups
     if policy is not None:
-        of = policy.members["chosen"].groupby(label.to_numpy()).agg(["size", "sum"])
-        groups = tuple(
-            replace(g, n_judged=int(of["size"][g.code]), n_targeted=round(float(of["sum"][g.code]))) for g in groups
-        )
+        of = (policy.members["chosen"] > MOST_DRAWS).groupby(label.to_numpy()).agg(["size", "sum"])
+        groups = tuple(replace(g, n_judged=int(of["size"][g.code]), n_targeted=int(of["sum"][g.code])) for g in groups)
     return Split(code=made.code, groups=groups, pooled=made.pooled, p_holm=p)
 
 
@@ -369,7 +370,7 @@ def _policy(units: pd.DataFrame, features: np.ndarray, result: CampaignResult, r
     n = len(units)
     return Policy(
         n=n,
-        n_targeted=round(found.share_targeted * n),
+        n_targeted=int((found.chosen > MOST_DRAWS).sum()),
         contact_cost=contact,
         fixed_cost=fixed,
         whole_cost=roi.break_even_contact_cost is None,

@@ -11,6 +11,7 @@ from scipy import stats
 
 from crm_analysis import style
 from crm_analysis.crm_roi import advice, charts, displays
+from crm_analysis.crm_roi import responders as responders_module
 from crm_analysis.crm_roi.evaluation import evaluate
 from crm_analysis.crm_roi.responders import FEWEST_TO_LEARN, responders, split
 from crm_analysis.crm_roi.sentences import claims
@@ -196,9 +197,27 @@ def test_the_rule_becomes_what_to_do_where_it_beats_everybody_and_nobody(differi
     listed = displays.lists(differing)["call26.targeting"]
     assert "crm-analysis list crm_roi.call26.targeting" in step.text
     strata = differing.evaluation.closed[0].gate.units.set_index("customer_id")["stratum"].loc[listed["customer_id"]]
-    assert (strata == "new").mean() > 0.9 and abs(len(listed) - one.policy.n_targeted) < 0.05 * one.policy.n
+    assert (strata == "new").mean() > 0.9 and len(listed) == one.policy.n_targeted, "the share told is that of the list"
+    assert style.share(len(listed), one.policy.n, 5, 0) in step.text
     card = displays.cards.cards(differing, profile=make_profile())["given"][0]["frame"]
     assert html.unescape(step.text) in card["Answer"].to_list()
+
+
+def test_the_share_told_is_that_of_the_list_where_draws_disagree(monkeypatch):
+    real = responders_module.target
+
+    def wavering(*given, **settings):
+        found = real(*given, **settings)
+        chosen = np.where(found.expected > np.median(found.expected), 0.6, 0.0)
+        return replace(found, chosen=chosen)
+
+    monkeypatch.setattr(responders_module, "target", wavering)
+    found = study(new=40_000.0, old=0.0)
+    (one,) = found.responders
+    listed = displays.lists(found)["call26.targeting"]
+    assert one.policy.n_targeted == len(listed) == pytest.approx(0.5 * one.policy.n, abs=60)
+    for made in one.splits:
+        assert sum(group.n_targeted for group in made.groups) == len(listed)
 
 
 def test_a_tenth_held_out_saves_nothing_of_what_is_spent_anyway(differing):

@@ -223,8 +223,9 @@ def targeting(study: Study) -> dict[str, Any]:
         "The profit of everybody is the net as it ran, carried over to those held out: the same margin gained and "
         "the same cost of a contact for each of them, the costs that do not depend on the number of contacts once. The "
         "rule contacts whoever is expected to add more margin than a contact costs. Every member is judged by rules "
-        "that had not seen that outcome (five folds, drawn {n} times and averaged). It is advised only where it is "
-        "shown to beat both everybody and nobody."
+        "that had not seen that outcome (five folds, drawn {n} times); profits are averages over the draws, and the "
+        "rule would contact whom it chose in more than half of them. It is advised only where it is shown to beat both "
+        "everybody and nobody."
     ).format(n=FOLD_DRAWS)
     if any(found.policy is not None and found.policy.whole_cost for found in study.responders):
         note += " " + _(
