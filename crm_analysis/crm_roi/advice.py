@@ -37,7 +37,8 @@ def action(
 ) -> Action | None:
     """What to do about one closed campaign; None where nothing follows from what is known.
 
-    Where `policy` is shown to beat contacting everybody and contacting nobody, it is what to do.
+    Where `policy` is shown to beat contacting everybody and contacting nobody, it is what to do; a branch leaves that
+    of a campaign of several branches to the page of all.
     """
     owner = style.escape(
         profile.owner(result.programme, active()) or result.owner or profile.owner("crm_roi", active())
@@ -114,10 +115,16 @@ def _measured_action(result: CampaignResult, evaluation: Evaluation, profile: Pr
     if roi.verdict == "earned":
         _contact, fixed_cost = contact_and_fixed_cost(result)
         net = Gain(roi.net, roi.net_low, roi.net_high, members)
+        text = (
+            _(
+                "Repeat {name} for everybody who qualifies, or for those alone whom the page of all branches names, "
+                "{share} still held out"
+            )
+            if result.elsewhere
+            else _("Repeat {name} for everybody who qualifies, {share} still held out")
+        )
         return {
-            "text": _("Repeat {name} for everybody who qualifies, {share} still held out").format(
-                name=phrases.name_of(result), share=style.percent(KEPT_OUT, 0)
-            ),
+            "text": text.format(name=phrases.name_of(result), share=style.percent(KEPT_OUT, 0)),
             **_repeated(net, (1 - KEPT_OUT) * members / roi.n_treated, fixed_cost),
             "resting_on": tested,
         }

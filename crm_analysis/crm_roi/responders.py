@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from crm_analysis import privacy
 from crm_analysis.crm_roi.comparison import compare
@@ -30,6 +31,7 @@ __all__ = [
     "Split",
     "advised_lists",
     "contact_and_fixed_cost",
+    "judge_together",
     "responders",
     "split",
 ]
@@ -43,6 +45,8 @@ TENURE_YEARS = (0.5, 1, 2, 5)
 AGES = (30, 40, 50, 60, 70)
 REST = "rest"
 FOLD_DRAWS = 10
+LEVEL = 0.025
+"""Chance, one-sided, of one false `target` or more on a page; the 95 % intervals shown end at the same."""
 MOST_DRAWS = 0.5
 """Share of the draws of folds above which a member is one of those whom the rule would contact."""
 
@@ -101,7 +105,8 @@ class Policy:
     are averages over the draws of folds; `n_targeted` members are those whom the rule would contact in more than
     `MOST_DRAWS` of them, just as the list names them. `members` has customer_id, branch, expected_gain (margin per
     member, before the contact) and chosen (share of draws in which a rule that had not seen the member would contact
-    it).
+    it). `p_target` is the one-sided p-value of targeting being above both others, adjusted by Holm for the campaigns of
+    the page (`judge_together`). `decided_by_all` marks a branch's part of a campaign that ran in several.
     """
 
     n: int
@@ -114,15 +119,20 @@ class Policy:
     targeted: Gain
     over_everybody: Gain
     members: pd.DataFrame = field(compare=False, repr=False)
+    decided_by_all: bool = False
+    p_target: float | None = None
 
     @property
     def advice(self) -> str:
-        """target, everybody, nobody or unsettled.
+        """target, everybody, nobody, unsettled or all_branches.
 
-        `target` only where the interval shows targeting above both contacting everybody and contacting nobody, which
-        keeps the chance of a false `target` at the level of one test.
+        `target` only where targeting is shown above both contacting everybody and contacting nobody, which keeps the
+        chance of a false `target` at the level of one test, by Holm's adjustment also over all campaigns of a page. Of
+        a campaign that ran in several branches only the page of all branches advises, so that it is tested once.
         """
-        if 0 < self.n_targeted < self.n and _above(self.over_everybody) and _above(self.targeted):
+        if self.decided_by_all:
+            return "all_branches"
+        if 0 < self.n_targeted < self.n and self.p_target is not None and self.p_target < LEVEL:
             return "target"
         if _above(self.everybody):
             return "everybody"
@@ -159,7 +169,27 @@ def responders(scope: Scope, evaluation: Evaluation) -> tuple[Responders, ...]:
     """
     measured = [r for r in evaluation.closed if r.state in ("measured", "no_cost") and r.effect("margin") is not None]
     born = _birth_dates(scope) if measured else None
-    return tuple(_of_campaign(result, evaluation, scope, born) for result in measured)
+    return judge_together([_of_campaign(result, evaluation, scope, born) for result in measured])
+
+
+def judge_together(found: Sequence[Responders]) -> tuple[Responders, ...]:
+    """The campaigns of one page with `p_target` of their policies, in the order given.
+
+    Above both everybody and nobody is one test of each campaign, at the larger of the two p-values (an
+    intersection-union test, Berger 1982); Holm's adjustment (1979) runs over those that the page decides.
+    """
+    chances = [
+        np.nan
+        if one.policy is None or one.policy.decided_by_all
+        else np.maximum(_p_above(one.policy.over_everybody), _p_above(one.policy.targeted))
+        for one in found
+    ]
+    return tuple(
+        one
+        if one.policy is None
+        else replace(one, policy=replace(one.policy, p_target=None if np.isnan(p) else float(p)))
+        for one, p in zip(found, holm(chances), strict=True)
+    )
 
 
 def _of_campaign(result: CampaignResult, evaluation: Evaluation, scope: Scope, born: pd.Series | None) -> Responders:
@@ -379,6 +409,7 @@ def _policy(units: pd.DataFrame, features: np.ndarray, result: CampaignResult, r
         targeted=_over_list(found.targeted, fixed * (1 - found.share_idle)),
         over_everybody=_over_list(found.over_everybody, -fixed * found.share_idle),
         members=members,
+        decided_by_all=result.elsewhere,
     )
 
 
@@ -395,6 +426,13 @@ def advised_lists(found: Sequence[Responders]) -> dict[str, pd.DataFrame]:
         for one in found
         if one.policy is not None and one.policy.advice == "target"
     }
+
+
+def _p_above(gain: Gain) -> float:
+    """One-sided p-value of a gain above nothing, below `LEVEL` just where its interval is; undefined without one."""
+    if gain.low is None:
+        return np.nan
+    return float(stats.norm.sf(stats.norm.isf(LEVEL) * gain.mean / (gain.mean - gain.low)))
 
 
 def _above(gain: Gain) -> bool:

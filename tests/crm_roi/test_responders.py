@@ -245,6 +245,60 @@ def test_a_rule_that_is_not_shown_to_beat_both_is_no_action():
         assert "call26.targeting" not in displays.lists(found)
 
 
+def test_a_branch_leaves_a_campaign_of_several_branches_to_the_page_of_all(differing):
+    assert differing.responders[0].policy.advice == "target"
+    tables = campaign(new=40_000.0, old=0.0)
+    here = examine(FrameScope(tables, make_profile(), branch="seoul"))
+    (one,) = here.responders
+    assert one.policy.advice == "all_branches" and one.policy.over_everybody.low > 0
+    assert displays.lists(here).keys() == {"call26.roi"}
+    (finding,) = displays.responders.findings(here)
+    assert "decided over all branches" in finding.sentence and finding.tone == "neutral"
+    assert displays.responders.targeting(here)["frame"]["Advice"].to_list() == ["see all branches"]
+    (step,) = claims(here.evaluation, profile=make_profile(), policies=here.policies).actions
+    assert "whom the page of all branches names" in step.text and "crm-analysis list" not in step.text
+    seoul = tables["customers"].loc[tables["customers"]["branch"] == "seoul", "customer_id"]
+    members = tables["campaign_members"]
+    alone = tables | {"campaign_members": members[members["customer_id"].isin(seoul)]}
+    own = examine(FrameScope(alone, make_profile(), branch="seoul"))
+    assert own.responders[0].policy.advice == "target", "who ran it alone decides alone"
+
+
+def judged_at(policy, *errors_above: float):
+    """A policy whose rule stands so many standard errors above nobody and above everybody."""
+    nobody, everybody = (
+        uplift.Gain(z, z - stats.norm.ppf(0.975), z + stats.norm.ppf(0.975), policy.n) for z in errors_above
+    )
+    return replace(policy, targeted=nobody, over_everybody=everybody)
+
+
+@pytest.mark.parametrize(
+    ("errors_above", "advised"),
+    [
+        ([(2.1, 9.0)], [True]),
+        ([(9.0, 1.9)], [False]),
+        ([(2.1, 9.0), (9.0, 2.1)], [False, False]),  # 0.018 twice is above 0.025
+        ([(2.1, 9.0), (9.0, 5.0)], [True, True]),  # the stronger is settled, and leaves one test
+        ([(2.3, 9.0), (9.0, 2.3), (0.0, 0.0)], [False, False, False]),
+    ],
+)
+def test_the_chance_of_one_false_rule_is_held_over_the_campaigns_of_a_page(differing, errors_above, advised):
+    (one,) = differing.responders
+    found = responders_module.judge_together(
+        [replace(one, policy=judged_at(one.policy, *each)) for each in errors_above]
+    )
+    assert [each.policy.advice == "target" for each in found] == advised
+
+
+def test_campaigns_without_a_rule_of_their_own_to_judge_are_no_tests(differing):
+    (one,) = differing.responders
+    close = replace(one, policy=judged_at(one.policy, 2.1, 9.0))
+    elsewhere = replace(one, policy=replace(close.policy, decided_by_all=True))
+    flat = replace(one, policy=replace(one.policy, over_everybody=uplift.Gain(0.0, None, None, one.policy.n)))
+    found = responders_module.judge_together([close, elsewhere, flat, replace(one, policy=None)])
+    assert [each.policy and each.policy.advice for each in found] == ["target", "all_branches", "everybody", None]
+
+
 def test_a_small_arm_is_split_but_no_rule_is_learned():
     found = study(new=20_000.0, old=0.0, n=2 * FEWEST_TO_LEARN - 20)
     (mine,) = found.responders

@@ -215,6 +215,7 @@ def targeting(study: Study) -> dict[str, Any]:
                     "everybody": _("everybody"),
                     "nobody": _("nobody"),
                     "unsettled": _("not settled"),
+                    "all_branches": _("see all branches"),
                 }[policy.advice],
             }
         )
@@ -225,7 +226,7 @@ def targeting(study: Study) -> dict[str, Any]:
         "rule contacts whoever is expected to add more margin than a contact costs. Every member is judged by rules "
         "that had not seen that outcome (five folds, drawn {n} times); profits are averages over the draws, and the "
         "rule would contact whom it chose in more than half of them. It is advised only where it is shown to beat both "
-        "everybody and nobody."
+        "everybody and nobody, allowing for the number of programmes tried (Holm)."
     ).format(n=FOLD_DRAWS)
     if any(found.policy is not None and found.policy.whole_cost for found in study.responders):
         note += " " + _(
@@ -298,6 +299,11 @@ def _advice(found: Responders, study: Study) -> str:
     }
     same = policy.n_targeted in (0, policy.n)
     match policy.advice:
+        case "all_branches":
+            text = _(
+                "**Whom to contact with {name} is decided over all branches**, since it ran in several: see their "
+                "page. Here everybody leaves {everybody}, the rule {rule}."
+            )
         case "target":
             text = _(
                 "**Contact only {share} of the next list of {name}, chosen by the rule**: {gain} more is left than by "
