@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from crm_analysis import privacy, style
 from crm_analysis.findings import Action, Finding, to_json
 from crm_analysis.language import _
-
-if TYPE_CHECKING:
-    pass
 
 
 def support_line(finding: Finding | Mapping[str, Any], currency: str, *, min_cell: int) -> str:
