@@ -59,6 +59,7 @@ def _verdict(evaluation: Evaluation) -> str:
     portfolio, measured = evaluation.portfolio, evaluation.measured
     if portfolio is None:
         return _verdict_without_result(evaluation)
+    verdict = "before_shared" if portfolio.settled_by_shared else portfolio.verdict
     money = {
         "net": phrases.money(abs(portfolio.net), evaluation),
         "interval": phrases.loss_interval(portfolio.low, portfolio.high, evaluation, lost=portfolio.verdict == "lost"),
@@ -69,7 +70,11 @@ def _verdict(evaluation: Evaluation) -> str:
             "earned": _("{name} **earned {net} after its own costs** ({interval})."),
             "lost": _("{name} **lost {net} after its own costs** ({interval})."),
             "unknown": _("Whether {name} earned its cost **is not settled**: net {signed} ({interval})."),
-        }[portfolio.verdict]
+            "before_shared": _(
+                "Before shared systems and data, whether {name} earned its cost **is not settled**: net {signed} "
+                "({interval})."
+            ),
+        }[verdict]
         parts = [template.format(name=only, signed=phrases.money(portfolio.net, evaluation), **money)]
     else:
         template = {
@@ -86,7 +91,11 @@ def _verdict(evaluation: Evaluation) -> str:
                 "settled**: "
                 "net {signed} ({interval})."
             ),
-        }[portfolio.verdict]
+            "before_shared": _(
+                "Before shared systems and data, whether the {n} controlled programmes that closed in {period} earned "
+                "their cost together **is not settled**: net {signed} ({interval})."
+            ),
+        }[verdict]
         parts = [
             template.format(
                 n=portfolio.n_campaigns,
