@@ -340,6 +340,17 @@ def test_pages_say_withheld_and_draw(differing):
     assert curve["gain"].iloc[0] == 0.0 and curve["line"].iloc[-1] == pytest.approx(curve["gain"].iloc[-1])
 
 
+def test_the_dashed_line_is_the_effect_on_all_that_the_tables_state(differing):
+    bands = displays.responders.bands(differing)
+    (result,) = (r for r in differing.evaluation.closed if r.campaign_id == differing.responders[0].campaign_id)
+    effect = result.effect("margin").plain.difference
+    assert set(bands["all"]) == {effect}
+    fig = charts.effect_bands(bands, currency="KRW")
+    (line,) = (each for each in fig.axes[0].lines if each.get_label() == "all together")
+    assert set(line.get_ydata()) == {effect}
+    assert by_code(differing.responders[0], "value").pooled.mean != pytest.approx(effect), "another number"
+
+
 def legend_of(fig) -> list[str]:
     (legend,) = fig.legends
     return [text.get_text() for text in legend.get_texts()]

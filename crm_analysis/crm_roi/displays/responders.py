@@ -45,11 +45,17 @@ def curves(study: Study) -> pd.DataFrame:
 
 
 def bands(study: Study) -> pd.DataFrame:
-    """Effect by band of value before, of the largest campaigns: name, band, n_bands, value, low, high, shrunk, all."""
+    """Effect by band of value before, of the largest campaigns: name, band, n_bands, value, low, high, shrunk, all.
+
+    `all` is the campaign's own effect, as its tables have it; the bands' weighted mean, towards which they are shrunken,
+    is another number where the spread differs from band to band.
+    """
     rows = []
+    effects = {result.campaign_id: result.effect("margin") for result in study.evaluation.closed}
     for found in _largest(study):
+        on_all = effects[found.campaign_id]
         split = next((s for s in found.splits if s.code == "value"), None)
-        if split is None or split.pooled is None:
+        if split is None or split.pooled is None or on_all is None:
             continue
         for number, group in enumerate(split.groups, 1):
             if _hidden(group, study.evaluation) or group.found.low is None:
@@ -57,7 +63,7 @@ def bands(study: Study) -> pd.DataFrame:
             plain = group.found
             rows.append(
                 (found.name, number, len(split.groups), plain.difference, plain.low, plain.high, group.shrunk,
-                 split.pooled.mean)
+                 on_all.plain.difference)
             )  # fmt: skip
     return pd.DataFrame(rows, columns=["name", "band", "n_bands", "value", "low", "high", "shrunk", "all"])
 
@@ -118,13 +124,13 @@ def band_figure(study: Study) -> dict[str, Any]:
     if shrunken.any():
         said.append(
             _(
-                "Filled dots: the difference drawn towards the effect on all by as much as chance explains; the closer "
-                "they lie to the line, the less is known of any difference."
+                "Filled dots: the difference drawn towards the bands' mean, in which the surer band weighs more, by as "
+                "much as chance explains; the closer together they lie, the less is known of any difference."
             )
         )
     if not shrunken.all():
         said.append(
-            _("How much three bands or fewer truly differ is not known: none is drawn towards the effect on all.")
+            _("How much three bands or fewer truly differ is not known: none is drawn towards the others.")
         )
     return {
         "table": _band_table(frame, study.evaluation.currency),
@@ -183,10 +189,10 @@ def groups(study: Study, profile: Profile) -> dict[str, Any]:
         "title": _("Who responds, by group"),
         "frame": None if study.evaluation.without_tables else pd.DataFrame(rows),
         "note": _(
-            "Margin per member, treated less held out, 95 % intervals. Shrunken: drawn towards the effect on all by "
-            "the share of its variance that is chance (empirical Bayes, Morris 1983); of three groups or fewer the "
-            "spread is not known and nothing is drawn. Differences are tested by Cochran's Q, adjusted for the number "
-            "of splits (Holm). Groups too small in an arm stand together."
+            "Margin per member, treated less held out, 95 % intervals. Shrunken: drawn towards the groups' mean, in "
+            "which the surer group weighs more, by the share of its variance that is chance (empirical Bayes, Morris "
+            "1983); of three groups or fewer the spread is not known and none is shrunken. Differences are tested by "
+            "Cochran's Q, adjusted for the number of splits (Holm). Groups too small in an arm stand together."
         ),
     }
 
