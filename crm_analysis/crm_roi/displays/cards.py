@@ -129,8 +129,8 @@ def _money(result: CampaignResult, evaluation: Evaluation) -> str:
 def _verdict(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> str:
     roi = result.roi
     if roi is None:
-        why = html.unescape(advice.why_unknown(result, evaluation, profile))
-        return _("Not known. {why}").format(why=why) if why else words.state(result.state)
+        why = _as_cell(advice.why_unknown(result, evaluation, profile))
+        return _("It is not known {why}").format(why=why[0].lower() + why[1:]) if why else words.state(result.state)
     template = {
         "earned": _("It earned: net {net}; the chance that it earned is {chance}."),
         "lost": _("It lost: net {net}; the chance that it earned is {chance}."),
@@ -145,4 +145,9 @@ def _verdict(result: CampaignResult, evaluation: Evaluation, profile: Profile) -
 
 def _next(result: CampaignResult, evaluation: Evaluation, profile: Profile, policy: Policy | None) -> str:
     step = advice.action(result, evaluation, profile, policy)
-    return _("nothing before that is cleared up") if step is None else html.unescape(step.text)
+    return _("nothing before that is cleared up") if step is None else _as_cell(step.text)
+
+
+def _as_cell(sentence: str) -> str:
+    """A sentence as a cell's plain text, which knows no markup."""
+    return html.unescape(sentence).replace("`", "")

@@ -109,7 +109,7 @@ def alongside(study: Study) -> dict[str, Any]:
     for each in study.finance.alongside:
         if each.found is None:
             said = (
-                _("needs the table `{table}`").format(table=tables[each.missing])
+                _("needs the table “{table}”").format(table=tables[each.missing])
                 if each.missing in tables
                 else _("too few before or after")
             )

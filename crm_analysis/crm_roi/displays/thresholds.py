@@ -77,17 +77,18 @@ def sentence(found: Threshold, study: Study) -> str:
         "interval": style.interval(effect.low, effect.high, "money", currency),
         "cost": style.money(cost, currency),
     }
+    reservations = _reservations(found)
     if cost is None:
-        text = _("At the line {name} changed margin by {value} a member ({interval}).")
-    elif effect.low > cost:
+        text = _("At the line of {name} margin differs by {value} a member ({interval}).")
+    elif effect.low > cost and not reservations:
         text = _("**At the line {name} added {value} a member** ({interval}), more than the {cost} it cost.")
-    elif effect.high < cost:
+    elif effect.high < cost and not reservations:
         text = _("**At the line {name} did not pay**: it added {value} a member ({interval}) at a cost of {cost}.")
     else:
         text = _(
             "**Whether {name} pays at the line cannot be told**: {value} a member ({interval}), at a cost of {cost}."
         )
-    return " ".join([text.format(**said), *_reservations(found)])
+    return " ".join([text.format(**said), *reservations])
 
 
 def findings(study: Study) -> tuple[Finding, ...]:
@@ -173,7 +174,7 @@ def _checks(found: Threshold, study: Study) -> list[tuple[str, str]]:
     )
     rows = [(_("The line"), said)]
     if found.effect is None:
-        return [*rows, (_("Effect per member"), _reason(found))]
+        return [*rows, (_("Effect per member"), _reason(found).replace("`", ""))]  # a cell knows no markup
     rows += [
         (_("Effect per member"), _jump(found.effect, currency, cell)),
         (_("the same, half the bandwidth"), _jump(found.halved, currency, cell)),
