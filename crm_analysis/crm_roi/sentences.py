@@ -27,18 +27,24 @@ def claims(
 ) -> Claims:
     """What the page says about the campaigns of one branch and period.
 
-    `further` findings join the measures; `policies` say of which campaigns choosing whom to contact is known to pay.
+    `further` findings join the measures; the one on the whole programme also closes the verdict. `policies` say of
+    which campaigns choosing whom to contact is known to pay.
     """
     if evaluation.without_tables:
         return _without_tables()
     found = findings(evaluation)
     return Claims(
-        verdict=_verdict(evaluation),
+        verdict=" ".join([_verdict(evaluation), *_whole(further)]),
         findings=tuple(found[:MOST_FINDINGS]),
         actions=advice.actions(evaluation, profile, policies or {}),
         unknowns=advice.unknowns(evaluation, profile),
         measures=tuple(found[MOST_FINDINGS:]) + measures(evaluation) + tuple(further),
     )
+
+
+def _whole(further: Sequence[Finding]) -> list[str]:
+    """Whether all programmes and the systems they share have paid back so far, where that is known."""
+    return [finding.sentence for finding in further if finding.key == "crm_roi.programme_net"]
 
 
 def _without_tables() -> Claims:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from crm_analysis.crm_roi import associations, captions, charts, frames
+from crm_analysis.crm_roi import associations, captions, cells, charts, frames
 from crm_analysis.crm_roi.displays import effects, gate
 from crm_analysis.crm_roi.evaluation import evaluate, member_lists
 from crm_analysis.crm_roi.gate import overlaps
@@ -131,9 +131,7 @@ def test_a_running_programme_costs_a_branch_its_share(evaluated):
 def test_what_a_loss_did_to_margin_is_a_fact_only_outside_chance(evaluated, margin, low, high, words):
     result = call(evaluated)
     loss = {"net": -90.0, "net_low": -99.0, "net_high": -9.0}
-    roi = dataclasses.replace(
-        result.roi, incremental_margin=margin, incremental_low=low, incremental_high=high, **loss
-    )
+    roi = dataclasses.replace(result.roi, incremental_margin=margin, incremental_low=low, incremental_high=high, **loss)
     turned = tuple(dataclasses.replace(r, roi=roi) if r is result else r for r in evaluated.closed)
     together = dataclasses.replace(
         evaluated.portfolio,
@@ -292,6 +290,14 @@ def test_the_verdict_says_what_shared_costs_settle(evaluated, net, low, high, sh
     measure = next(f for f in found.measures if f.key == "crm_roi.net_after_shared")
     assert measure.sentence in found.verdict and measure.value == net - shared
     assert ("before shared systems" in " ".join(f.sentence for f in found.measures)) == portfolio.settled_by_shared
+
+
+def test_an_amount_stands_at_the_scale_of_its_interval():
+    assert (
+        cells.amount(898_000.0, 780_000.0, 1_010_000.0, "KRW").replace("\xa0", " ") == "0.90 m won (0.78 to 1.01 m won)"
+    )
+    assert cells.amount(-245.0, -3_515.0, 3_024.0, "KRW").replace("\xa0", " ") == "−245 won (−3,515 to 3,024 won)"
+    assert cells.amount(1_200.0, None, None, "KRW") == "1,200\xa0won" and cells.amount(None, 1.0, 2.0, "KRW") == "–"
 
 
 def test_control_smaller_than_30():

@@ -119,9 +119,7 @@ def _money(result: CampaignResult, evaluation: Evaluation) -> str:
     return _("gained {margin} for {cost}: net {net}, return {roi}").format(
         margin=style.money(roi.incremental_margin, evaluation.currency),
         cost=style.money(roi.cost, evaluation.currency),
-        net=cells.with_interval(
-            style.money(roi.net, evaluation.currency), roi.net_low, roi.net_high, "money", evaluation
-        ),
+        net=cells.amount(roi.net, roi.net_low, roi.net_high, evaluation.currency),
         roi=cells.with_interval(style.percent(roi.roi, 0), roi.roi_low, roi.roi_high, "share", evaluation),
     )
 
@@ -136,9 +134,8 @@ def _verdict(result: CampaignResult, evaluation: Evaluation, profile: Profile) -
         "lost": _("It lost: net {net}; the chance that it earned is {chance}."),
         "unknown": _("Not settled: net {net}; the chance that it earned is {chance}."),
     }[roi.verdict]
-    net = style.money(roi.net, evaluation.currency)
     return template.format(
-        net=cells.with_interval(net, roi.net_low, roi.net_high, "money", evaluation),
+        net=cells.amount(roi.net, roi.net_low, roi.net_high, evaluation.currency),
         chance=cells.chance(roi.probability_earned),
     )
 

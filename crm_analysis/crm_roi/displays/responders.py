@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import privacy, style
+from crm_analysis.crm_roi import cells
 from crm_analysis.crm_roi.responders import AGES, FEWEST_TO_LEARN, FOLD_DRAWS, REST, Group, Responders, Split
 from crm_analysis.crm_roi.results import Evaluation
 from crm_analysis.crm_roi.study import Study
@@ -47,8 +48,8 @@ def curves(study: Study) -> pd.DataFrame:
 def bands(study: Study) -> pd.DataFrame:
     """Effect by band of value before, of the largest campaigns: name, band, n_bands, value, low, high, shrunk, all.
 
-    `all` is the campaign's own effect, as its tables have it; the bands' weighted mean, towards which they are shrunken,
-    is another number where the spread differs from band to band.
+    `all` is the campaign's own effect, as its tables have it. The bands' weighted mean, towards which they are
+    shrunken, is another number where the spread differs from band to band.
     """
     rows = []
     effects = {result.campaign_id: result.effect("margin") for result in study.evaluation.closed}
@@ -81,7 +82,7 @@ def qini_figure(study: Study) -> dict[str, Any]:
         {
             _("Programme"): [style.plain(found.name) for found in drawn],
             _("Qini coefficient, per member"): [
-                _amount(found.qini.coefficient, found.qini.coefficient_low, found.qini.coefficient_high, currency)
+                cells.amount(found.qini.coefficient, found.qini.coefficient_low, found.qini.coefficient_high, currency)
                 for found in drawn
                 if found.qini is not None
             ],
@@ -129,9 +130,7 @@ def band_figure(study: Study) -> dict[str, Any]:
             )
         )
     if not shrunken.all():
-        said.append(
-            _("How much three bands or fewer truly differ is not known: none is drawn towards the others.")
-        )
+        said.append(_("How much three bands or fewer truly differ is not known: none is drawn towards the others."))
     return {
         "table": _band_table(frame, study.evaluation.currency),
         "title": title,
@@ -148,7 +147,8 @@ def _band_table(frame: pd.DataFrame, currency: str) -> pd.DataFrame:
             _("Programme"): [style.plain(name) for name in frame["name"]],
             _("Value before"): [_band(n, of) for n, of in zip(frame["band"], frame["n_bands"], strict=True)],
             _("Difference"): [
-                _amount(v, a, b, currency) for v, a, b in zip(frame["value"], frame["low"], frame["high"], strict=True)
+                cells.amount(v, a, b, currency)
+                for v, a, b in zip(frame["value"], frame["low"], frame["high"], strict=True)
             ],
         }
     )
@@ -175,10 +175,10 @@ def groups(study: Study, profile: Profile) -> dict[str, Any]:
                         _("Held out"): _count(group, "control", study.evaluation),
                         _("Difference"): _("withheld")
                         if hidden
-                        else _amount(plain.difference, plain.low, plain.high, currency),
+                        else cells.amount(plain.difference, plain.low, plain.high, currency),
                         _("Shrunken"): style.DASH
                         if hidden
-                        else _amount(group.shrunk, group.shrunk_low, group.shrunk_high, currency),
+                        else cells.amount(group.shrunk, group.shrunk_low, group.shrunk_high, currency),
                         _("The rule would contact"): style.share(
                             group.n_targeted, group.n_judged, study.evaluation.min_cell, 0
                         ),
@@ -416,12 +416,5 @@ def _band(number: int, of: int) -> str:
     return _("{number} of {of} (highest)").format(number=of, of=of) if number == of else f"{number} / {of}"
 
 
-def _amount(value: float | None, low: float | None, high: float | None, currency: str) -> str:
-    text = style.money(value, currency)
-    if value is None or low is None or high is None or low == high:
-        return text
-    return _("{value} ({interval})").format(value=text, interval=style.interval(low, high, "money", currency))
-
-
 def _gain(gain: Gain, currency: str) -> str:
-    return _amount(gain.mean, gain.low, gain.high, currency)
+    return cells.amount(gain.mean, gain.low, gain.high, currency)
