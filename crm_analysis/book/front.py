@@ -156,7 +156,11 @@ def verdict(
         lost = earned["high"] is not None and earned["high"] < 0
         said.append(
             template.format(
-                net=style.money(abs(earned["value"]) if lost else earned["value"], currency),
+                net=style.money(
+                    abs(earned["value"]) if lost else earned["value"],
+                    currency,
+                    like=max((abs(end) for end in (earned["low"], earned["high"]) if end is not None), default=None),
+                ),
                 interval=style.interval(
                     *((-earned["high"], -earned["low"]) if lost else (earned["low"], earned["high"])), "money", currency
                 ),

@@ -58,7 +58,7 @@ def _net_finding(evaluation: Evaluation) -> Finding:
         fall=phrases.money(abs(portfolio.incremental_margin), evaluation),
         margin=phrases.money(portfolio.incremental_margin, evaluation),
         cost=phrases.money(portfolio.cost, evaluation),
-        net=phrases.money(portfolio.net, evaluation),
+        net=phrases.money(portfolio.net, evaluation, beside=(portfolio.low, portfolio.high)),
     )
     return Finding(
         key="crm_roi.net",
@@ -150,8 +150,8 @@ def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
         name=phrases.name_of(result),
         fall=phrases.money(abs(roi.incremental_margin), evaluation),
         interval=phrases.loss_interval(roi.net_low, roi.net_high, evaluation, lost=roi.verdict == "lost"),
-        signed=phrases.money(roi.net, evaluation),
-        net=phrases.money(abs(roi.net), evaluation),
+        signed=phrases.money(roi.net, evaluation, beside=(roi.net_low, roi.net_high)),
+        net=phrases.money(abs(roi.net), evaluation, beside=(roi.net_low, roi.net_high)),
         cost=phrases.money(roi.cost, evaluation),
         margin=phrases.money(roi.incremental_margin, evaluation),
         ratio=style.number(roi.roi, 2),

@@ -34,7 +34,7 @@ def with_shared(portfolio: Portfolio, evaluation: Evaluation) -> str:
     }[verdict]
     return template.format(
         shared=money(portfolio.shared, evaluation),
-        net=money(net if verdict == "unknown" else abs(net), evaluation),
+        net=money(net if verdict == "unknown" else abs(net), evaluation, beside=(low, high)),
         interval=loss_interval(low, high, evaluation, lost=verdict == "lost"),
     )
 
@@ -54,9 +54,9 @@ def names_of(results: Sequence[CampaignResult]) -> str:
     return ", ".join(name_of(result) for result in results)
 
 
-def money(amount: float, evaluation: Evaluation) -> str:
-    """An amount in the currency of the evaluation."""
-    return style.money(amount, evaluation.currency)
+def money(amount: float, evaluation: Evaluation, *, beside: tuple[float, float] | None = None) -> str:
+    """An amount in the currency of the evaluation, at the scale of the interval `beside` it."""
+    return style.money(amount, evaluation.currency, like=max(map(abs, beside)) if beside else None)
 
 
 def interval(low: float, high: float, evaluation: Evaluation) -> str:

@@ -66,8 +66,10 @@ def _verdict(evaluation: Evaluation) -> str:
     if portfolio is None:
         return _verdict_without_result(evaluation)
     verdict = "before_shared" if portfolio.settled_by_shared else portfolio.verdict
+    between = (portfolio.low, portfolio.high)
     money = {
-        "net": phrases.money(abs(portfolio.net), evaluation),
+        "net": phrases.money(abs(portfolio.net), evaluation, beside=between),
+        "signed": phrases.money(portfolio.net, evaluation, beside=between),
         "interval": phrases.loss_interval(portfolio.low, portfolio.high, evaluation, lost=portfolio.verdict == "lost"),
     }
     if len(measured) == 1:
@@ -81,7 +83,7 @@ def _verdict(evaluation: Evaluation) -> str:
                 "({interval})."
             ),
         }[verdict]
-        parts = [template.format(name=only, signed=phrases.money(portfolio.net, evaluation), **money)]
+        parts = [template.format(name=only, **money)]
     else:
         template = {
             "earned": _(
@@ -106,7 +108,6 @@ def _verdict(evaluation: Evaluation) -> str:
             template.format(
                 n=portfolio.n_campaigns,
                 period=style.period(evaluation.period),
-                signed=phrases.money(portfolio.net, evaluation),
                 **money,
             )
         ]
