@@ -212,7 +212,6 @@ def targeting(study: Study) -> dict[str, Any]:
                 _("Programme"): style.plain(found.name),
                 _("Cost of a contact"): style.money(policy.contact_cost, currency),
                 _("The rule would contact"): style.share(policy.n_targeted, policy.n, study.evaluation.min_cell, 0),
-                _("Net as it ran"): style.money(policy.as_it_ran, currency),
                 _("Profit, everybody"): _gain(policy.everybody, currency),
                 _("Profit, by the rule"): _gain(policy.targeted, currency),
                 _("Rule less everybody"): _gain(policy.over_everybody, currency),
