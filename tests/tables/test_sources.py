@@ -13,6 +13,7 @@ import pytest
 from crm_analysis import files, tables
 from crm_analysis.errors import DataError, ProfileError
 from crm_analysis.profile import Profile
+from crm_analysis.tables.failures import hold_to_contracts
 from tests.tables.conftest import GIFTS, HEADER, Workplace
 
 LINE = "1,C1,서울,2026-03-01,1000"
@@ -280,6 +281,60 @@ def test_a_key_is_made_where_the_source_has_none(workplace: Workplace) -> None:
     profile = workplace.profile({"transactions": {"files": ["gifts.csv"], "columns": columns}})
     made = [row[0] for row in rows(profile, "transaction_id")]
     assert len(set(made)) == 2 and all(made)
+
+
+def two_amounts(files: list[str], **settings: Any) -> list[dict[str, Any]]:
+    """Sources that read the same files twice: the gift in each line, and the fee in it."""
+    common = {"customer_id": "who", "branch": {"constant": "a"}, "occurred_at": "day"}
+    return [
+        {"files": files, **settings, "columns": {**common, "amount": name, "kind": {"constant": kind}}}
+        for name, kind in (("amt", "gift"), ("fee", "sale"))
+    ]
+
+
+def test_a_file_that_two_sources_read_has_rows_of_two_numbers(workplace: Workplace) -> None:
+    lines = [f"C{n},2026-03-{n % 28 + 1:02d},{-5 if n in (3, 9) else 10},3" for n in range(1, 41)]
+    workplace.write("wide.csv", "\n".join(["who,day,amt,fee", *lines, "total,,390,120"]) + "\n")
+    profile = workplace.profile(
+        {"transactions": {"sources": two_amounts(["wide.csv"])}}, coverage={"data_ends_on": "2026-03-31"}
+    )
+    found = rows(profile, "_row", "transaction_id", "kind")
+    assert len({row for row, _, _ in found}) == len({key for _, key, _ in found}) == 80
+    assert [(entry["rows"], entry["total_rows"]) for entry in report(profile)] == [(40, 1)] * 2
+    checked = hold_to_contracts(tables.open(profile))
+    (negative,) = [item for item in checked.results if item.rule.id == "transactions_amount_negative"]
+    assert (negative.rows_failed, negative.rows_checked) == (2, 80)
+    assert negative.examples[0].endswith("(wide.csv, line 4)")
+    opened = tables.open(profile)
+    assert opened.accepted("transactions").count().execute() == 78
+    assert opened.set_aside("transactions").count().execute() == 2
+
+
+def test_a_file_keeps_its_numbers_when_a_second_source_comes_to_read_it(workplace: Workplace) -> None:
+    workplace.write("wide.csv", "who,day,amt,fee\nC1,2026-03-01,10,3\n")
+    workplace.write("other.csv", "who,day,amt,fee\nC1,2026-03-01,10,3\n")
+    gifts, fees = two_amounts(["*.csv"])
+    before = rows(workplace.profile({"transactions": {"sources": [gifts]}}), "_source", "_row")
+    both = workplace.profile({"transactions": {"sources": [gifts, fees]}})
+    assert set(before) < set(rows(both, "_source", "_row"))
+
+
+def test_sheets_of_a_workbook_may_have_a_source_each(workplace: Workplace) -> None:
+    book = openpyxl.Workbook()
+    for sheet in (book.active, book.create_sheet("fees")):
+        sheet.append(["who", "day", "amt", "fee"])
+        sheet.append(["C1", "2026-03-01", 10, 3])
+    book.save(workplace.data / "wide.xlsx")
+    sources = [{**source, "sheet": n} for n, source in enumerate(two_amounts(["wide.xlsx"]), start=1)]
+    found = rows(workplace.profile({"transactions": {"sources": sources}}), "_source", "_row", "amount")
+    assert len({row for _, row, _ in found}) == 2
+    assert [(source, amount) for source, _, amount in found] == [("wide.xlsx [Sheet]", 10), ("wide.xlsx [fees]", 3)]
+
+
+def test_a_message_counts_the_cells_of_both_sources_once(workplace: Workplace) -> None:
+    workplace.write("wide.csv", "who,day,amt,fee\nC1,2026-03-01,much,3\nC2,2026-03-01,10,3\n")
+    message = refused(workplace.profile({"transactions": {"sources": two_amounts(["wide.csv"])}}))
+    assert message.startswith('transactions.amount: 1 of 4 cells is not readable as amounts (first: "much" in line 2')
 
 
 def test_list_prices_are_converted_once(workplace: Workplace) -> None:
