@@ -8,9 +8,9 @@ the same rows however the database goes on changing, and what was set aside and 
 stands still.
 
 Columns that the profile does not name are not read. A table is known to be unchanged from a hash of its rows in any
-order, computed in the database; for a DuckDB file the hash of the last reading stands while size and time of the file
-are the same. Names from a profile are compared with those that the database lists, and quoted; they are never part of a
-statement as they stand.
+order, computed in the database; for a table of a DuckDB file (not a view, which may select from other files) the hash
+of the last reading stands while size and time of the file are the same. Names from a profile are compared with those
+that the database lists, and quoted; they are never part of a statement as they stand.
 """
 
 from __future__ import annotations
@@ -73,6 +73,11 @@ def _digest(columns: list[tuple[str, str]], rows: int, total: object) -> str:
     return hashlib.sha256(json.dumps([columns, rows, str(total)]).encode()).hexdigest()
 
 
+def _print_name(source: Source, label: str) -> str:
+    wanted = json.dumps(source.model_dump(mode="json", by_alias=True, include={"columns", "where"}), sort_keys=True)
+    return f"{label} #{hashlib.sha256(wanted.encode()).hexdigest()[:16]}"
+
+
 @dataclass(frozen=True, slots=True)
 class FileTable:
     """A table or view of a DuckDB file."""
@@ -82,27 +87,36 @@ class FileTable:
     label: str
     place: str
 
+    @property
+    def print_name(self) -> str:
+        """The table and what the source asks of it, since only that is hashed."""
+        return _print_name(self.source, self.label)
+
     def fingerprint(self, known: dict[str, Any] | None) -> dict[str, Any]:
-        """Size and time of the file and of its log, and a digest of the table: from `known` while those are same."""
+        """Size and time of the file and of its log, and a digest of the table: from `known` while those are same.
+
+        A view is hashed each time: it may select from what lies elsewhere.
+        """
         quick: dict[str, Any] = {}
         for name, path in (("", self.path), ("log_", self.path.with_name(self.path.name + ".wal"))):
             state = path.stat() if path.exists() else None
             quick[f"{name}bytes"] = state.st_size if state else 0
             quick[f"{name}changed_ns"] = state.st_mtime_ns if state else 0
-        if known and all(known.get(key) == value for key, value in quick.items()):
-            return {**quick, "sha256": known["sha256"]}
-        with duckdb.connect() as con, self._attached(con) as (table, columns, _):
+        if known and known["is_table"] and all(known[key] == value for key, value in quick.items()):
+            return known
+        with duckdb.connect() as con, self._attached(con) as (table, columns, is_table):
             con.execute("SET TimeZone = 'UTC'")  # as where rows are read: a view may tell days by it
             asked = [(name, kind) for name, kind in columns if _asked_for(self.source, name)]
             names = ", ".join(cells.name(name) for name, _ in asked) or "0"
             rows, total = con.execute(f"SELECT count(*), sum(hash({names})) FROM {table}").fetchone() or (0, None)
-        return {**quick, "sha256": _digest(asked, rows, total)}
+        return {**quick, "is_table": is_table, "sha256": _digest(asked, rows, total)}
 
     def relations(
         self, con: duckdb.DuckDBPyConnection, source: Source, *, place: str, work: Path
     ) -> Iterator[Relation]:
         """The table as it stands in the file, which stays attached until the next relation is asked for."""
-        with self._attached(con) as (table, columns, numbered):
+        with self._attached(con) as (table, columns, is_table):
+            numbered = is_table and not any(name.lower() == "rowid" for name, _ in columns)
             headers = decoding.distinct_headers([name for name, _ in columns])
             renamed = ", ".join(
                 f"{cells.name(name)} AS {cells.name(header)}"
@@ -114,7 +128,7 @@ class FileTable:
 
     @contextlib.contextmanager
     def _attached(self, con: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, list[tuple[str, str]], bool]]:
-        """The table's quoted name, its columns with types, and whether its rows are numbered by `rowid`."""
+        """The table's quoted name, its columns with types, and whether it is a table and no view."""
         file = self.path.name
         try:
             con.execute(f"ATTACH {cells.text(str(self.path))} AS {cells.name(_ALIAS)} (READ_ONLY, TYPE duckdb)")
@@ -129,7 +143,7 @@ class FileTable:
                 table = ".".join(cells.name(part) for part in (_ALIAS, *found))
                 described = con.execute(f"DESCRIBE SELECT * FROM {table}").fetchall()
                 columns = [(row[0], row[1]) for row in described]
-                yield table, columns, names[found] and not any(name.lower() == "rowid" for name, _ in columns)
+                yield table, columns, names[found]
             finally:
                 with contextlib.suppress(duckdb.Error):  # a corrupt page leaves the connection without a catalog
                     con.execute(f"DETACH {cells.name(_ALIAS)}")
@@ -170,6 +184,11 @@ class ServerTable:
     source: Source
     label: str
     place: str
+
+    @property
+    def print_name(self) -> str:
+        """The table and what the source asks of it, since only that is hashed."""
+        return _print_name(self.source, self.label)
 
     def fingerprint(self, known: dict[str, Any] | None) -> dict[str, Any]:
         """A digest of the table, computed on the server. It tells of no time of change, so `known` does not help."""

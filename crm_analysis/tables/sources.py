@@ -31,6 +31,10 @@ class Origin(Protocol):
     @property
     def label(self) -> str: ...
 
+    @property
+    def print_name(self) -> str:
+        """Under what its fingerprint is noted: `label`, and what is asked of it where the fingerprint depends on it."""
+
     def fingerprint(self, known: dict[str, Any] | None) -> dict[str, Any]:
         """What tells that nothing changed, its digest under `sha256`; `known` is what the last reading noted."""
 
@@ -46,6 +50,11 @@ class File:
 
     path: Path
     label: str
+
+    @property
+    def print_name(self) -> str:
+        """The file itself: its fingerprint is the same for whoever reads it."""
+        return self.label
 
     def fingerprint(self, known: dict[str, Any] | None) -> dict[str, Any]:
         """Size, time of change and SHA-256; the digest comes from `known` while size and time are the same."""

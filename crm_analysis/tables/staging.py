@@ -50,7 +50,8 @@ def stage(
             except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
                 raise DataError(f"{layout.table}: {relation.label}: {str(error).splitlines()[0]}") from error
             supplied |= set(mapping.supplied(layout, source, list(relation.types))) & set(layout.types)
-            report.append({"source": relation.label, "file": file.label, "encoding": relation.encoding})
+            entry = {"source": relation.label, "file": file.label, "encoding": relation.encoding}
+            report.append({**entry, "print": file.print_name})
             starts.append(start)
     con.execute(
         f"UPDATE staged SET _state = CASE WHEN _line > last THEN {mapping.TOTAL} ELSE {mapping.DATA} END "

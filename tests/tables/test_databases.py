@@ -148,3 +148,33 @@ def test_a_cell_that_cannot_be_read_is_named(workplace, shop):
         'shop.duckdb). Correct the source, or list codes that mean "no value" under `missing:` of tables.transactions '
         "in the profile."
     )
+
+
+def two_amounts(table: str) -> dict:
+    """The table read twice: what was paid, and the fee of it."""
+    common = {"database": "shop.duckdb", "table": table}
+    columns = {**GIFTS, "transaction_id": {"expression": "CAST(number AS VARCHAR) || 'f'"}, "amount": "fee"}
+    return {"transactions": {"sources": [{**common, "columns": GIFTS}, {**common, "columns": columns}]}}
+
+
+@pytest.mark.parametrize("changed", ["paid", "fee"])
+def test_a_change_in_what_either_of_two_sources_reads_is_seen(workplace, shop, changed):
+    with duckdb.connect(str(shop)) as con:
+        con.execute("CREATE TABLE wide AS SELECT *, 3 AS fee FROM gifts")
+    profile = workplace.profile(two_amounts("wide"), coverage={"data_ends_on": "2026-03-31"})
+    assert list(rows(profile)["amount"]) == [1000.5, 3, 2000, 3, -30, 3, 40, 3]
+    with duckdb.connect(str(shop)) as con:
+        con.execute(f"UPDATE wide SET {changed} = 7 WHERE number = 1")
+    assert list(rows(profile)["amount"])[:2] == ([7, 3] if changed == "paid" else [1000.5, 7])
+
+
+def test_a_view_of_files_is_looked_at_again_each_time(workplace, shop):
+    workplace.write("outside.csv", "number,donor,branch,day,paid\n" + "\n".join(LINES) + "\n")
+    with duckdb.connect(str(shop)) as con:
+        con.execute(f"CREATE VIEW outside AS SELECT * FROM read_csv('{workplace.data / 'outside.csv'}')")
+    profile = over(workplace, "outside")
+    assert list(rows(profile)["amount"]) == [1000.5, 2000, -30, 40]
+    first = record(profile)
+    assert len(rows(profile)) == 4 and record(profile) == first
+    workplace.write("outside.csv", "number,donor,branch,day,paid\n" + "\n".join(LINES[:3]) + "\n")
+    assert list(rows(profile)["amount"]) == [1000.5, 2000, -30]
