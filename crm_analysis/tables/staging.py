@@ -48,7 +48,12 @@ def stage(
             try:
                 con.execute(f"INSERT INTO staged BY NAME {select}", {"source": relation.label})
             except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
-                raise DataError(f"{layout.table}: {relation.label}: {str(error).splitlines()[0]}") from error
+                said = str(error).splitlines()[0]
+                if cells.WITHOUT_CLOCK in said:
+                    cell = _short(said.partition(cells.WITHOUT_CLOCK)[2])
+                    whose = mapping.whose_clock(layout.table)
+                    said = f'an expression reads a moment with a time zone ("{cell}"), {whose}'
+                raise DataError(f"{layout.table}: {relation.label}: {said}") from error
             supplied |= set(mapping.supplied(layout, source, list(relation.types))) & set(layout.types)
             entry = {"source": relation.label, "file": file.label, "encoding": relation.encoding}
             report.append({**entry, "print": file.print_name})
@@ -116,25 +121,31 @@ def _refuse(
         )
     if "branch" in layout.types:
         _refuse_total_as_branch(con, layout, read)
-    parts = []
+    parts, kinds = [], []
     for name in layout.checked:
         bad = cells.name(f"_bad_{name}")
-        parts += [
-            f"count({bad})",
-            f"arg_min([{bad}, _source, CAST(_line AS VARCHAR)], _row) FILTER ({bad} IS NOT NULL)",
-        ]
+        moment = f"moment({bad}) IS NOT NULL" if layout.types[name] in cells.DATES else "false"
+        for is_moment, which in ((False, f"{bad} IS NOT NULL AND NOT ({moment})"), (True, moment)):
+            first = f"arg_min([{bad}, _source, CAST(_line AS VARCHAR)], _row) FILTER ({which})"
+            parts += [f"count(*) FILTER ({which})", first]
+            kinds.append((name, is_moment))
     if not parts:
         return
     values = con.execute(f"SELECT {', '.join(parts)} FROM staged WHERE {data}").fetchone() or ()
     messages = []
-    for name, count, first in zip(layout.checked, values[::2], values[1::2], strict=True):
-        if count:
-            what = _WHAT[layout.types[name]]
+    for (name, is_moment), count, first in zip(kinds, values[::2], values[1::2], strict=True):
+        if not count:
+            continue
+        where = f'(first: "{_short(first[0])}" in line {first[2]} of {first[1]})'
+        cells_told = f"{layout.table}.{name}: {count:,} of {read:,} cells"
+        if is_moment:
+            hold = "holds a moment" if count == 1 else "hold moments"
+            messages.append(f"{cells_told} {hold} with a time zone {where}, {mapping.whose_clock(layout.table)}")
+        else:
             be = "is" if count == 1 else "are"
             messages.append(
-                f"{layout.table}.{name}: {count:,} of {read:,} cells {be} not readable as {what} (first: "
-                f'"{_short(first[0])}" in line {first[2]} of {first[1]}). Correct the source, or list codes that mean '
-                f'"no value" under `missing:` of tables.{layout.table} in the profile.'
+                f"{cells_told} {be} not readable as {_WHAT[layout.types[name]]} {where}. Correct the source, or list "
+                f'codes that mean "no value" under `missing:` of tables.{layout.table} in the profile.'
             )
     if messages:
         raise DataError("\n".join(messages))

@@ -137,6 +137,41 @@ def test_moments_need_to_know_whose_clock_decides(workplace, shop):
     assert set(read["occurred_at"]) == {pd.Timestamp("2026-02-01 05:00:00")}
 
 
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("day", '"day" of moments in shop.duckdb'),
+        ("CAST(DAY AS DATE)", '"day" of moments in shop.duckdb'),
+        ("strftime(day, '%Y-%m-%d')", '"day" of moments in shop.duckdb'),
+        ("to_timestamp(number)", "the expression (to_timestamp(number)) on moments in shop.duckdb"),
+    ],
+)
+def test_moments_in_an_expression_need_it_too(workplace, shop, expression, told):
+    with duckdb.connect(str(shop)) as con:
+        con.execute("CREATE TABLE moments AS SELECT * REPLACE (TIMESTAMPTZ '2026-01-31 20:00:00+00' AS day) FROM gifts")
+    columns = {**GIFTS, "occurred_at": {"expression": expression}}
+    with pytest.raises(DataError) as refused:
+        tables.ingest(over(workplace, "moments", columns=columns))
+    assert str(refused.value).startswith(f"transactions.occurred_at: {told} holds moments with a time zone, and which")
+
+
+@pytest.mark.parametrize(
+    ("expression", "time_zone", "shown"),
+    [
+        ("CAST(day AS DATE)", "Asia/Seoul", "2026-02-01"),
+        ("to_timestamp(1769889600 + number - number)", "Asia/Seoul", "2026-02-01 05:00"),
+        ("day AT TIME ZONE 'Asia/Seoul'", None, "2026-02-01 05:00"),
+        ("timezone('Asia/Seoul', day)", None, "2026-02-01 05:00"),
+    ],
+)
+def test_moments_in_an_expression_are_read_by_the_clock_that_is_told(workplace, shop, expression, time_zone, shown):
+    with duckdb.connect(str(shop)) as con:
+        con.execute("CREATE TABLE moments AS SELECT * REPLACE (TIMESTAMPTZ '2026-01-31 20:00:00+00' AS day) FROM gifts")
+    columns = {**GIFTS, "occurred_at": {"expression": expression}}
+    read = rows(over(workplace, "moments", columns=columns, time_zone=time_zone))
+    assert set(read["occurred_at"]) == {pd.Timestamp(shown)}
+
+
 def test_a_cell_that_cannot_be_read_is_named(workplace, shop):
     with duckdb.connect(str(shop)) as con:
         con.execute("CREATE TABLE texts AS SELECT * REPLACE (CAST(paid AS VARCHAR) AS paid) FROM gifts")

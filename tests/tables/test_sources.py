@@ -275,6 +275,53 @@ def test_parquet_moments_need_to_know_whose_clock_decides(workplace: Workplace) 
     assert rows(told, "occurred_at") == [(dt.datetime(2026, 3, 1, 1, 0),)]
 
 
+ZONED = ["1,C1,서울,2026-02-28T16:00:00Z,1", "2,C2,서울,2026-03-01,2", "3,C3,서울,2026-03-01 08:00 +09:00,3"]
+
+
+def test_moments_in_text_need_to_know_whose_clock_decides(workplace: Workplace) -> None:
+    workplace.gifts(*ZONED)
+    source = {"files": ["gifts.csv"], "columns": GIFTS}
+    assert refused(workplace.profile({"transactions": source})) == (
+        'transactions.occurred_at: 2 of 3 cells hold moments with a time zone (first: "2026-02-28T16:00:00Z" in line 2 '
+        "of gifts.csv), and which day a moment belongs to depends on whose clock is asked. Write it under "
+        "tables.transactions in the profile, for example `time_zone: Asia/Seoul`."
+    )
+    told = workplace.profile({"transactions": {**source, "time_zone": "Asia/Seoul"}})
+    assert rows(told, "occurred_at") == [
+        (dt.datetime(2026, 3, 1, 1, 0),), (dt.datetime(2026, 3, 1),), (dt.datetime(2026, 3, 1, 8, 0),)
+    ]  # fmt: skip
+
+
+def test_moments_that_an_expression_reads_from_text_need_it_too(workplace: Workplace) -> None:
+    workplace.gifts(*ZONED)
+    columns = {**GIFTS, "occurred_at": {"expression": "coalesce(as_date(거래일자), DATE '2000-01-01')"}}
+    source = {"files": ["gifts.csv"], "columns": columns}
+    assert refused(workplace.profile({"transactions": source})) == (
+        'transactions: gifts.csv: an expression reads a moment with a time zone ("2026-02-28T16:00:00Z"), and which '
+        "day a moment belongs to depends on whose clock is asked. Write it under tables.transactions in the profile, "
+        "for example `time_zone: Asia/Seoul`."
+    )
+    told = workplace.profile({"transactions": {**source, "time_zone": "Asia/Seoul"}})
+    assert rows(told, "occurred_at") == [(dt.datetime(2026, 3, 1),)] * 3
+
+
+def test_unreadable_cells_and_moments_are_told_apart(workplace: Workplace) -> None:
+    message = refused(workplace.gifts(*ZONED[:2], "3,C3,서울,2026-13-01T00:00Z,1"))
+    unreadable, moments = message.splitlines()
+    assert '1 of 3 cells is not readable as dates (first: "2026-13-01T00:00Z" in line 4' in unreadable
+    assert '1 of 3 cells holds a moment with a time zone (first: "2026-02-28T16:00:00Z" in line 2' in moments
+
+
+def test_each_source_has_a_clock_of_its_own(workplace: Workplace) -> None:
+    for name in ("a", "b"):
+        workplace.write(f"{name}.csv", f"{HEADER}\n{ZONED[0]}\n")
+    seoul = {"files": ["a.csv"], "columns": GIFTS, "time_zone": "Asia/Seoul"}
+    london = {"files": ["b.csv"], "columns": GIFTS, "time_zone": "Europe/London"}
+    assert rows(workplace.profile({"transactions": {"sources": [seoul, london]}}), "occurred_at") == [
+        (dt.datetime(2026, 3, 1, 1, 0),), (dt.datetime(2026, 2, 28, 16, 0),)
+    ]  # fmt: skip
+
+
 def test_a_key_is_made_where_the_source_has_none(workplace: Workplace) -> None:
     workplace.write("gifts.csv", f"{HEADER}\n{LINE}\n{LINE}\n")
     columns = {name: column for name, column in GIFTS.items() if name != "transaction_id"}
