@@ -141,9 +141,17 @@ class FileTable:
                 names = {(schema, name): base for schema, name, base in listed_there}
                 found = _resolved(list(names), self.source.table or "", "main", self.label, self.place)
                 table = ".".join(cells.name(part) for part in (_ALIAS, *found))
-                described = con.execute(f"DESCRIBE SELECT * FROM {table}").fetchall()
-                columns = [(row[0], row[1]) for row in described]
-                yield table, columns, names[found]
+                try:
+                    described = con.execute(f"DESCRIBE SELECT * FROM {table}").fetchall()
+                    yield table, [(row[0], row[1]) for row in described], names[found]
+                except duckdb.Error as error:
+                    if names[found] or "orrupt" in str(error):
+                        raise
+                    why = re.sub(r"^\w+ Error: ", "", str(error).splitlines()[0]).rstrip(".! ")
+                    raise DataError(
+                        f"{self.place}: the view {self.label} cannot be read: {why}. Mend the view in the database, or "
+                        "name another table or view under `table`."
+                    ) from error
             finally:
                 with contextlib.suppress(duckdb.Error):  # a corrupt page leaves the connection without a catalog
                     con.execute(f"DETACH {cells.name(_ALIAS)}")

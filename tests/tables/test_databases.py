@@ -82,6 +82,30 @@ def test_a_name_is_never_taken_for_sql(workplace, shop):
     assert shop.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("view", "afterwards", "why"),
+    [
+        ("SELECT * FROM old", "DROP TABLE old", "Table with name old does not exist"),
+        ("SELECT donor, old.* FROM old", "ALTER TABLE old DROP donor", '"donor" not found'),
+        ("SELECT * FROM read_csv('{}')", "DROP TABLE old", 'No files found that match the pattern "{}"'),
+        ("SELECT * REPLACE (CAST(donor AS INTEGER) AS number) FROM old", "CHECKPOINT", "Could not convert string 'A'"),
+    ],
+)
+def test_a_view_that_cannot_be_read_is_to_be_mended(workplace, shop, view, afterwards, why):
+    outside = workplace.write("outside.csv", "number,donor,branch,day,paid\n")
+    with duckdb.connect(str(shop)) as con:
+        con.execute("CREATE TABLE old AS FROM gifts")
+        con.execute(f"CREATE VIEW outdated AS {view.format(outside)}")
+        con.execute(afterwards)
+    outside.unlink()
+    with pytest.raises(DataError) as refused:
+        tables.ingest(over(workplace, "outdated"))
+    said = str(refused.value)
+    assert said.startswith("transactions: the view outdated in shop.duckdb cannot be read: ")
+    assert why.format(outside) in said
+    assert said.endswith(". Mend the view in the database, or name another table or view under `table`.")
+
+
 def test_an_unchanged_database_is_not_opened_again(workplace, shop, monkeypatch):
     profile = over(workplace, "gifts")
     tables.ingest(profile)
