@@ -145,6 +145,11 @@ def name(value: str) -> str:
     return '"' + value.replace('"', '""') + '"'
 
 
+def renamed(columns: Sequence[str], headers: Sequence[str]) -> str:
+    """The list of a SELECT that gives columns other names."""
+    return ", ".join(f"{name(old)} AS {name(new)}" for old, new in zip(columns, headers, strict=True))
+
+
 def path(value: object) -> str:
     """An SQL text literal for one file, whatever signs its path holds."""
     return text("".join(f"[{sign}]" if sign in "*?[" else sign for sign in str(value)))

@@ -106,7 +106,7 @@ class FileTable:
             return known
         with duckdb.connect() as con, self._attached(con) as (table, columns, is_table):
             con.execute("SET TimeZone = 'UTC'")  # as where rows are read: a view may tell days by it
-            asked = [(name, kind) for name, kind in columns if _asked_for(self.source, name)]
+            asked = _asked_for(self.source, columns)
             names = ", ".join(cells.name(name) for name, _ in asked) or "0"
             rows, total = con.execute(f"SELECT count(*), sum(hash({names})) FROM {table}").fetchone() or (0, None)
         return {**quick, "is_table": is_table, "sha256": _digest(asked, rows, total)}
@@ -117,14 +117,12 @@ class FileTable:
         """The table as it stands in the file, which stays attached until the next relation is asked for."""
         with self._attached(con) as (table, columns, is_table):
             numbered = is_table and not any(name.lower() == "rowid" for name, _ in columns)
-            headers = decoding.distinct_headers([name for name, _ in columns])
-            renamed = ", ".join(
-                f"{cells.name(name)} AS {cells.name(header)}"
-                for (name, _), header in zip(columns, headers, strict=True)
-            )
+            names = [name for name, _ in columns]
+            headers = decoding.distinct_headers(names)
             line = "rowid + 1" if numbered else "row_number() OVER ()"
             types = {header: kind for header, (_, kind) in zip(headers, columns, strict=True)}
-            yield Relation(f"SELECT {renamed}, {line} AS _line FROM {table}", types, self.label, "duckdb", False)
+            sql = f"SELECT {cells.renamed(names, headers)}, {line} AS _line FROM {table}"
+            yield Relation(sql, types, self.label, "duckdb", False)
 
     @contextlib.contextmanager
     def _attached(self, con: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, list[tuple[str, str]], bool]]:
@@ -203,7 +201,7 @@ class ServerTable:
         with self._connected() as con:
             table = self._resolved(con)
             columns = _columns(con, table)
-            asked = [(name, kind) for name, kind in columns if _asked_for(self.source, name)]
+            asked = _asked_for(self.source, columns)
             row = ", ".join(["{}"] * len(asked))
             query = f"SELECT count(*), sum(hashtextextended(ROW({row})::text, 0)::numeric) FROM {{table}}"
             rows, total = con.execute(_statement(query, table, [name for name, _ in asked])).fetchone()
@@ -217,7 +215,7 @@ class ServerTable:
         with self._connected() as server:
             table = self._resolved(server)
             columns = _columns(server, table)
-            read = {column: kind for column, kind in columns if _asked_for(source, column)}
+            read = dict(_asked_for(source, columns))
             cells_of = ", ".join(_CASTS.get(kind, "{}::text") if name in read else "NULL" for name, kind in columns)
             query = _statement(f"COPY (SELECT {cells_of} FROM {{table}}) TO STDOUT (FORMAT csv)", table, read)
             with open(rows, "wb") as stream, server.cursor().copy(query) as copy:
@@ -300,12 +298,19 @@ _TYPES = {
 _CASTS = {kind: "{}" for kind in _TYPES} | {"numeric": "{}::float8", "money": "{}::numeric::float8"}
 
 
-def _asked_for(source: Source, column: str) -> bool:
-    """Whether the profile reads a column: by name, by an expression that may name it, or by giving no mapping."""
+def _asked_for(source: Source, columns: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The columns that the profile reads: by name, by an expression that names them, or all without a mapping."""
     given = [Column(**{"from": c}) if isinstance(c, str) else c for c in source.columns.values()]
-    named = {decoding.distinct_headers([c.from_])[0] for c in given if c.from_ is not None}
-    written = " ".join([source.where or "", *(c.expression or "" for c in given)]).lower()
-    return not given or decoding.distinct_headers([column])[0] in named or column.lower() in written
+    if not given:
+        return columns
+    named = {decoding.header_name(c.from_) for c in given if c.from_ is not None}
+    written = " ".join([source.where or "", *(c.expression or "" for c in given)])
+    headers = decoding.distinct_headers([name for name, _ in columns])
+    return [
+        column
+        for column, header in zip(columns, headers, strict=True)
+        if header in named or cells.mentions(written, header) or cells.mentions(written, column[0])
+    ]
 
 
 def _statement(query: str, table: _Name, columns: Iterable[str] = ()) -> Any:

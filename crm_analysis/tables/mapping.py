@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -78,7 +77,7 @@ def check_names(layout: Layout, source: Source, relation: Relation) -> dict[str,
                 f"tables.{layout.table}.columns in the profile."
             )
     for name, column in mapping.items():
-        if column.from_ is not None and _header(column.from_) not in relation.types:
+        if column.from_ is not None and decoding.header_name(column.from_) not in relation.types:
             doubt = decoding.doubt(headers)
             raise DataError(
                 f'{layout.table}.{name}: {relation.label} has no column "{column.from_}".'
@@ -93,7 +92,7 @@ def _refuse_moments(layout: Layout, relation: Relation, name: str, column: Colum
     tells = re.search(r"time\s*zone", written, re.IGNORECASE)
     for header, kind in relation.types.items():
         if kind == cells.MOMENT and (
-            header == _header(column.from_ or "") or (not tells and cells.mentions(written, header))
+            header == decoding.header_name(column.from_ or "") or (not tells and cells.mentions(written, header))
         ):
             what = f'"{header}" of {relation.label}'
             break
@@ -110,10 +109,6 @@ def whose_clock(table: str) -> str:
         "and which day a moment belongs to depends on whose clock is asked. Write it under "
         f"tables.{table} in the profile, for example `time_zone: Asia/Seoul`."
     )
-
-
-def _header(name: str) -> str:
-    return unicodedata.normalize("NFC", " ".join(name.split()))
 
 
 def select(
@@ -211,7 +206,7 @@ def _expression(column: Column) -> str:
         return cells.text(str(column.constant).lower() if isinstance(column.constant, bool) else str(column.constant))
     if column.expression is not None:
         return f"({column.expression})"
-    header = cells.name(_header(column.from_ or ""))
+    header = cells.name(decoding.header_name(column.from_ or ""))
     if not column.values:
         return header
     pairs = " ".join(

@@ -135,6 +135,29 @@ def test_a_change_elsewhere_in_the_database_reads_nothing_again(workplace, shop)
     assert list(rows(profile)["amount"]) == [1000.5, 2000, -30, 41]
 
 
+def test_a_column_is_asked_for_by_its_whole_name(workplace, shop):
+    with duckdb.connect(str(shop)) as con:
+        con.execute(
+            "CREATE TABLE people AS SELECT *, 'Kim' AS surname, 'Ana' AS name, 1 AS id, 'x' AS \"a \"\"b\" FROM gifts"
+        )
+    columns = {**GIFTS, "customer_id": {"expression": 'upper(SurName) || "a ""b"'}}
+    profile = over(workplace, "people", columns=columns, where="paid IS NOT NULL")
+    assert set(rows(profile)["customer_id"]) == {"KIMx"}
+    first = record(profile)
+    for change, asked in (
+        ("name = 'Bo'", False),
+        ("id = 2", False),
+        ("surname = 'Lee'", True),
+        ('"a ""b" = \'y\'', True),
+    ):
+        with duckdb.connect(str(shop)) as con:
+            con.execute(f"UPDATE people SET {change}")
+        tables.ingest(profile)
+        assert (record(profile)["key"] != first["key"]) is asked, change
+        first = record(profile)
+    assert set(rows(profile)["customer_id"]) == {"LEEy"}
+
+
 def test_rows_that_are_still_in_the_log_are_read(workplace, shop):
     profile = over(workplace, "gifts")
     assert len(rows(profile)) == 4

@@ -193,6 +193,12 @@ def test_only_columns_that_the_profile_asks_for_leave_the_server(shop, over):
     assert "division by zero" in refusal(over("broken", where="Never > 0"))
 
 
+def test_columns_that_differ_in_their_case_alone_are_told_apart(shop, over):
+    shop.execute('CREATE VIEW cased AS SELECT *, 1 AS extra, 2 AS "Extra", 3 AS "EXTRA" FROM gifts')
+    read = rows(over("cased", columns=GIFTS | {"cost": "Extra (2)", "discount": "EXTRA (3)"}))
+    assert (read["cost"][0], read["discount"][0]) == (2, 3)
+
+
 def test_what_is_not_there_or_not_allowed_is_said(shop, over, server):
     assert refusal(over("gift")) == (f'transactions: there is no table gift in shop at {server}. Did you mean "gifts"?')
     assert refusal(over("gifts", columns=GIFTS | {"amount": "payed"})).startswith(

@@ -261,6 +261,25 @@ def test_parquet_keeps_types_and_whole_number_identifiers(workplace: Workplace) 
     assert found[1][1] is None and found[1][3] is None
 
 
+@pytest.mark.parametrize("name", ["_line", "_source", "_first", "file_row_number", "금액  (원)"])
+def test_parquet_columns_may_be_called_as_ours_are(workplace: Workplace, name: str) -> None:
+    frame = pd.DataFrame(
+        {
+            "번호": ["1", "2"],
+            "고객번호": ["C1", "C2"],
+            "지점": ["서울"] * 2,
+            "거래일자": ["2026-03-01"] * 2,
+            name: [7, 8],
+        }
+    )
+    frame.to_parquet(workplace.data / "gifts.parquet")
+    shown = {"금액  (원)": "금액  (원)", "file_row_number": "file_row_number"}.get(name, f"{name} (2)")
+    source = {"files": ["gifts.parquet"], "columns": {**GIFTS, "amount": shown}}
+    assert rows(workplace.profile({"transactions": source}), "_line", "_source", "amount") == [
+        (1, "gifts.parquet", 7), (2, "gifts.parquet", 8)
+    ]  # fmt: skip
+
+
 def test_parquet_moments_need_to_know_whose_clock_decides(workplace: Workplace) -> None:
     frame = pd.DataFrame(
         {"번호": ["1"], "고객번호": ["C1"], "지점": ["서울"], "거래일자": ["2026-02-28 16:00+00:00"], "금액": [1.0]}
