@@ -2,10 +2,10 @@
 
 "Where they are" means that nobody exports them first, and that the database is only read. A DuckDB file is attached
 read-only, and the SELECT that makes canonical columns runs on its table inside the engine. Rows of a PostgreSQL server
-arrive as one COPY, which neither side holds in memory (`pip install crm-analysis[postgres]` brings the driver). Either
-way they end in the canonical Parquet that files end in, and later steps read that: every page of an edition tells of
-the same rows however the database goes on changing, and what was set aside and the totals foot against something that
-stands still.
+arrive as one COPY, which neither side holds in memory (`python -m pip install 'psycopg[binary]'` brings the driver).
+Either way they end in the canonical Parquet that files end in, and later steps read that: every page of an edition
+tells of the same rows however the database goes on changing, and what was set aside and the totals foot against
+something that stands still.
 
 Columns that the profile does not name are not read. A table is known to be unchanged from a hash of its rows in any
 order, computed in the database; for a table of a DuckDB file (not a view, which may select from other files) the hash
@@ -32,7 +32,7 @@ from crm_analysis.profile.settings import Column, Source, is_server
 from crm_analysis.tables import cells, decoding
 from crm_analysis.tables.sources import Origin, Relation
 
-EXTRA = "pip install 'crm-analysis[postgres]'"
+DRIVER = "python -m pip install 'psycopg[binary]'"
 ENGINES = ("duckdb", "postgresql")
 _ALIAS = "source database"
 _SECONDS_TO_CONNECT = 10
@@ -251,7 +251,7 @@ class ServerTable:
             import psycopg
         except ImportError as error:
             raise UserError(
-                f"{self.place}: reading {self.label} needs the PostgreSQL driver, which is not installed. Run: {EXTRA}"
+                f"{self.place}: reading {self.label} needs the PostgreSQL driver, which is not installed. Run: {DRIVER}"
             ) from error
         try:
             with psycopg.connect(
