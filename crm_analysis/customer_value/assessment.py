@@ -21,7 +21,7 @@ from crm_analysis.customer_value.standing import Standing, standing
 from crm_analysis.customer_value.tenure import Tenure, tenure
 from crm_analysis.customer_value.tiers import Tiered, now_and_before
 from crm_analysis.estimators.multiplicity import holm
-from crm_analysis.estimators.proportions import Proportion, two_proportions, wilson
+from crm_analysis.estimators.proportions import Difference, Proportion, two_proportions, wilson
 from crm_analysis.tables import Scope
 from crm_analysis.units import DAYS_PER_YEAR, add_months
 
@@ -51,9 +51,14 @@ class Slipping:
         return float(self.customers["brought"].sum())
 
     @property
+    def gap(self) -> Difference:
+        """By how much more often the others were kept than those overdue a year ago."""
+        return two_proportions(self.recovers, self.stays)
+
+    @property
     def stay_less(self) -> bool:
-        """Whether those overdue a year ago were kept less often than the others; false where too few to tell."""
-        return min(self.stays.n, self.recovers.n) >= MIN_GROUP and self.stays.share > self.recovers.share
+        """Whether those overdue a year ago were kept less often beyond noise; false where too few to tell."""
+        return min(self.stays.n, self.recovers.n) >= MIN_GROUP and self.gap.low > 0
 
     def at_most(self, *, committed: bool) -> float | None:
         """What those on the list with a commitment, or without, would bring more a year if being overdue took nothing

@@ -10,6 +10,7 @@ from crm_analysis import style
 from crm_analysis.customer_value import disclosure, listing
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.displays import overview
+from crm_analysis.customer_value.displays import populations as counting
 from crm_analysis.customer_value.wording import words
 from crm_analysis.language import _
 
@@ -95,7 +96,7 @@ def statuses(state: CustomerValue) -> dict[str, Any]:
     """Customers by status, as keyword arguments of `report.table`."""
     return _annexed(
         _("Where everybody stands"),
-        listing.status_table(state),
+        counting.status_table(state),
         _(
             "One rule for every chapter: by commitment where there is one, else by each one's own rhythm of {orders}."
         ).format(orders=words(state.scope.profile).orders),
@@ -106,7 +107,7 @@ def populations(state: CustomerValue) -> dict[str, Any]:
     """Whom each part of the page counts, as keyword arguments of `report.table`."""
     return _annexed(
         _("Whom the numbers count"),
-        listing.population_table(state),
+        counting.population_table(state),
         _(
             "Parts of the page answer different questions, so they count different people; all are of those in the top "
             "row."

@@ -134,6 +134,23 @@ def hidden_counts(state: CustomerValue, sizes: pd.Series | pd.DataFrame) -> pd.S
     return privacy.hide_of_all(sizes, cell) if isinstance(sizes, pd.DataFrame) else privacy.hide(sizes, cell)
 
 
+def hidden_here_and_gone(state: CustomerValue, sizes: pd.DataFrame, gone: pd.Series) -> pd.Series:
+    """Which cells' counts are hidden (True), where how many are gone and how many are not is known from elsewhere too.
+
+    `sizes` as `tally` gives them; `gone` says which cells are of those gone. On the page of all branches also where
+    exactly one branch hides its part.
+    """
+    lines = [np.ones(len(gone), bool), gone.to_numpy(), ~gone.to_numpy()]
+    cell = state.scope.profile.privacy.min_cell
+    also = np.zeros(len(gone), bool)
+    for line in lines:
+        if line.any():
+            also[line] |= hidden_counts(state, sizes[line]).to_numpy()
+    parts = [sizes[branch].to_numpy(int) for branch in sizes] if sizes.shape[1] > 1 else []
+    also |= sum((privacy.hide_lines(part, lines, cell) & (part > 0) for part in parts), np.zeros(len(gone), int)) == 1
+    return pd.Series(privacy.hide_lines(sizes.sum(axis=1).to_numpy(int), lines, cell, also=also), sizes.index)
+
+
 def count(state: CustomerValue, n: int, ids: pd.Series | pd.Index | None = None) -> str:
     """A number of customers as text; on the page of all branches it does not tell that of a small branch.
 
@@ -142,6 +159,12 @@ def count(state: CustomerValue, n: int, ids: pd.Series | pd.Index | None = None)
     branch = branch_of(state, state.status["customer_id"] if ids is None else ids)
     parts = () if branch is None else branch.value_counts()
     return privacy.count(n, state.scope.profile.privacy.min_cell, parts=parts)
+
+
+def few(state: CustomerValue, by_branch: pd.Series | np.ndarray) -> bool:
+    """Whether so many customers, by branch, are too few to be shown, or would tell those of a branch that are."""
+    cell, parts = state.scope.profile.privacy.min_cell, [int(n) for n in by_branch]
+    return privacy.small(sum(parts), cell) or privacy.total_tells(parts, cell)
 
 
 def total_hidden(state: CustomerValue) -> bool:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from crm_analysis import customers, language, privacy, style
+from crm_analysis import language, privacy, style
 from crm_analysis.customer_value import disclosure, future, holdout, scores
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.wording import (
@@ -15,7 +15,6 @@ from crm_analysis.customer_value.wording import (
     segment_name,
     segment_treatment,
     standing_name,
-    status_name,
     words,
 )
 from crm_analysis.language import _
@@ -81,15 +80,31 @@ def _segments(state: CustomerValue) -> pd.DataFrame:
     return scored.groupby("segment")["margin"].agg(["size", "sum"]).reindex(order).dropna()
 
 
-def _segment_sizes(state: CustomerValue, frame: pd.DataFrame) -> pd.DataFrame:
-    return disclosure.tally(state, state.scores["customer_id"], state.scores["segment"], frame.index)
+def _segment_sizes(state: CustomerValue) -> pd.DataFrame:
+    """Customers by segment and branch; with a row without a name where those with a status who never paid are too few
+    to be shown, since all who have one are counted elsewhere.
+    """
+    segment = state.scores.set_index("customer_id")["segment"].reindex(state.status["customer_id"]).fillna("")
+    there = [name for name, _test in scores.SEGMENTS if name in set(state.scores["segment"])]
+    sizes = disclosure.tally(state, state.status["customer_id"], segment, ["", *there])
+    return sizes if disclosure.few(state, sizes.loc[""]) else sizes.drop(index="")
+
+
+def hidden_segments(state: CustomerValue) -> pd.Series:
+    """Which segments' counts are hidden (True)."""
+    return disclosure.hidden_counts(state, _segment_sizes(state)).drop(index="", errors="ignore")
+
+
+def segments_unsaid(state: CustomerValue) -> bool:
+    """Whether how many have a segment must not be told, nor a share of them."""
+    return "" in _segment_sizes(state).index or disclosure.total_hidden(state)
 
 
 def segments(state: CustomerValue) -> pd.DataFrame:
     """Share of customers and of margin by segment, for the chart; segments too small to show are left out."""
     frame = _segments(state)
     whole = frame.sum()
-    hidden = disclosure.hidden_counts(state, _segment_sizes(state, frame))
+    hidden = hidden_segments(state)
     amounts = _segment_amounts(state)
     frame = frame[[not veiled and amounts[key] != _("withheld") for key, veiled in hidden.items()]]
     if frame.empty:
@@ -118,14 +133,13 @@ def segment_table(state: CustomerValue) -> pd.DataFrame:
     """Segments: customers, share, margin, what to do."""
     frame = _segments(state)
     amounts = _segment_amounts(state)
-    sizes = _segment_sizes(state, frame)
-    shown, hidden = disclosure.counts(state, sizes), disclosure.hidden_counts(state, sizes)
+    shown, hidden = disclosure.counts(state, _segment_sizes(state)), hidden_segments(state)
     share = (frame["size"] / frame["size"].sum()).map(style.percent)
-    share = share.where(~hidden & (not disclosure.total_hidden(state)), style.DASH)
+    share = share.where(~hidden & (not segments_unsaid(state)), style.DASH)
     return pd.DataFrame(
         {
             _("Segment"): [segment_name(key) for key in frame.index],
-            disclosure.who(state): shown.to_list(),
+            disclosure.who(state): shown[frame.index].to_list(),
             _("Share"): share.to_list(),
             _("Margin, 12 months"): [_("withheld") if hidden[key] else amounts[key] for key in frame.index],
             _("What to do"): [treatment_of(state, key) for key in frame.index],
@@ -153,51 +167,6 @@ def cut_table(state: CustomerValue) -> pd.DataFrame:
         (_("Money after refunds"), *(_money(state, value) for value in cuts.monetary)),
     ]
     return pd.DataFrame(rows, columns=[_("Score"), "1 | 2", "2 | 3", "3 | 4", "4 | 5"])
-
-
-def status_table(state: CustomerValue) -> pd.DataFrame:
-    """Customers by status."""
-    sizes = state.status["status"].value_counts().reindex(customers.STATUSES).fillna(0).astype(int)
-    parts = disclosure.tally(state, state.status["customer_id"], state.status["status"], sizes.index)
-    shown = disclosure.counts(state, parts)
-    share = (sizes / max(sizes.sum(), 1)).map(style.percent)
-    hidden = disclosure.hidden_counts(state, parts) | disclosure.total_hidden(state)
-    return pd.DataFrame(
-        {
-            _("Status"): [status_name(key) for key in sizes.index],
-            disclosure.who(state): shown.to_list(),
-            _("Share"): share.where(~hidden, style.DASH).to_list(),
-        }
-    )
-
-
-def population_table(state: CustomerValue) -> pd.DataFrame:
-    """How many of those with a status each part of the page counts, and how many it leaves out."""
-    said, everybody = words(state.scope.profile), state.status["customer_id"]
-    parts = (
-        (_("Segments"), _("with {orders}, ever"), state.scores),
-        (_("Matrix of present and future value"), _("everybody with a status"), state.matrix.customers),
-        (
-            _("Profit"),
-            _("with {orders} or contacted at a cost within twelve months, or not lost"),
-            state.profits.customers,
-        ),
-        (
-            _("Months ahead"),
-            _("with a running commitment, or with {orders} that could be repeated"),
-            state.outlook.customers,
-        ),
-        (_("Tiers"), _("not lost"), state.tiers.customers),
-        (_("Still here"), _("neither dormant nor lost"), state.status[~state.status["status"].isin(customers.GONE)]),
-    )
-    rows = [(_("Status"), _("with {orders} or a commitment, ever"), disclosure.count(state, len(everybody)), "0")]
-    for name, who, frame in parts:
-        side = everybody.isin(frame["customer_id"]).map({True: "in", False: "out"})
-        shown = disclosure.counts(state, disclosure.tally(state, everybody, side, ("in", "out")))
-        rows.append((name, who, shown["in"], shown["out"]))
-    table = pd.DataFrame(rows, columns=[_("Counted in"), _("Whom it counts"), disclosure.who(state), _("Left out")])
-    who = table.columns[1]
-    return table.assign(**{who: [text.format(orders=said.orders) for text in table[who]]})
 
 
 def branch_table(state: CustomerValue) -> pd.DataFrame:
@@ -428,9 +397,10 @@ def lists(state: CustomerValue) -> dict[str, pd.DataFrame]:
     size = int(np.ceil(0.10 * len(frame)))
     expected = state.outlook.customers.groupby("customer_id")["expected_value"].sum()
     best = frame.nlargest(size, "profit")[["customer_id", "branch", "margin", "profit"]]
+    late, treatments = state.slipping.customers, state.matrix.customers.set_index("customer_id")["treatment"]
     return {
         "below_cost": frame.loc[frame["profit"] < 0, columns].sort_values("profit", ignore_index=True),
-        "slipping_away": state.slipping.customers,
+        "slipping_away": late.assign(treatment=late["customer_id"].map(treatments)),
         "most_valuable": best.assign(
             expected_value=best["customer_id"].map(expected).fillna(0.0).to_numpy()
         ).reset_index(drop=True),

@@ -21,6 +21,7 @@ PRESENT = ("high", "middle", "low", "gone_high", "gone_low")
 ODDS = ("doubtful", "elsewhere", "otherwise")
 FUTURE = ("high", "middle", "low")
 TREATMENTS = ("protect", "grow", "win_back", "low_cost", "let_go")
+PAYING = ("protect", "grow", "win_back")  # treatments that cost a contact
 # By present value, then by future value from high to low: a treatment that costs a contact only where it pays for one.
 GRID: dict[str, tuple[str, str, str]] = {
     "high": ("protect", "low_cost", "let_go"),
@@ -82,6 +83,11 @@ class Matrix:
         frame["treatment"] = [treatment(*cell, one_time=self.one_time) for cell in grid]
         columns = ["present", "future", "treatment", "n", "share", *sums, *ODDS]
         return frame.reset_index()[columns]
+
+    def pays(self, ids: pd.Series) -> pd.Series:
+        """Whether the cell of each of these customers pays for a contact, under the same index."""
+        treatments = self.customers.set_index("customer_id")["treatment"]
+        return ids.map(treatments).isin(PAYING)
 
     def share(self, odds: str) -> float:
         """Expected share of the customers, of those for whom it is known; `odds` is one of the three columns."""

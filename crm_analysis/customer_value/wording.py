@@ -38,13 +38,13 @@ def segment_treatment(key: str, *, commitments: bool, one_time: bool = False) ->
         return _("cheapest channel only")
     return {
         "best": _("keep: answer them first"),
-        "slipping": _("win back before it is too late"),
+        "slipping": _("win back, where the matrix expects it to pay"),
         "large": _("win a second and a third time"),
         "loyal": _("thank, then offer the next step"),
         "newcomers": _("welcome: two contacts in three months"),
         "growing": _("invite to a regular commitment") if commitments else _("invite back sooner"),
         "cooling": _("one reminder at low cost"),
-        "large_gone": _("a personal call, once"),
+        "large_gone": _("one contact at low cost, where the matrix expects it to pay"),
         "sleeping": _("cheapest channel only"),
         "gone": _("no cost"),
     }[key]

@@ -187,3 +187,13 @@ def test_few_people_in_several_steps_take_the_next_smallest_with_them(scope_of):
     assert set(found.index[found["n"] > 0]) - set(steps.index) == {*few.index, joins}
     assert steps.loc["others", "amount"] == pytest.approx(few["amount"].sum() + found.loc[joins, "amount"])
     assert "**Margin rose by" in shown.figure(state)["how_to_read"]
+    assert "Those who came" not in shown.sentence(state)
+
+
+@pytest.mark.parametrize("few", [[], ["back"], ["new"], ["left"], ["back", "new", "young"]])
+def test_who_came_and_who_went_are_weighed_only_where_all_their_steps_are_told(scope_of, few):
+    """A hidden step is not nothing: without it "those who came brought" would be too little, and the advice wrong."""
+    state = shown_where_few(scope_of, few)
+    said = shown.sentence(state).replace("\N{NO-BREAK SPACE}", " ")
+    assert ("Those who came brought €288, those who left or are leaving took €315" in said) is (not few)
+    assert ("Those who came" in said) is (not few)

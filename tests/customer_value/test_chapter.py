@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,12 +12,14 @@ import pytest
 from crm_analysis import style
 from crm_analysis.customer_value import captions, charts, disclosure, future, holdout, listing
 from crm_analysis.customer_value.assessment import CustomerValue, Slipping, assess
+from crm_analysis.customer_value.displays import tiers as shown_tiers
 from crm_analysis.customer_value.sentences import claims
 from crm_analysis.estimators.proportions import wilson
 from crm_analysis.value_models import promises
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).parents[2]
 NO_BREAK = "\N{NO-BREAK SPACE}"
 START = pd.Timestamp(2023, 10, 1)
 END = date(2026, 9, 30)
@@ -256,6 +259,8 @@ def test_what_was_spent_in_vain_is_the_most_that_can_be_saved(scope_of):
     below = state.profits.customers[state.profits.customers["profit"] < 0]
     vain = np.minimum(below["contact_cost"], -below["profit"]).sum()
     assert (action.low, action.value, action.high) == pytest.approx((0.0, vain / 2, vain)) and vain > 0
+    method = (ROOT / "book" / "methods" / "customer_value.md").read_text(encoding="utf-8")
+    assert "a range, from nothing to all of it, and shows its middle" in method and "carries no interval" not in method
 
 
 def test_a_branch_too_small_for_a_model_says_so(scope_of):
@@ -449,18 +454,132 @@ def test_whom_each_number_counts_adds_up_and_hides_what_is_small(scope_of):
     assert hidden["Left out"] == "< 5" and hidden["Customers"] == "withheld"
 
 
-def test_those_overdue_a_year_ago_come_with_sizes_and_the_interval_of_the_gap(scope_of):
+def overdue_a_year_ago(state: CustomerValue, late: tuple[int, int], others: tuple[int, int]) -> CustomerValue:
+    """The state where so many of so many who were overdue a year ago stayed, and so many of the others."""
+    kept = [n < part for part, whole in (late, others) for n in range(whole)]
+    base = pd.DataFrame({"status": ["overdue"] * late[1] + ["active"] * others[1], "kept": kept, "branch": "x"})
+    slipping = replace(state.slipping, recovers=wilson(*late), stays=wilson(*others))
+    return replace(state, slipping=slipping, retention=replace(state.retention, customers=base.assign(committed=False)))
+
+
+def test_what_is_said_of_those_overdue_a_year_ago_follows_the_interval_and_hides_the_few(scope_of):
+    """Sizes and interval where the gap is beyond noise; nothing of the shares where it is not, or where one of them is
+    of too few, since the size, the other share and the gap would tell it. In all, one branch's few are told likewise.
+    """
     state = assess(scope_of({"transactions": buyers()}, margin={"rate": 0.5}))
-    base = state.retention.customers.copy()
-    base["status"] = np.where(np.arange(len(base)) < 60, "overdue", "active")
-    base["kept"] = np.where(base["status"] == "overdue", np.arange(len(base)) % 3 == 0, np.arange(len(base)) % 5 > 0)
-    sides = [base[base["status"] == key] for key in ("overdue", "active")]
-    shares = [wilson(int(part["kept"].sum()), len(part)) for part in sides]
-    late = replace(state.slipping, recovers=shares[0], stays=shares[1])
-    given = replace(state, slipping=late, retention=replace(state.retention, customers=base))
-    said = finding(given, "slipping_away").sentence
-    assert "Of the 60 overdue a year ago only 33" in said and f"of the {style.number(len(base) - 60)} others" in said
-    assert " points, +" in said.replace(NO_BREAK, " ")
+
+    def said(given: CustomerValue) -> str:
+        return finding(given, "slipping_away").sentence.replace(NO_BREAK, " ")
+
+    clear = overdue_a_year_ago(state, (20, 60), (640, 800))
+    assert "Of the 60 overdue a year ago only 33 % stayed, against 80 % of the 800 others (46.7 points, +" in said(
+        clear
+    )
+    plain = said(overdue_a_year_ago(state, (24, 30), (810, 1000)))
+    assert "stayed" not in plain and "points" not in plain
+    for late, others in (((3, 40), (307, 341)), ((37, 40), (338, 341)), ((20, 60), (797, 800))):
+        assert said(overdue_a_year_ago(state, late, others)) == plain
+    base = clear.retention.customers
+    few = base["status"].eq("overdue") & base["kept"] & (base.groupby(["status", "kept"]).cumcount() < 3)
+    some = few | (~base["kept"] & (base.groupby(["status", "kept"]).cumcount() < 10))
+    apart = base.assign(branch=np.where(some, "y", "x"))
+    assert said(replace(clear, retention=replace(clear.retention, customers=apart))) == plain
+
+
+def town(state: CustomerValue, *, dormant: int = 30, lost: int = 40, outside: int = 20, unpaid: int = 20):
+    """The same customers with so many dormant and lost, of the lost so many who paid or cost something in the year, and
+    so many who never paid. The last of those in a tier, and of those in a segment, are in the smaller of two.
+    """
+    ids = state.status["customer_id"].to_numpy()
+    stands = np.repeat(["active", "dormant", "lost"], [len(ids) - dormant - lost, dormant, lost])
+    kept, left, paid = ids[stands != "lost"], ids[stands == "lost"], ids[unpaid:]
+    status = state.status.assign(status=stands)
+    tiers = pd.DataFrame({"customer_id": kept, "branch": "x", "revenue": 1.0, "profit": 1.0})
+    tiers["tier"] = np.where(np.arange(len(kept)) < 100, "first", "rest")
+    beyond = tiers.iloc[:outside].assign(customer_id=left[:outside])
+    scores = pd.DataFrame({"customer_id": paid, "segment": np.where(np.arange(len(paid)) < 120, "best", "gone")})
+    return replace(
+        state,
+        status=status,
+        scores=scores,
+        tiers=replace(state.tiers, order=("first", "rest"), customers=tiers, outside=beyond),
+        matrix=replace(state.matrix, customers=status[["customer_id", "branch", "status"]]),
+        profits=replace(state.profits, customers=pd.concat([tiers, beyond]).assign(margin=1.0)),
+        outlook=replace(state.outlook, customers=tiers.assign(expected_value=1.0)),
+    )
+
+
+def counted(state: CustomerValue) -> dict[str, pd.DataFrame]:
+    """What the page prints of how many there are."""
+    frames = {
+        "status": captions.statuses(state)["frame"],
+        "parts": captions.populations(state)["frame"],
+        "tiers": shown_tiers.table(state),
+        "segments": listing.segment_table(state),
+    }
+    return {
+        name: frame.set_index(frame.columns[0])[frame.columns.intersection(["Customers", "Left out", "Share"])]
+        for name, frame in frames.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("few", "fewer"),
+    [
+        ({"dormant": 3}, {"dormant": 2, "lost": 41}),
+        ({"outside": 3}, {"outside": 2}),
+        ({"unpaid": 3}, {"unpaid": 2}),
+    ],
+    ids=["dormant", "lost yet paid", "never paid"],
+)
+def test_no_count_beside_another_tells_who_are_too_few_to_show(scope_of, few, fewer):
+    """Two towns that differ in one of a few people print the same numbers: nothing printed tells how few they are.
+
+    Where nobody is few, nothing is withheld.
+    """
+    state = assess(scope_of({"transactions": clockwork(200)}))
+    plain, one, other = (counted(town(state, **given)) for given in ({}, few, fewer))
+    for name, frame in one.items():
+        pd.testing.assert_frame_equal(frame, other[name])
+        assert not plain[name].isin(["withheld", "< 5"]).any(axis=None)
+
+
+def test_how_many_there_are_is_not_told_where_few_are_gone(scope_of):
+    """How many are still here stands with the findings."""
+    parts = counted(town(assess(scope_of({"transactions": clockwork(200)})), dormant=0, lost=3, outside=0))["parts"]
+    assert parts.loc["Still here"].to_list() == ["197", "< 5"]
+    assert (
+        parts.loc["Status", "Customers"] == parts.loc["Matrix of present and future value", "Customers"] == "withheld"
+    )
+
+
+def test_only_those_expected_to_pay_for_it_are_contacted(scope_of):
+    """Advice agrees with the matrix; and the called are not counted where those who are not called are too few."""
+    state = assess(scope_of({"transactions": buyers()}, margin={"rate": 0.5}))
+    late = state.slipping.customers["customer_id"]
+    assert len(late) >= 15
+
+    def treated(**given: pd.Index) -> CustomerValue:
+        treatment = pd.Series("grow", state.matrix.customers["customer_id"])
+        for name, ids in given.items():
+            treatment[ids] = name
+        frame = state.matrix.customers.assign(treatment=treatment.to_numpy())
+        return replace(state, matrix=replace(state.matrix, customers=frame))
+
+    def advice(given: CustomerValue) -> tuple[str, str]:
+        called = [each.text for each in claims(given).actions if each.key == "customer_value.call"]
+        return finding(given, "slipping_away").sentence, *called
+
+    sentence, called = advice(treated())
+    assert sentence.endswith("contact them this month.") and called.startswith(f"Contact the {len(late)} customers of")
+    sentence, called = advice(treated(let_go=late[:5], low_cost=late[5:8]))
+    assert sentence.endswith("contact this month whoever of them is expected to pay for it.")
+    assert called.startswith(f"Contact the {len(late) - 8} customers of")
+    assert advice(treated(let_go=late[:3]))[1].startswith("Contact the customers of high value")
+    assert advice(treated(low_cost=late)) == (
+        f"{sentence.partition(': ')[0]}: reach them at low cost, as none is expected to pay for a contact.",
+    )
+    assert listing.lists(treated(let_go=late[:5]))["slipping_away"]["treatment"].value_counts()["let_go"] == 5
 
 
 def test_a_change_in_who_stayed_has_its_interval(scope_of):

@@ -302,6 +302,8 @@ def test_a_model_whose_months_miss_is_said_to(scope_of):
     assert displays.track(unknown)["how_to_read"].startswith("**The forecast over time has no interval**")
     unused = replace(missed, outlook=replace(missed.outlook, way="class"))
     assert displays.track(unused)["how_to_read"].startswith("**Shown, not used**")
+    said = displays.track(replace(unknown, outlook=replace(unknown.outlook, way="class")))["how_to_read"]
+    assert said.startswith("**Shown, not used**") and "has no interval" in said and "0 of the 0" not in said
 
 
 @pytest.mark.parametrize("months", [6, 13, 24, 36, 61])

@@ -126,7 +126,8 @@ def seen(scope) -> SimpleNamespace:
     )
     scored = scores.score_customers(status, cuts)
     found = {"status": status, "profits": earned, "tiers": now, "migration": moved, "scores": scored}
-    return SimpleNamespace(scope=scope, outlook=SimpleNamespace(why=""), **found)
+    everybody = SimpleNamespace(customers=status, why="")
+    return SimpleNamespace(scope=scope, outlook=everybody, matrix=everybody, **found)
 
 
 def test_thresholds_are_frozen_at_the_period_before(scope_of):
@@ -200,6 +201,7 @@ def moved_segments(scope_of, log: pd.DataFrame, **counts: dict[str, int]) -> Sim
     return SimpleNamespace(
         scope=scope_of({"transactions": log}),
         status=each[["customer_id", "branch"]],
+        scores=each.loc[each["after"].isin(GROUPS), ["customer_id", "after"]].rename(columns={"after": "segment"}),
         migration=SimpleNamespace(by_tier=None, by_segment=found),
         outlook=SimpleNamespace(why=""),
     )
@@ -219,6 +221,17 @@ def test_how_many_fell_is_told_only_where_each_number_of_them_is(scope_of):
     assert "from **Best**: 50 fell or left, €300 a year" in said[0]
     assert "from **Best**: €198 a year, with those who fell or left" in said[1] and "33" not in said[1]
     assert "< 5" in shown.segments(veiled)["table"].to_numpy()
+
+
+def test_where_few_never_paid_the_migration_does_not_sum_to_all_in_a_segment(scope_of):
+    """How many have a status is told elsewhere: less all who have a segment, it would tell those without."""
+    counts = {"best__best": {"x": 90}, "best__sleeping": {"x": 30}, "gone__gone": {"x": 80}, "gone__best": {"x": 40}}
+    state = moved_segments(scope_of, shop(8), **counts)
+    assert "withheld" not in shown.segments(state)["table"].to_numpy()
+    for n, hides in ((3, True), (30, False)):
+        unpaid = pd.DataFrame({"customer_id": [f"u{i}" for i in range(n)], "branch": "x"})
+        state.status = pd.concat([state.status.iloc[:240], unpaid], ignore_index=True)
+        assert ("withheld" in shown.segments(state)["table"].to_numpy()) is hides
 
 
 def test_what_a_table_of_groups_hides_the_migration_does_not_sum_to(scope_of):
@@ -285,7 +298,7 @@ def test_sentences_turn_with_the_data(scope_of):
     states = [seen(scope_of({"transactions": log})) for log in (grown, shrunk[~recent])]
     texts = [shown.tiers(state)["how_to_read"] for state in states]
     assert "yearly profit rose by" in texts[0] and "yearly profit fell by" in texts[1]
-    assert "Contact them first" in texts[1]
+    assert "Contact first whoever of them is expected to pay for it" in texts[1]
     language.activate("ko")
     korean = shown.tiers(states[1])["how_to_read"]
     assert "먼저 연락" in korean and "줄었습니다" in korean

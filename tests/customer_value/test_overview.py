@@ -81,7 +81,12 @@ def test_nobody_is_called_in_person_where_hardly_anybody_comes_back(state):
         assert segment_treatment(key, commitments=False, one_time=True) == "cheapest channel only"
     once = replace(state, outlook=replace(state.outlook, why="one_time"))
     assert "who comes first" in overview.curve(replace(once, profits=replace(state.profits, costs_known=False)))
-    assert "Contact them first" not in migration.tiers(once)["how_to_read"]
+    assert "Contact first" not in migration.tiers(once)["how_to_read"]
+
+
+def test_a_segment_is_contacted_only_where_the_matrix_expects_it_to_pay():
+    for key in ("large_gone", "slipping"):
+        assert "where the matrix expects it to pay" in segment_treatment(key, commitments=True)
 
 
 def test_the_check_says_how_many_classes_were_foreseen(state):

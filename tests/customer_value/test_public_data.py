@@ -77,4 +77,4 @@ def test_olist(tmp_path, monkeypatch):
     assert "spend on the second purchase, not on forecasts" in findings
     assert "There is no matrix" in matrix.figure(state)["alt"]
     advice = f"{captions.segments(state)} {migration.tiers(state)}"
-    assert "a personal call" not in advice and "Contact them first" not in advice
+    assert "contact at low cost" not in advice and "Contact first" not in advice

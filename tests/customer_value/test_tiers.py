@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from datetime import date
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from crm_analysis import customers, privacy
 from crm_analysis.customer_value import tiers
 from crm_analysis.customer_value.concentration import concentration
+from crm_analysis.customer_value.displays import tiers as shown
 from crm_analysis.customer_value.profits import customer_profits
 from crm_analysis.customer_value.tiers import PRESETS, Thresholds, assign, joined, tier_table, tiered
 from crm_analysis.estimators.proportions import wilson
@@ -330,6 +332,23 @@ def test_few_or_no_customers(scope_of, counts):
     found = tiered(scope, status, earned)
     assert found.table["n"].sum() == len(counts)
     assert found.table["share"].isna().all() if not counts else math.isclose(found.table["share"].sum(), 1.0)
+
+
+def test_the_alternative_text_names_only_the_bars_that_are_drawn(scope_of):
+    """With one tier's profit held by one customer, no tier's share of profit is drawn, and none is read out."""
+    given = {"tiers": {"rules": [{"name": "Big", "amount": 90}, {"name": "The others"}]}}
+    for amounts, drawn in (([100.0] * 30 + [50.0] * 30, True), ([100_000.0] + [100.0] * 29 + [50.0] * 30, False)):
+        scope = scope_of({"transactions": visits([(2, amount) for amount in amounts])}, **given)
+        status = customers.status(scope)
+        earned = customer_profits(scope, status)
+        state = SimpleNamespace(scope=scope, status=status, profits=earned, tiers=tiered(scope, status, earned))
+        state.outlook, state.matrix = SimpleNamespace(why="", customers=status), SimpleNamespace(customers=status)
+        state.scores = status
+        assert len(shown.bars(state)) == (4 if drawn else 2)
+        alt = shown.figure(state)["alt"]
+        assert alt == (
+            "Share of customers and of profit in each tier." if drawn else "Share of customers in each tier."
+        )
 
 
 def test_no_line_of_a_table_tells_a_hidden_cell():

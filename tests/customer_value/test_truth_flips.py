@@ -9,12 +9,12 @@ difference brings.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from crm_analysis import demo, language, profile, tables
+from crm_analysis import demo, language, profile, style, tables
 from crm_analysis.customer_value.assessment import CustomerValue, assess
 from crm_analysis.customer_value.bridge import CAME, WENT
 from crm_analysis.customer_value.displays import bridge, future, matrix, tiers
@@ -31,6 +31,9 @@ DONORS = 12_000
 NO_BREAK = "\N{NO-BREAK SPACE}"
 A_DIFFERENCE = 1e-4  # a p-value that branches which are alike reach at one seed in ten thousand
 A_TENTH = 0.10  # of all donors: some ten standard errors of the change in who stays
+
+KEEP, WELCOME = "keep before you recruit", "see that newcomers stay"
+UNDECIDED = "this does not say whether to keep or to recruit first"
 
 Assessed = Callable[..., CustomerValue]
 
@@ -76,17 +79,22 @@ def treated(state: CustomerValue, treatment: str) -> int:
     return int(cells.loc[cells["treatment"] == treatment, "n"].sum())
 
 
-def came_less_went(state: CustomerValue, shown: Iterable[str] = (*CAME, *WENT)) -> tuple[float, float, float]:
+def came_less_went(state: CustomerValue) -> tuple[float, float, float]:
     """What those who came brought less what those who went took, and its interval."""
-    return state.bridge.together([step for step in shown if step in (*CAME, *WENT)])
+    return state.bridge.together((*CAME, *WENT))
 
 
 def advised(state: CustomerValue) -> str:
-    """What the bridge must advise, of the interval of what may be shown."""
-    _gap, low, high = came_less_went(state, bridge.shown_steps(state)["step"])
-    if high < 0:
-        return "keep before you recruit"
-    return "see that newcomers stay" if low > 0 else "this does not say whether to keep or to recruit first"
+    """What follows from all who came and all who went, whichever of their steps the page shows."""
+    _gap, low, high = came_less_went(state)
+    return KEEP if high < 0 else WELCOME if low > 0 else UNDECIDED
+
+
+def told(state: CustomerValue) -> bool:
+    """Whether every step that anybody who came or went took stands in the figure by its name."""
+    steps = state.bridge.steps.set_index("step")["n"]
+    drawn = set(bridge.waterfall(state)["step"])
+    return all(bridge.step_name(step) in drawn for step in (*CAME, *WENT) if steps[step])
 
 
 def test_branches_that_differ_and_branches_that_do_not(assessed):
@@ -127,7 +135,11 @@ def test_donors_who_leave_or_used_to(assessed):
     assert ("no change beyond noise" in verdict(steady)) is not beyond_noise
     assert came_less_went(left)[2] < came_less_went(steady)[1]  # the intervals, some six standard errors apart
     for state in (steady, leave, left):
-        assert advised(state) in bridge.sentence(state)
+        said, currency = bridge.sentence(state), state.scope.profile.currency
+        assert [each for each in (KEEP, WELCOME, UNDECIDED) if each in said] == [advised(state)] * told(state)
+        steps = state.bridge.steps.set_index("step")["amount"]
+        came, went = (style.money(amount, currency) for amount in (steps[[*CAME]].sum(), -steps[[*WENT]].sum()))
+        assert (f"brought {came}, those who left or are leaving took {went}" in said) is told(state)
     assert advised(left) != advised(steady)
     assert left.bridge.change < steady.bridge.change
     assert leave.outlook.value < steady.outlook.value

@@ -151,22 +151,29 @@ def sentence(state: CustomerValue) -> str:
 
 
 def _advice(state: CustomerValue) -> str:
-    found, steps = state.bridge, shown_steps(state).set_index("step")
-    who, currency = words(state.scope.profile).customers, state.scope.profile.currency
-    came, went = (steps["amount"].reindex(group).sum() for group in (CAME, WENT))
-    both, low, high = found.together(step for step in steps.index if step in (*CAME, *WENT))
-    worst = _worst(found, list(steps.index))
-    said = {
-        "customers": who,
-        "came": style.money(came, currency),
-        "went": style.money(-went, currency),
-        "both": style.money(abs(both), currency),
-        "interval": style.interval(*((-high, -low) if high < 0 else (low, high)), "money", currency),
-        "step": step_name(worst).lower() if worst else "",
-        "loss": style.money(-found.step(worst)["amount"], currency) if worst else "",
-    }
-    if not set(steps.index) & set(WENT):
+    found, shown = state.bridge, list(shown_steps(state)["step"])
+    parts = [_came_and_went(state, shown)]
+    worst = _worst(found, shown)
+    if worst:
+        parts.append(
+            _("Among those who stayed, the loss is in one step ({step}: {loss}): look there first.").format(
+                step=step_name(worst).lower(),
+                loss=style.money(-found.step(worst)["amount"], state.scope.profile.currency),
+            )
+        )
+    return " ".join(part for part in parts if part)
+
+
+def _came_and_went(state: CustomerValue, shown: list[str]) -> str:
+    """Whether to keep or to recruit first; nothing where a step of those who came or went is not shown, or nobody
+    went.
+    """
+    found, currency = state.bridge, state.scope.profile.currency
+    taken = set(found.steps.loc[found.steps["n"] > 0, "step"])
+    if not taken & {*CAME, *WENT} <= set(shown) or not taken & set(WENT):
         return ""
+    came, went = (found.steps.loc[found.steps["step"].isin(group), "amount"].sum() for group in (CAME, WENT))
+    both, low, high = found.together((*CAME, *WENT))
     if high < 0:
         template = _(
             "Those who came brought {came}, those who left or are leaving took {went}, {both} more "
@@ -182,10 +189,12 @@ def _advice(state: CustomerValue) -> str:
             "Those who came brought {came}, those who left or are leaving took {went}: the difference is within noise "
             "({interval}), so this does not say whether to keep or to recruit first."
         )
-    parts = [template]
-    if worst:
-        parts.append(_("Among those who stayed, the loss is in one step ({step}: {loss}): look there first."))
-    return " ".join(part.format(**said) for part in parts)
+    return template.format(
+        came=style.money(came, currency),
+        went=style.money(-went, currency),
+        both=style.money(abs(both), currency),
+        interval=style.interval(*((-high, -low) if high < 0 else (low, high)), "money", currency),
+    )
 
 
 def _worst(found: Bridge, shown: list[str]) -> str:

@@ -94,6 +94,12 @@ def track(state: CustomerValue) -> dict[str, Any]:
         )
         if state.outlook.way != "model" and months
         else _(
+            "**Shown, not used**: the months to come are valued without the {model}, whose forecast over time has no "
+            "interval (the data hardly determine the parameters, or too few purchases may be shown). Repeat {orders} "
+            "of the {customers} known on {day}; the model was fitted to what came before that day (dashed line)."
+        )
+        if state.outlook.way != "model"
+        else _(
             "**The forecast over time has no interval**: the data hardly determine the parameters, or too few "
             "purchases may be shown. Repeat {orders} of the {customers} known on {day}; the {model} was fitted to what "
             "came before that day (dashed line)."

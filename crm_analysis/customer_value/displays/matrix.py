@@ -65,7 +65,7 @@ def shown_cells(state: CustomerValue) -> pd.DataFrame:
     places = {cell: place for place, cell in enumerate(zip(cells["present"], cells["future"], strict=True))}
     own_place = pd.Series([places[cell] for cell in zip(each["present"], each["future"], strict=True)], each.index)
     sizes = disclosure.tally(state, each["customer_id"], own_place, cells.index)
-    hidden = _hidden(state, sizes, cells["present"].isin(("gone_high", "gone_low")))
+    hidden = disclosure.hidden_here_and_gone(state, sizes, cells["present"].isin(("gone_high", "gone_low")))
     groups = dict(list(each.groupby(["present", "future"])))
     own = [groups[present, future] for present, future in zip(cells["present"], cells["future"], strict=True)]
     for name, text in (("profit", "profit_text"), ("expected_value", "expected_text")):
@@ -74,22 +74,6 @@ def shown_cells(state: CustomerValue) -> pd.DataFrame:
         cells[text] = [_("withheld") if veil else amounts[str(place)] for place, veil in hidden.items()]
     few = cells["n"].map(lambda n: privacy.small(n, rule.min_cell))
     return cells.assign(n_text=disclosure.counts(state, sizes).mask(hidden & ~few, _("withheld")), hidden=hidden)
-
-
-def _hidden(state: CustomerValue, sizes: pd.DataFrame, gone: pd.Series) -> pd.Series:
-    """Which cells' counts are hidden: how many are gone and how many are not is known from other tables.
-
-    `sizes` as `disclosure.tally` gives them. On the page of all branches also where exactly one branch hides its part.
-    """
-    lines = [np.ones(len(gone), bool), gone.to_numpy(), ~gone.to_numpy()]
-    cell = state.scope.profile.privacy.min_cell
-    also = np.zeros(len(gone), bool)
-    for line in lines:
-        if line.any():
-            also[line] |= disclosure.hidden_counts(state, sizes[line]).to_numpy()
-    parts = [sizes[branch].to_numpy(int) for branch in sizes] if sizes.shape[1] > 1 else []
-    also |= sum((privacy.hide_lines(part, lines, cell) & (part > 0) for part in parts), np.zeros(len(gone), int)) == 1
-    return pd.Series(privacy.hide_lines(sizes.sum(axis=1).to_numpy(int), lines, cell, also=also), sizes.index)
 
 
 def heat(state: CustomerValue) -> pd.DataFrame:

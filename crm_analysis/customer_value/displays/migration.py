@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import privacy, style
-from crm_analysis.customer_value import disclosure
+from crm_analysis.customer_value import disclosure, listing
 from crm_analysis.customer_value.assessment import CustomerValue
+from crm_analysis.customer_value.displays.tiers import hidden_tiers
 from crm_analysis.customer_value.migration import BACK, LOST, MOVES, NEW, Migration, gains
 from crm_analysis.customer_value.wording import segment_name, tier_name, words
 from crm_analysis.language import _
@@ -77,7 +78,13 @@ def _matrix(state: CustomerValue, found: Migration) -> tuple[pd.DataFrame, np.nd
         place = np.ix_(counts.index.get_indexer(table.index), counts.columns.get_indexer(table.columns))
         veiled[place] += hidden & (table.to_numpy() > 0)
     also = _of_hidden_groups(counts, [disclosure.hidden_counts(state, size) for size in sizes])
+    also |= _of_hidden_groups(counts, [pd.Series(dtype=bool), _unsaid_now(state, found)])
     return counts, _hide(counts, lines, cell, also=also | (veiled == 1))
+
+
+def _unsaid_now(state: CustomerValue, found: Migration) -> pd.Series:
+    """Which groups' counts of now the table of tiers, or of segments, hides."""
+    return hidden_tiers(state) if found is state.migration.by_tier else listing.hidden_segments(state)
 
 
 def _sizes(state: CustomerValue, found: Migration, each: pd.DataFrame, groups: str) -> pd.DataFrame:
@@ -255,13 +262,17 @@ def _advice(state: CustomerValue, found: Migration, name: Name) -> str:
         (True, True): _(
             "Most was lost from {group}: {n} fell or left, {loss} a year. Time alone moves them where few come back."
         ),
-        (True, False): _("Most was lost from {group}: {n} fell or left, {loss} a year. Contact them first."),
+        (True, False): _(
+            "Most was lost from {group}: {n} fell or left, {loss} a year. Contact first whoever of them is expected "
+            "to pay for it."
+        ),
         (False, True): _(
             "Most was lost from {group}: {loss} a year, with those who fell or left. Time alone moves them where few "
             "come back."
         ),
         (False, False): _(
-            "Most was lost from {group}: {loss} a year, with those who fell or left. Contact them first."
+            "Most was lost from {group}: {loss} a year, with those who fell or left. Contact first whoever of them is "
+            "expected to pay for it."
         ),
     }[told, state.outlook.why == "one_time"]
     return said.format(

@@ -50,7 +50,7 @@ def segments(state: CustomerValue) -> str:
         return ""
     found = found.pivot(index="segment", columns="measure", values="share")
     margin = _("margin of the last twelve months")
-    if margin not in found or disclosure.total_hidden(state):
+    if margin not in found or listing.segments_unsaid(state):
         return ""
     found = found.rename(columns={margin: "of_margin", words(state.scope.profile).customers: "share"})
     richest = found["of_margin"].idxmax()

@@ -9,6 +9,7 @@ import pandas as pd
 from crm_analysis import privacy, style
 from crm_analysis.customer_value import disclosure
 from crm_analysis.customer_value.assessment import CustomerValue
+from crm_analysis.customer_value.displays.populations import told
 from crm_analysis.customer_value.wording import tier_name, words
 from crm_analysis.language import _
 
@@ -19,9 +20,18 @@ def _measurable(state: CustomerValue) -> bool:
     return state.tiers.covered or state.tiers.settings.year == "rolling"
 
 
-def _hidden(state: CustomerValue) -> pd.Series:
-    """Which tiers' counts must not be shown."""
-    return disclosure.hidden_counts(state, _sizes(state))
+def hidden_tiers(state: CustomerValue) -> pd.Series:
+    """Which tiers' counts must not be shown; one at least where their sum must not be told."""
+    sizes = _sizes(state)
+    hidden, n = disclosure.hidden_counts(state, sizes), sizes.sum(axis=1)
+    if not hidden.any() and n.any() and not _sum_told(state):
+        hidden[n[n > 0].idxmin()] = True
+    return hidden
+
+
+def _sum_told(state: CustomerValue) -> bool:
+    """Whether how many have a tier may be told, and with it their shares."""
+    return "tiers" in told(state) and not disclosure.total_hidden(state)
 
 
 def _sizes(state: CustomerValue) -> pd.DataFrame:
@@ -43,7 +53,7 @@ def bars(state: CustomerValue) -> pd.DataFrame:
     """
     columns = ["segment", "measure", "share"]
     found, profit = state.tiers.table.set_index("tier"), _amounts(state, "profit")
-    kept = [key for key, veiled in _hidden(state).items() if not veiled]
+    kept = [key for key, veiled in hidden_tiers(state).items() if not veiled]
     total = float(found["profit"].sum())
     if not _measurable(state) or len(kept) < 2 or not found.loc[kept, "n"].sum():
         return pd.DataFrame(columns=columns)
@@ -69,12 +79,13 @@ def table(state: CustomerValue) -> pd.DataFrame:
     """Tiers: customers, share, revenue, profit, per head, profit so far; those without a tier last."""
     if not _measurable(state) or state.tiers.customers.empty:
         return pd.DataFrame()
-    found, hidden = state.tiers.table, _hidden(state)
+    found, hidden = state.tiers.table, hidden_tiers(state)
     revenue, profit = _amounts(state, "revenue"), _amounts(state, "profit")
     currency, withheld = state.scope.profile.currency, _("withheld")
-    shown = disclosure.counts(state, _sizes(state))
-    unsaid = disclosure.total_hidden(state)
-    told = not hidden.any() and withheld not in profit.values()
+    few = found.set_index("tier")["n"].map(lambda n: privacy.small(n, state.scope.profile.privacy.min_cell))
+    shown = disclosure.counts(state, _sizes(state)).mask(hidden & ~few, withheld)
+    unsaid = not _sum_told(state)
+    whole = not hidden.any() and withheld not in profit.values()
     rows = []
     for row in found.itertuples(index=False):
         veiled = bool(hidden[row.tier])
@@ -89,12 +100,12 @@ def table(state: CustomerValue) -> pd.DataFrame:
                 withheld if veiled else revenue[row.tier],
                 withheld if veiled else profit[row.tier],
                 style.DASH if apart else style.money(row.profit_each, currency),
-                style.percent(row.profit_so_far, 0) if told else style.DASH,
+                style.percent(row.profit_so_far, 0) if whole else style.DASH,
             )
         )
     n_outside = len(state.tiers.outside)
-    few = privacy.small(n_outside, state.scope.profile.privacy.min_cell)
-    money = (withheld, withheld) if few else (revenue[OUTSIDE], profit[OUTSIDE])
+    few_outside = privacy.small(n_outside, state.scope.profile.privacy.min_cell)
+    money = (withheld, withheld) if few_outside else (revenue[OUTSIDE], profit[OUTSIDE])
     outside = _("lost by now, yet paid or cost something")
     rows.append(
         (
@@ -117,9 +128,17 @@ def figure(state: CustomerValue) -> dict[str, Any]:
     return {
         "table": table(state),
         "title": _("Tiers"),
-        "alt": _("Share of {customers} and of profit in each tier.").format(customers=disclosure.who_lower(state)),
+        "alt": (
+            _("Share of {customers} and of profit in each tier.")
+            if _profit_drawn(state)
+            else _("Share of {customers} in each tier.")
+        ).format(customers=disclosure.who_lower(state)),
         "how_to_read": f"{sentence(state)} {_reading(state)}".strip(),
     }
+
+
+def _profit_drawn(state: CustomerValue) -> bool:
+    return _("profit of the year") in set(bars(state)["measure"])
 
 
 def _why_not(state: CustomerValue) -> str:
@@ -128,7 +147,7 @@ def _why_not(state: CustomerValue) -> str:
             day=style.day(state.tiers.year_ends)
         )
     sizes, cell = _sizes(state).sum(axis=1), state.scope.profile.privacy.min_cell
-    if (privacy.hide(sizes, cell) < _hidden(state)).any():
+    if (privacy.hide(sizes, cell) < hidden_tiers(state)).any():
         return _(
             "There are no tiers to show: too few people of one branch are in one of them, and could be worked out."
         )
@@ -138,7 +157,7 @@ def _why_not(state: CustomerValue) -> str:
 def _reading(state: CustomerValue) -> str:
     found, profile = state.tiers, state.scope.profile
     text = _("Grey: share of all {customers} who are not lost.").format(customers=words(profile).customers)
-    if _("profit of the year") in set(bars(state)["measure"]):
+    if _profit_drawn(state):
         text += " " + _("Blue: share of their profit; to the left of zero it is taken away.")
     text += " " + _("Everybody is in the first tier whose rule holds. The year ends on {day}.").format(
         day=style.day(found.year_ends)
@@ -154,10 +173,10 @@ def _reading(state: CustomerValue) -> str:
 
 def sentence(state: CustomerValue) -> str:
     """What the tiers say, with interval, and what to do."""
-    found, hidden, currency = state.tiers.table.set_index("tier"), _hidden(state), state.scope.profile.currency
+    found, hidden, currency = state.tiers.table.set_index("tier"), hidden_tiers(state), state.scope.profile.currency
     profit, total = _amounts(state, "profit"), float(state.tiers.table["profit"].sum())
     kept = [key for key in found.index if not hidden[key] and found.loc[key, "n"]]
-    if not kept or total <= 0 or _("withheld") in profit.values() or disclosure.total_hidden(state):
+    if not kept or total <= 0 or _("withheld") in profit.values() or not _sum_told(state):
         return ""
     best = max(kept, key=lambda key: found.loc[key, "profit_each"])
     said = {"customers": words(state.scope.profile).customers, **_told(state, found.loc[best], best)}

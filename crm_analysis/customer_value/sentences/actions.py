@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from crm_analysis import language
+from dataclasses import replace
+
+from crm_analysis import language, privacy
 from crm_analysis.customer_value.assessment import MIN_GROUP, CustomerValue
 from crm_analysis.customer_value.sentences import saying
 from crm_analysis.customer_value.sentences.findings import contacted_in_vain
@@ -45,19 +47,28 @@ def _repair(state: CustomerValue) -> Action | None:
 
 
 def _call(state: CustomerValue) -> Action | None:
-    """Overdue without a commitment, of high value: a personal contact."""
+    """Overdue without a commitment, of high value, and expected to pay for it: a personal contact.
+
+    How many is not said where the finding, which counts all of high value who are overdue, would tell how few the
+    others are.
+    """
     if state.outlook.why == "one_time":
         return None
-    late = state.slipping.customers
-    late = late[~late["committed"]]
+    everybody = state.slipping.customers
+    called = ~everybody["committed"] & state.matrix.pays(everybody["customer_id"])
+    late, others = everybody[called], everybody[~called]
     if saying.hidden(state, late["worth"], late["customer_id"]):
         return None
-    most = state.slipping.at_most(committed=False)
+    most = replace(state.slipping, customers=late).at_most(committed=False)
+    cell = saying.min_cell(state)
+    untold = privacy.small(len(others), cell) or privacy.total_tells(saying.parts(state, others), cell)
     return Action(
         key="customer_value.call",
         text=saying.say(
             state,
-            _("Contact the {n} {customers} of high value who are overdue, in person"),
+            _("Contact the {customers} of high value who are overdue and expected to pay for it, in person")
+            if untold
+            else _("Contact the {n} {customers} of high value who are overdue and expected to pay for it, in person"),
             n=saying.count(state, late),
         ),
         owner=_owner(state, "vip"),

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from crm_analysis import style
+from crm_analysis import privacy, style
 from crm_analysis.customer_value import disclosure
 from crm_analysis.customer_value.assessment import MIN_GROUP, CustomerValue
 from crm_analysis.customer_value.migration import summed
 from crm_analysis.customer_value.profits import n_best
 from crm_analysis.customer_value.sentences import saying
 from crm_analysis.customer_value.sentences.verdict import CONCENTRATED
-from crm_analysis.estimators.proportions import two_proportions
 from crm_analysis.findings import Finding
 from crm_analysis.language import _
 
@@ -176,25 +175,22 @@ def slipping(state: CustomerValue) -> Finding | None:
         return None
     if saying.hidden(state, late.customers["brought"], late.customers["customer_id"]):
         return None
-    known, gap = late.stay_less, two_proportions(late.recovers, late.stays)
-    base = state.retention.customers
-    overdue = base["status"] == "overdue"
-    sized = [saying.resting_on(state, part, len(part)) for part in (base[overdue], base[~overdue])]
-    if known and None not in sized:
+    paying = state.matrix.pays(late.customers["customer_id"])
+    if paying.all():
+        what = _("contact them this month.")
+    elif paying.any():
+        what = _("contact this month whoever of them is expected to pay for it.")
+    else:
+        what = _("reach them at low cost, as none is expected to pay for a contact.")
+    known = late.stay_less and _sides_told(state)
+    if known:
         template = _(
             "**{n} {customers} of high value are overdue**; last year they brought {brought}. Of the {n_late} overdue "
             "a year ago only {recovers} stayed, against {stays} of the {n_others} others ({gap} points, {low_high}): "
-            "contact them this month."
-        )
-    elif known:
-        template = _(
-            "**{n} {customers} of high value are overdue**; last year they brought {brought}. Of those overdue a year "
-            "ago only {recovers} stayed, against {stays} of the others: contact them this month."
+            "{what}"
         )
     else:
-        template = _(
-            "**{n} {customers} of high value are overdue**; last year they brought {brought}: contact them this month."
-        )
+        template = _("**{n} {customers} of high value are overdue**; last year they brought {brought}: {what}")
     return Finding(
         key="customer_value.slipping_away",
         sentence=saying.say(
@@ -204,10 +200,11 @@ def slipping(state: CustomerValue) -> Finding | None:
             brought=saying.money(state, late.brought),
             recovers=saying.share(state, late.recovers, 0),
             stays=saying.share(state, late.stays, 0),
-            n_late=style.number(sized[0]) if sized[0] else "",
-            n_others=style.number(sized[1]) if sized[1] else "",
-            gap=style.points(gap.value, sign=False),
-            low_high=style.interval(gap.low, gap.high, "points"),
+            n_late=style.number(late.recovers.n),
+            n_others=style.number(late.stays.n),
+            gap=style.points(late.gap.value, sign=False),
+            low_high=style.interval(late.gap.low, late.gap.high, "points"),
+            what=what,
         ),
         value=saying.resting_on(state, late.customers, len(late.customers)),
         unit="count",
@@ -224,6 +221,18 @@ def slipping(state: CustomerValue) -> Finding | None:
             ),
         ),
         query=saying.summary_query(state),
+    )
+
+
+def _sides_told(state: CustomerValue) -> bool:
+    """Whether sizes and shares of those overdue a year ago and of the others may be told: they tell how many of each
+    side stayed and how many did not.
+    """
+    base, cell = state.retention.customers, saying.min_cell(state)
+    sides = [part for _late, part in base.groupby(base["status"] == "overdue")]
+    told = [*sides, *(part for side in sides for _kept, part in side.groupby("kept"))]
+    return not any(
+        privacy.small(len(part), cell) or privacy.total_tells(saying.parts(state, part), cell) for part in told
     )
 
 
