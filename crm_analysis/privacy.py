@@ -9,12 +9,16 @@ amount is shown when enough customers make it up and none holds more than `priva
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from crm_analysis.language import _
 from crm_analysis.tables.footing import IN_FILES, SET_ASIDE, USED
+
+if TYPE_CHECKING:
+    from crm_analysis.tables.footing import Contributions
 
 
 def small(n: float, min_cell: int) -> bool:
@@ -186,35 +190,29 @@ def complement(hidden: pd.Series, amounts: pd.Series) -> pd.Series:
     return hidden | (amounts.index == rest.abs().idxmin())
 
 
-def withheld_steps(contributions: pd.DataFrame, min_cell: int, share: float) -> frozenset[tuple[str, str | None]]:
+def withheld_steps(held: Contributions, min_cell: int, share: float) -> frozenset[tuple[str, str | None]]:
     """Which amounts of a footing must not be shown: pairs of step and rule (missing for all that is set aside).
 
-    `contributions` as `tables.footing.contributions` gives them. Besides amounts of too few customers, or of which one
-    holds too much: those of all branches where exactly one branch's is withheld, that of all that is set aside where
-    the hidden rules together are such an amount, and the amount in the files where the other steps would otherwise tell
-    one that is.
+    `held` as `tables.footing.contributions` gives it. Besides amounts of too few customers, or of which one holds too
+    much: those of all branches where exactly one branch's is withheld, that of all that is set aside where the hidden
+    rules together are such an amount, and the amount in the files where the other steps would otherwise tell one that
+    is.
     """
-    few = (contributions["customers"] > 0) & (contributions["customers"] < min_cell)
-    own = few | (contributions["largest"] > share * contributions["size"])
-    rules = [None if pd.isna(rule) else rule for rule in contributions["rule"]]
-    keys = list(zip(contributions["step"], rules, strict=True))
+    steps = held.steps
+    few = (steps["customers"] > 0) & (steps["customers"] < min_cell)
+    own = few | (steps["largest"] > share * steps["size"])
+    rules = [None if pd.isna(rule) else rule for rule in steps["rule"]]
     hidden: set[tuple[str, str | None]] = set()
     parts: dict[tuple[str, str | None], list[bool]] = {}
-    for key, branch, veiled in zip(keys, contributions["branch"], own, strict=True):
+    for key, branch, veiled in zip(zip(steps["step"], rules, strict=True), steps["branch"], own, strict=True):
         if pd.isna(branch):
             hidden |= {key} if veiled else set()
         elif branch:
             parts.setdefault(key, []).append(bool(veiled))
     hidden |= {key for key, of_branches in parts.items() if sum(of_branches) == 1}
-    veiled_rules = {key for key in hidden if key[0] == SET_ASIDE and key[1] is not None}
-    together = contributions[
-        contributions["branch"].isna()
-        & pd.Series([key in veiled_rules for key in keys], index=contributions.index, dtype=bool)
-    ]
-    if len(veiled_rules) == 1 or (
-        veiled_rules
-        and (together["customers"].sum() < min_cell or together["largest"].max() > share * together["size"].sum())
-    ):
+    veiled_rules = [rule for step, rule in hidden if step == SET_ASIDE and rule is not None]
+    together = held.aside[held.aside["rule"].isin(veiled_rules)].groupby("person")["net"].sum()
+    if len(veiled_rules) == 1 or withhold(together, min_cell, share):
         hidden.add((SET_ASIDE, None))  # less the rules that are shown it would tell what the hidden ones hold together
     if hidden == {(IN_FILES, "")}:
         hidden.add((USED, ""))

@@ -12,7 +12,7 @@ from crm_analysis import privacy, style
 from crm_analysis.book.cells import Outcome
 from crm_analysis.book.compare import BranchGap, branch_gaps, moved, without_repeats
 from crm_analysis.book.contents import Contents
-from crm_analysis.book.pages import Writer, period_name
+from crm_analysis.book.pages import Writer, period_name, reach
 from crm_analysis.findings import MOST_FINDINGS
 from crm_analysis.language import _
 from crm_analysis.report import actions_html, footing_line, support_line, svg, table_html
@@ -233,11 +233,14 @@ def _outlier(writer: Writer, gap: BranchGap, outcomes: Sequence[Outcome], conten
 
 
 def _actions(writer: Writer, whole: Sequence[Outcome], outcomes: Sequence[Outcome]) -> list[str]:
-    """Three actions, the largest expected amount first; actions of single branches only where `all` has too few."""
+    """Three actions: first those whose interval lies above nothing, the largest expected amount first within each.
+
+    Actions of single branches only where `all` has too few.
+    """
     chosen: dict[str, Mapping[str, Any]] = {}
     for group in (whole, [outcome for outcome in outcomes if outcome.branch != "all"]):
         offered = [action for outcome in group for action in outcome.claims.get("actions", ())]
-        for action in sorted(offered, key=lambda action: -(action["value"] or 0.0)):
+        for action in sorted(offered, key=lambda action: ((action["low"] or 0.0) <= 0, -(action["value"] or 0.0))):
             if len(chosen) < MOST_ACTIONS:
                 chosen.setdefault(action["key"], action)
     if not chosen:
@@ -261,15 +264,18 @@ def _branches(
         shown = sorted(gaps, key=lambda gap: -gap.value)[:_MOST_BARS]
         names = {gap.branch: writer.profile.branch_name(gap.branch, writer.language) for gap in shown}
         labels = {gap.branch: f"{style.plain(names[gap.branch])}  ({_n(gap, writer)})" for gap in shown}
-        drawing = draw_branches(shown, labels, finding["label"], finding["unit"], writer.profile.currency)
+        whole = next((o.finding(contents.front_chart) for o in outcomes if o.branch == "all"), None) or {}
+        drawing = draw_branches(
+            shown, labels, finding["label"], finding["unit"], writer.profile.currency, whole=whole.get("value")
+        )
         alt = _("{label} by branch with 95 % intervals, from {most} to {least}.").format(
             label=finding["label"],
             most=names[shown[0].branch],
             least=names[shown[-1].branch],
         )
         how = _(
-            "Dots: the branch's value; bars: 95 % interval; grey: no different from the others beyond noise. "
-            "In brackets: the number the value rests on. The order of neighbours means nothing."
+            "Dots: the branch's value; bars: 95 % interval; grey: no different from the others beyond noise; dashed: "
+            "all branches together. In brackets: the number the value rests on. The order of neighbours means nothing."
         )
         parts.append(writer.figure(svg(drawing, alt), alt, how))
     keys = [key for key in contents.front_columns if any(outcome.finding(key) for outcome in outcomes)]
@@ -297,7 +303,7 @@ def _branch_table(
     if len(without_repeats(outcomes)) < len(outcomes):
         shown = [("all", writer.branch_name(branches[0]))]
     for branch, name in shown:
-        cells = [f"<td>{name}{_reach(branch, outcomes)}</td>"]
+        cells = [f"<td>{name}{reach(branch, outcomes)}</td>"]
         for key in keys:
             outcome = places.get((branch, key.partition(".")[0]))
             finding = outcome.finding(key) if outcome else None
@@ -315,15 +321,6 @@ def _branch_table(
 
 def _n(gap: BranchGap, writer: Writer) -> str:
     return style.DASH if gap.n is None else privacy.count(gap.n, writer.profile.privacy.min_cell)
-
-
-def _reach(branch: str, outcomes: Sequence[Outcome]) -> str:
-    """How far the data of a branch reach, where that is not as far as those of the others."""
-    ends = {outcome.branch: outcome.bundle["as_of"] for outcome in outcomes if outcome.bundle}
-    if not ends or ends.get(branch, "") >= max(ends.values()) or branch not in ends:
-        return ""
-    day = style.day(pd.Timestamp(ends[branch]).date())
-    return f'<br><span class="wait">{_("data to {day}").format(day=day)}</span>'
 
 
 def _change_note(finding: Mapping[str, Any] | None, beyond_noise: bool) -> str:
@@ -391,9 +388,16 @@ def _foot(writer: Writer, whole: Sequence[Outcome]) -> list[str]:
     return [f":::{{div}} foot\n{line} [{_('How this book was made')}](/run_status.md)\n:::"]
 
 
-def draw_branches(gaps: Sequence[BranchGap], names: Mapping[str, str], label: str, unit: str, currency: str) -> Figure:
-    """Branches as dots with intervals, the largest on top; coloured only where they differ from the others."""
+def draw_branches(
+    gaps: Sequence[BranchGap], names: Mapping[str, str], label: str, unit: str, currency: str, *, whole: float | None
+) -> Figure:
+    """Branches as dots with intervals, the largest on top; coloured only where they differ from the others.
+
+    A dashed line stands at the value of all branches together, where there is one.
+    """
     sheet, axes = style.figure(7.2, 0.9 + 0.36 * len(gaps))
+    if whole is not None:
+        axes.axvline(whole, color=style.MUTE, linewidth=1, linestyle="--", zorder=0)
     for position, gap in enumerate(reversed(gaps)):
         colour = style.GREY if not gap.stands_out else style.ACCENT if gap.difference > 0 else style.BAD
         axes.plot([gap.low, gap.high], [position, position], color=colour, linewidth=2)

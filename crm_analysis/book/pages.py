@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from crm_analysis import files, privacy, style
 from crm_analysis.book.cells import Outcome
 from crm_analysis.book.compare import branch_gaps
@@ -125,7 +127,7 @@ class Writer:
         rows = []
         for sibling in branches:
             here = ' class="here"' if sibling.branch == outcome.branch else ""
-            cells = [f"<td>{self.branch_name(sibling.branch)}</td>"]
+            cells = [f"<td>{self.branch_name(sibling.branch)}{reach(sibling.branch, siblings)}</td>"]
             for measure in measures:
                 found, gap = sibling.finding(measure["key"]), out[measure["key"]].get(sibling.branch)
                 mark = "*" if gap is not None and gap.stands_out else ""
@@ -169,11 +171,21 @@ class Writer:
 
 
 def _inert(line: str) -> str:
+    line = re.sub(r"(?<=\d) (?=%)|(?<=\bp) (?=[<=&] ?)|(?<=\bp [<=]) (?=[.\d])", style.SPACE, line)
     return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", line).replace("$", "&#36;")
 
 
 def _shows(element: Mapping[str, Any]) -> bool:
     return element["kind"] in ("figure", "table")
+
+
+def reach(branch: str, outcomes: Sequence[Outcome]) -> str:
+    """How far the data of a branch reach, where that is not as far as those of the others."""
+    ends = {outcome.branch: outcome.bundle["as_of"] for outcome in outcomes if outcome.bundle}
+    if not ends or ends.get(branch, "") >= max(ends.values()) or branch not in ends:
+        return ""
+    day = style.day(pd.Timestamp(ends[branch]).date())
+    return f'<br><span class="wait">{_("data to {day}").format(day=day)}</span>'
 
 
 def _worth_showing(elements: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

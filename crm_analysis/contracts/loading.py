@@ -77,7 +77,8 @@ def _known_valid() -> str:
 
 def _digest(texts: Iterable[tuple[Path, str]]) -> str:
     parts = sorted((path.name, text) for path, text in texts)
-    return hashlib.sha256(repr((version("open-data-contract-standard"), parts)).encode()).hexdigest()
+    reader = files.sha256_of(sorted(Path(__file__).parent.glob("*.py")))
+    return hashlib.sha256(repr((version("open-data-contract-standard"), reader, parts)).encode()).hexdigest()
 
 
 def fingerprint(folder: Path | str | None = None) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 
 from crm_analysis import privacy, style
 from crm_analysis.crm_roi import phrases, words
-from crm_analysis.crm_roi.responders import Policy
+from crm_analysis.crm_roi.responders import Policy, contact_and_fixed_cost
 from crm_analysis.crm_roi.results import CampaignResult, Evaluation
+from crm_analysis.estimators.uplift import Gain
 from crm_analysis.findings import Action
 from crm_analysis.language import _, active
 from crm_analysis.profile import Profile
@@ -36,7 +37,8 @@ def action(
 ) -> Action | None:
     """What to do about one closed campaign; None where nothing follows from what is known.
 
-    Where `policy` is shown to beat contacting everybody and contacting nobody, it is what to do.
+    Where `policy` is shown to beat contacting everybody and contacting nobody, it is what to do; a branch leaves that
+    of a campaign of several branches to the page of all.
     """
     owner = style.escape(
         profile.owner(result.programme, active()) or result.owner or profile.owner("crm_roi", active())
@@ -91,17 +93,17 @@ def _targeted_action(policy: Policy, result: CampaignResult, evaluation: Evaluat
         interval=style.interval(low, high, "money", evaluation.currency),
         key=f"crm_roi.{result.key}.targeting",
     )
-    value, low, high = (
-        None if end is None else (1 - KEPT_OUT) * end
-        for end in (policy.targeted.mean, policy.targeted.low, policy.targeted.high)
-    )
     return {
         "text": text,
-        "value": value,
-        "low": low,
-        "high": high,
+        **_repeated(policy.targeted, 1 - KEPT_OUT, policy.fixed_cost),
         "resting_on": _("randomised test, the rule judged on members it had not seen, once a year at this size"),
     }
+
+
+def _repeated(profit: Gain, scale: float, fixed_cost: float) -> dict[str, float | None]:
+    """Profit of a programme run for `scale` times as many; its `fixed_cost`, already taken off, is spent once."""
+    ends = {"value": profit.mean, "low": profit.low, "high": profit.high}
+    return {name: None if end is None else scale * (end + fixed_cost) - fixed_cost for name, end in ends.items()}
 
 
 def _measured_action(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> dict[str, Any]:
@@ -111,14 +113,19 @@ def _measured_action(result: CampaignResult, evaluation: Evaluation, profile: Pr
     customers = profile.vocabulary(active()).customers
     tested = _("randomised test, once a year at this size")
     if roi.verdict == "earned":
-        scale = (1 - KEPT_OUT) * members / roi.n_treated
+        _contact, fixed_cost = contact_and_fixed_cost(result)
+        net = Gain(roi.net, roi.net_low, roi.net_high, members)
+        text = (
+            _(
+                "Repeat {name} for everybody who qualifies, or for those alone whom the page of all branches names, "
+                "{share} still held out"
+            )
+            if result.elsewhere
+            else _("Repeat {name} for everybody who qualifies, {share} still held out")
+        )
         return {
-            "text": _("Repeat {name} for everybody who qualifies, {share} still held out").format(
-                name=phrases.name_of(result), share=style.percent(KEPT_OUT, 0)
-            ),
-            "value": roi.net * scale,
-            "low": roi.net_low * scale,
-            "high": roi.net_high * scale,
+            "text": text.format(name=phrases.name_of(result), share=style.percent(KEPT_OUT, 0)),
+            **_repeated(net, (1 - KEPT_OUT) * members / roi.n_treated, fixed_cost),
             "resting_on": tested,
         }
     if roi.verdict == "lost":

@@ -181,6 +181,7 @@ def _evaluate_campaign(
         assigned=_by_arm_and_branch(members),
         drawn_by=drawn_by,
         reward_kind=row.reward_kind if isinstance(row.reward_kind, str) else "",
+        elsewhere=scope.branch != "all" and n_everywhere > n_scope,
         **details,
     )
 

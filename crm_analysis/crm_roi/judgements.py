@@ -36,16 +36,12 @@ def _net_finding(evaluation: Evaluation) -> Finding:
             "**All controlled programmes together: margin gained {margin}, cost {cost}**; the net of {net} is within "
             "chance."
         ),
-    }[portfolio.verdict]
-    if portfolio.verdict == "lost" and portfolio.incremental_margin < 0:
-        template = (
-            _("**All controlled programmes together cost {cost}, and margin fell by {fall}**: {net} net.")
-            if portfolio.margin_high < 0
-            else _(
-                "**All controlled programmes together cost {cost}**: {net} net. That margin was {fall} lower is within "
-                "chance; only the net loss is settled."
-            )
-        )
+        "fell": _("**All controlled programmes together cost {cost}, and margin fell by {fall}**: {net} net."),
+        "perhaps_fell": _(
+            "**All controlled programmes together cost {cost}**: {net} net. That margin was {fall} lower is within "
+            "chance; only the net loss is settled."
+        ),
+    }[_outcome(portfolio.verdict, portfolio.incremental_margin, portfolio.margin_high)]
     sentence = template.format(
         fall=phrases.money(abs(portfolio.incremental_margin), evaluation),
         margin=phrases.money(portfolio.incremental_margin, evaluation),
@@ -74,6 +70,13 @@ def _net_finding(evaluation: Evaluation) -> Finding:
         filters=_filters(),
         query=evaluation.query,
     )
+
+
+def _outcome(verdict: str, margin: float, margin_high: float) -> str:
+    """The verdict; of a loss with less margin than without, whether that `fell` or `perhaps_fell`, within chance."""
+    if verdict != "lost" or margin >= 0:
+        return verdict
+    return "fell" if margin_high < 0 else "perhaps_fell"
 
 
 def _campaign_finding(result: CampaignResult, evaluation: Evaluation) -> Finding | None:
@@ -119,16 +122,12 @@ def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
             "**{name} is not settled**: net {signed} ({interval}), from a margin gained of {margin} at a cost of "
             "{cost}; had every result been equally likely beforehand, the chance that it earned would be {chance}."
         ),
-    }[roi.verdict]
-    if roi.verdict == "lost" and roi.incremental_margin < 0:
-        template = (
-            _("**{name} lost {net}** ({interval}): it cost {cost}, and margin fell by {fall} instead of rising.")
-            if roi.incremental_high < 0
-            else _(
-                "**{name} lost {net}** ({interval}): it cost {cost}. That margin was {fall} lower is within chance; "
-                "only the net loss is settled."
-            )
-        )
+        "fell": _("**{name} lost {net}** ({interval}): it cost {cost}, and margin fell by {fall} instead of rising."),
+        "perhaps_fell": _(
+            "**{name} lost {net}** ({interval}): it cost {cost}. That margin was {fall} lower is within chance; "
+            "only the net loss is settled."
+        ),
+    }[_outcome(roi.verdict, roi.incremental_margin, roi.incremental_high)]
     sentence = template.format(
         name=phrases.name_of(result),
         fall=phrases.money(abs(roi.incremental_margin), evaluation),

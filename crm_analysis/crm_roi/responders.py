@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from crm_analysis import privacy
 from crm_analysis.crm_roi.comparison import compare
@@ -23,7 +24,17 @@ from crm_analysis.units import DAYS_PER_YEAR
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
 
-__all__ = ["Group", "Policy", "Responders", "Split", "advised_lists", "responders", "split"]
+__all__ = [
+    "Group",
+    "Policy",
+    "Responders",
+    "Split",
+    "advised_lists",
+    "contact_and_fixed_cost",
+    "judge_together",
+    "responders",
+    "split",
+]
 
 FEWEST_TO_LEARN = 100
 """Members of the smaller arm below which no rule is learned."""
@@ -34,7 +45,10 @@ TENURE_YEARS = (0.5, 1, 2, 5)
 AGES = (30, 40, 50, 60, 70)
 REST = "rest"
 FOLD_DRAWS = 10
+LEVEL = 0.025
+"""Chance, one-sided, of one false `target` or more on a page; the 95 % intervals shown end at the same."""
 MOST_DRAWS = 0.5
+"""Share of the draws of folds above which a member is one of those whom the rule would contact."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +101,12 @@ class Policy:
     programme's own net carried over to those held out: on its treated members alone it would be `as_it_ran`, the net of
     its return, to the last digit.
     `contact_cost` is what one contact saved would save; `whole_cost` marks that the ledger does not tell contacts from
-    the rest, so that all cost counts as theirs. `over_everybody` is targeting less contacting everybody. `n_targeted`
-    members would be contacted. `members` has customer_id, branch, expected_gain (margin per member, before the contact)
-    and chosen (share of draws in which a rule that had not seen the member would contact it).
+    the rest, so that all cost counts as theirs. `over_everybody` is targeting less contacting everybody. Profits
+    are averages over the draws of folds; `n_targeted` members are those whom the rule would contact in more than
+    `MOST_DRAWS` of them, just as the list names them. `members` has customer_id, branch, expected_gain (margin per
+    member, before the contact) and chosen (share of draws in which a rule that had not seen the member would contact
+    it). `p_target` is the one-sided p-value of targeting being above both others, adjusted by Holm for the campaigns of
+    the page (`judge_together`). `decided_by_all` marks a branch's part of a campaign that ran in several.
     """
 
     n: int
@@ -102,15 +119,20 @@ class Policy:
     targeted: Gain
     over_everybody: Gain
     members: pd.DataFrame = field(compare=False, repr=False)
+    decided_by_all: bool = False
+    p_target: float | None = None
 
     @property
     def advice(self) -> str:
-        """target, everybody, nobody or unsettled.
+        """target, everybody, nobody, unsettled or all_branches.
 
-        `target` only where the interval shows targeting above both contacting everybody and contacting nobody, which
-        keeps the chance of a false `target` at the level of one test.
+        `target` only where targeting is shown above both contacting everybody and contacting nobody, which keeps the
+        chance of a false `target` at the level of one test, by Holm's adjustment also over all campaigns of a page. Of
+        a campaign that ran in several branches only the page of all branches advises, so that it is tested once.
         """
-        if 0 < self.n_targeted < self.n and _above(self.over_everybody) and _above(self.targeted):
+        if self.decided_by_all:
+            return "all_branches"
+        if 0 < self.n_targeted < self.n and self.p_target is not None and self.p_target < LEVEL:
             return "target"
         if _above(self.everybody):
             return "everybody"
@@ -147,7 +169,27 @@ def responders(scope: Scope, evaluation: Evaluation) -> tuple[Responders, ...]:
     """
     measured = [r for r in evaluation.closed if r.state in ("measured", "no_cost") and r.effect("margin") is not None]
     born = _birth_dates(scope) if measured else None
-    return tuple(_of_campaign(result, evaluation, scope, born) for result in measured)
+    return judge_together([_of_campaign(result, evaluation, scope, born) for result in measured])
+
+
+def judge_together(found: Sequence[Responders]) -> tuple[Responders, ...]:
+    """The campaigns of one page with `p_target` of their policies, in the order given.
+
+    Above both everybody and nobody is one test of each campaign, at the larger of the two p-values (an
+    intersection-union test, Berger 1982); Holm's adjustment (1979) runs over those that the page decides.
+    """
+    chances = [
+        np.nan
+        if one.policy is None or one.policy.decided_by_all
+        else np.maximum(_p_above(one.policy.over_everybody), _p_above(one.policy.targeted))
+        for one in found
+    ]
+    return tuple(
+        one
+        if one.policy is None
+        else replace(one, policy=replace(one.policy, p_target=None if np.isnan(p) else float(p)))
+        for one, p in zip(found, holm(chances), strict=True)
+    )
 
 
 def _of_campaign(result: CampaignResult, evaluation: Evaluation, scope: Scope, born: pd.Series | None) -> Responders:
@@ -248,10 +290,8 @@ def _complement(groups: list[Group]) -> list[Group]:
 def _with_rule(made: Split, label: pd.Series, policy: Policy | None, p: float | None) -> Split:
     groups = made.groups
     if policy is not None:
-        of = policy.members["chosen"].groupby(label.to_numpy()).agg(["size", "sum"])
-        groups = tuple(
-            replace(g, n_judged=int(of["size"][g.code]), n_targeted=round(float(of["sum"][g.code]))) for g in groups
-        )
+        of = (policy.members["chosen"] > MOST_DRAWS).groupby(label.to_numpy()).agg(["size", "sum"])
+        groups = tuple(replace(g, n_judged=int(of["size"][g.code]), n_targeted=int(of["sum"][g.code])) for g in groups)
     return Split(code=made.code, groups=groups, pooled=made.pooled, p_holm=p)
 
 
@@ -336,21 +376,31 @@ def _net_of_behaviour(units: pd.DataFrame, result: CampaignResult) -> np.ndarray
     return net
 
 
-def _policy(units: pd.DataFrame, features: np.ndarray, result: CampaignResult, rng: np.random.Generator) -> Policy:
+def contact_and_fixed_cost(result: CampaignResult) -> tuple[float, float]:
+    """What one contact saved would save, and the cost that does not depend on how many are contacted.
+
+    Where the ledger does not tell contacts from the rest, all cost counts as theirs and the second is 0.
+    """
     roi, cost = result.roi, result.cost
     assert roi is not None and cost is not None
     spread_evenly = cost.charged - cost.charged_by_orders
     contact = spread_evenly / roi.n_treated
     if roi.break_even_contact_cost is not None:
         contact = min(roi.break_even_contact_cost - roi.net / roi.n_treated, contact)
-    fixed = max(spread_evenly - contact * roi.n_treated, 0.0)
+    return contact, max(spread_evenly - contact * roi.n_treated, 0.0)
+
+
+def _policy(units: pd.DataFrame, features: np.ndarray, result: CampaignResult, rng: np.random.Generator) -> Policy:
+    roi = result.roi
+    assert roi is not None
+    contact, fixed = contact_and_fixed_cost(result)
     treated = (units["arm"] == "treated").to_numpy()
     found = target(_net_of_behaviour(units, result), treated, features, cost=contact, rng=rng, draws=FOLD_DRAWS)
     members = units[["customer_id", "branch"]].assign(expected_gain=found.expected, chosen=found.chosen)
     n = len(units)
     return Policy(
         n=n,
-        n_targeted=round(found.share_targeted * n),
+        n_targeted=int((found.chosen > MOST_DRAWS).sum()),
         contact_cost=contact,
         fixed_cost=fixed,
         whole_cost=roi.break_even_contact_cost is None,
@@ -359,6 +409,7 @@ def _policy(units: pd.DataFrame, features: np.ndarray, result: CampaignResult, r
         targeted=_over_list(found.targeted, fixed * (1 - found.share_idle)),
         over_everybody=_over_list(found.over_everybody, -fixed * found.share_idle),
         members=members,
+        decided_by_all=result.elsewhere,
     )
 
 
@@ -375,6 +426,13 @@ def advised_lists(found: Sequence[Responders]) -> dict[str, pd.DataFrame]:
         for one in found
         if one.policy is not None and one.policy.advice == "target"
     }
+
+
+def _p_above(gain: Gain) -> float:
+    """One-sided p-value of a gain above nothing, below `LEVEL` just where its interval is; undefined without one."""
+    if gain.low is None:
+        return np.nan
+    return float(stats.norm.sf(stats.norm.isf(LEVEL) * gain.mean / (gain.mean - gain.low)))
 
 
 def _above(gain: Gain) -> bool:

@@ -73,7 +73,8 @@ class CampaignResult:
     `drawn_by` is what was drawn: customer, household or branch. `reached` is the effect on the margin of those reached,
     `capped_roi` the return with the margin capped at the profile's quantile, `stratified` the return from differences
     within strata. `shares_control` names the campaigns that were compared with the same held-out members; `correction`
-    is how p-values of their outcomes were adjusted, over `n_tests` of them.
+    is how p-values of their outcomes were adjusted, over `n_tests` of them. `elsewhere` marks, on a branch's page, that
+    other branches' customers were treated too.
     """
 
     campaign_id: str
@@ -105,6 +106,7 @@ class CampaignResult:
     shares_control: tuple[str, ...] = ()
     correction: str = ""
     n_tests: int = 0
+    elsewhere: bool = False
 
     @property
     def verdict(self) -> str:

@@ -26,8 +26,6 @@ __all__ = ["Sensitivity", "present_value", "sensitivities"]
 Floats = NDArray[np.float64]
 DRAWS = 9_999
 PERCENTILES = (5, 25, 50, 75, 95)
-ASSUMPTIONS = ("effect", "margin_rate", "contact_cost", "other_costs", "unplanned", "discount_rate", "shared", "after")
-"""In the order in which equal swings are shown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,6 @@ from crm_analysis.units import DAYS_PER_MONTH, Period, add_months
 LIVE = ["new", "active", "overdue", "reactivated"]
 SETTLED = ["active", "overdue", "reactivated"]
 DECILES = 10
-YEARLY = ("visits", "amount", "profit")
 BOUNDS = (
     ("at_least", operator.ge),
     ("more_than", operator.gt),

@@ -147,7 +147,10 @@ def contacts(assessment: Assessment) -> dict[str, Any]:
     return _noted(
         _("Age of contact data"),
         listing.contact_ages(assessment) if assessment.scope.has("customers") else None,
-        _("The rate of loss is measured by returned contacts where there are enough, else assumed."),
+        _(
+            "The rate of loss is measured by returned contacts where there are enough, else assumed. Here the age is "
+            "that on {day}; on the page of a branch that stopped reporting it is that on its own last day."
+        ).format(day=style.day(assessment.scope.as_of)),
     )
 
 

@@ -34,12 +34,22 @@ def verdict(assessment: Assessment, held: tuple[str, ...]) -> str:
     parts = [_VERDICTS[held[0]](assessment)]
     if held[0] == "silent" and "totals" in held:
         parts.append(_totals_clause(assessment))
-    left = len(held) - len(parts)
-    if left == 1:
-        parts.append(_("One further reservation applies."))
-    elif left > 1:
-        parts.append(_("{n} further reservations apply.").format(n=left))
+    if further := held[len(parts) :]:
+        parts.append(_("Further reservations: {kinds}.").format(kinds=listed([_in_short()[kind] for kind in further])))
     return " ".join(parts)
+
+
+def _in_short() -> dict[str, str]:
+    return {
+        "silent": _("data that ended before the period did"),
+        "totals": _("amounts that do not agree with the finance office"),
+        "anonymous": _("lines that name nobody"),
+        "set_aside": _("lines set aside"),
+        "duplicates": _("the same person under several numbers"),
+        "attitude": _("attitudes known of few"),
+        "stale": _("old contact data"),
+        "drift": _("a mix that changed"),
+    }
 
 
 def _silent_verdict(assessment: Assessment) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from crm_analysis.demo import faults
 from crm_analysis.demo.folders import fresh_folder
-from crm_analysis.demo.surveys import EXPECTATIONS, ITEMS
+from crm_analysis.demo.surveys import EXPECTATIONS, ITEMS, TANGIBLES
 from crm_analysis.demo.truth import END, ID_PREFIX
 from crm_analysis.demo.workbook import write_workbook
 from crm_analysis.demo.world import World, simulate
@@ -218,7 +218,7 @@ def _surveys(con: duckdb.DuckDBPyConnection, rng: np.random.Generator, world: Wo
     answers = world.surveys.assign(
         typed=faults.survey_out_of_range(rng, world), number=np.arange(1, len(world.surveys) + 1)
     )
-    asked = (*ITEMS, *EXPECTATIONS)
+    asked = (*ITEMS, *EXPECTATIONS, *TANGIBLES)
     con.register("answers", answers)
     _copy(con, f"""
         SELECT {_id("S", "number")} AS response_id, b.id AS branch, day::DATE AS answered_on, typed AS satisfaction,

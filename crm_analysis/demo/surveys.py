@@ -24,6 +24,11 @@ EXPECTATIONS: Final = (
     *(f"{item}_expected" for item in EXPECTED),
     *(f"{item}_points" for item in POINTS),
 )
+TANGIBLES: Final = ("letters", "letters_expected", "letters_points")
+# how letters and receipts look: P(score 1-5), whatever the level; more than is expected of them; few points
+_LETTERS: Final = (0.02, 0.06, 0.20, 0.42, 0.30)
+_LETTERS_EXPECTED: Final = 3.6
+_LETTERS_POINTS: Final = 11
 _POINTS_OF_THE_LET_DOWN: Final = 16
 DONT_KNOW: Final = 9
 NO_RECOMMENDATION: Final = 99
@@ -87,6 +92,26 @@ def add_expectations(rng: np.random.Generator, answers: pd.DataFrame) -> pd.Data
     given[first] = given[first] + 100 - sum(given.values())
     for item, points in given.items():
         found[f"{item}_points"] = points
+    return found
+
+
+def add_tangibles(rng: np.random.Generator, answers: pd.DataFrame) -> pd.DataFrame:
+    """The answers with how letters and receipts look, what was expected of that, and its part of the 100 points.
+
+    It has nothing to do with the level, so that a driver that drives nothing is among the items. The points of the
+    other four keep their proportions.
+    """
+    n = len(answers)
+    score = rng.choice(np.arange(1, 6), n, p=_LETTERS)
+    expected = np.clip(np.round(_LETTERS_EXPECTED + rng.normal(0, 0.7, n)), 1, 5).astype(int)
+    points = np.clip(np.round(_LETTERS_POINTS + rng.normal(0, 4, n)), 1, 25).astype(int)
+    points += _POINTS_OF_THE_LET_DOWN * (score <= 2)  # noqa: PLR2004 - 1 and 2 let down
+    found = answers.assign(
+        letters=np.where(rng.random(n) < 0.03, DONT_KNOW, score), letters_expected=expected, letters_points=points
+    )
+    others = [f"{item}_points" for item in POINTS]
+    found[others] = found[others].mul(100 - points, axis=0).floordiv(100)
+    found[others[0]] += 100 - found[[*others, "letters_points"]].sum(axis=1)
     return found
 
 

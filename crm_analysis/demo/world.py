@@ -43,7 +43,7 @@ class World:
 def simulate(seed: int = 20261, donors: int = 20_000, flips: Iterable[str] = ()) -> World:
     """Simulate the association; every part has a stream of its own, so that a flip leaves the other parts alone."""
     planted = truth(seed, flips)
-    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(16)]
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(17)]
     people = simulate_donors(streams[0], planted, donors)
     occasional = giving.occasional_gifts(streams[1], planted, people)
     agreed = giving.commitments(streams[2], planted, people)
@@ -58,6 +58,7 @@ def simulate(seed: int = 20261, donors: int = 20_000, flips: Iterable[str] = ())
     history = History(paid)
     answers = surveys.simulate_surveys(streams[8], planted, people, history)
     answers = surveys.add_expectations(streams[15], answers)
+    answers = surveys.add_tangibles(streams[16], answers)
     cases = service.simulate_cases(streams[9], planted, people, history)
     contacts = service.simulate_contacts(streams[10], planted, people, agreed, members)
     scale = donors / sum(b.donors for b in planted.branches.values())

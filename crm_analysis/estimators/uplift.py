@@ -74,15 +74,14 @@ class Targeting:
     """What treating only those is worth of whom more than it costs is expected, against everybody and nobody; per unit.
 
     `everybody` is the difference in means of the arms less the cost; `targeted` treats by the rule; `over_everybody` is
-    the second less the first, and their means add up. `share_targeted` is the share of units treated by the rule,
-    `share_idle` that of the draws in which it would treat nobody. Per unit, in the order given: `expected`, the mean
-    predicted effect, and `chosen`, the share of draws in which the rule would treat the unit.
+    the second less the first, and their means add up. `share_idle` is the share of the draws in which the rule would
+    treat nobody. Per unit, in the order given: `expected`, the mean predicted effect, and `chosen`, the share of draws
+    in which the rule would treat the unit.
     """
 
     everybody: Gain
     targeted: Gain
     over_everybody: Gain
-    share_targeted: float
     share_idle: float
     expected: Floats
     chosen: Floats
@@ -159,7 +158,6 @@ def target(
         everybody=told(gap - cost, float(own @ own)),
         targeted=told(gap - cost + over, of_rule),
         over_everybody=told(over, of_over),
-        share_targeted=float(chosen.mean()),
         share_idle=float(np.mean(idle)),
         expected=expected,
         chosen=chosen,

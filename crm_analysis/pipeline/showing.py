@@ -32,7 +32,9 @@ class Progress:
             return
         self.done += 1
         if self._bar is not None:
-            self._bar.update(self._task, completed=self.done, description=result.name)
+            from rich.markup import escape
+
+            self._bar.update(self._task, completed=self.done, description=escape(result.name))
         else:
             print(f"[{self.done}/{self.total}] {result.status:<9} {result.seconds:5.1f} s  {result.name}", flush=True)
 

@@ -58,7 +58,7 @@ class Steps:
     def read(self) -> None:
         """Read the sources into canonical tables, where they changed.
 
-        Raises UserError where one cannot be read or a contract is wrong; then nothing was changed.
+        Raises UserError where one cannot be read or a contract is wrong; then the tables are as they were.
         """
         from crm_analysis import contracts
 
@@ -190,13 +190,13 @@ class Steps:
 
         Reads and checks the sources where they changed, as a run does.
         """
-        with self.alone():
-            opened, label = self.opened(branch, period, incomplete=incomplete)
         from crm_analysis.customer_value import exporting
         from crm_analysis.customer_value.assessment import assess
 
         activate(self.profile.language)
-        state = assess(opened.scope(branch, label, incomplete=incomplete))
+        with self.alone():
+            opened, label = self.opened(branch, period, incomplete=incomplete)
+            state = assess(opened.scope(branch, label, incomplete=incomplete))
         return exporting.write(state, self.profile.build_dir / "exports", kinds)
 
     def opened(self, branch: str, period: str | None, *, incomplete: bool = False) -> tuple[Any, str]:
@@ -231,12 +231,12 @@ class Steps:
 
         with self.alone():
             opened, label = self.opened(branch, period, incomplete=incomplete)
-        source = launch.choose(opened, name, branch, label)
-        starts_on = max(date.today(), opened.data_ends_on + timedelta(days=1))
-        screening = launch.screen(
-            opened, source.customer_ids, starts_on=starts_on, window_days=int(numbers["window_days"])
-        )
-        return source, screening, launch.plan(opened, screening.kept["customer_id"], **numbers)
+            source = launch.choose(opened, name, branch, label)
+            starts_on = max(date.today(), opened.data_ends_on + timedelta(days=1))
+            screening = launch.screen(
+                opened, source.customer_ids, starts_on=starts_on, window_days=int(numbers["window_days"])
+            )
+            return source, screening, launch.plan(opened, screening.kept["customer_id"], **numbers)
 
     def preview_tiers(self, rules: str, branch: str, period: str | None) -> None:
         """Print the shares that the tier rules of a file (the profile's own where there is none named) would give.
@@ -244,10 +244,6 @@ class Steps:
         Reads and checks the sources where they changed, as a run does; nothing else is written.
         """
         profile = profiles.load_tiers(rules, self.profile) if rules else self.profile
-        with self.alone():
-            self.read()
-            wanted = asking.wanted(self.profile, [branch], [period] if period else None, None)
-            self.hold_to_contracts()
         from rich.console import Console
 
         from crm_analysis import tables
@@ -255,7 +251,11 @@ class Steps:
         from crm_analysis.customer_value.wording import tier_name
 
         activate("en")
-        found = tier_preview.preview(tables.open(profile).scope(branch, wanted.periods[0]))
+        with self.alone():
+            self.read()
+            wanted = asking.wanted(self.profile, [branch], [period] if period else None, None)
+            self.hold_to_contracts()
+            found = tier_preview.preview(tables.open(profile).scope(branch, wanted.periods[0]))
         title = profile.text(profile.name, "en")
         shown = tier_preview.render(found, title, lambda key: tier_name(profile, key))
         Console(width=None if sys.stdout.isatty() else 160).print(shown)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import functools
+import io
+import itertools
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -44,12 +46,13 @@ def propose_mapping(path: str | Path) -> Proposal:
     """
     path = Path(path)
     text, encoding = _text(path)
-    lines = [line for line in text.splitlines()[:_ROWS_LOOKED_AT] if line.strip()]
-    if not lines:
+    text = text.lstrip()
+    if not text:
         raise UserError(f"{path} is empty. Export it again with its header.")
-    delimiter = max(_DELIMITERS, key=lambda sign: len(next(csv.reader([lines[0]], delimiter=sign))))
-    rows = list(csv.reader(lines, delimiter=delimiter))
-    headers = [header.strip() for header in rows[0]]
+    delimiter = max(_DELIMITERS, key=lambda sign: len(next(csv.reader(io.StringIO(text, newline=""), delimiter=sign))))
+    read = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    rows = list(itertools.islice((row for row in read if any(cell.strip() for cell in row)), _ROWS_LOOKED_AT))
+    headers = [unicodedata.normalize("NFC", " ".join(header.split())) for header in rows[0]]
     if len(headers) < 2:
         raise UserError(
             f"{path} has one column in its first line. `crm-analysis init` needs a CSV file whose first line is the "

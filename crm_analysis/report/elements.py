@@ -106,6 +106,9 @@ _NUMBER = re.compile(
 )
 
 
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}$")
+
+
 def table_html(frame: pd.DataFrame) -> str:
     """A frame of finished text as an HTML table on one line; wide tables scroll inside their own box."""
     names = [str(name).replace(" %", f"{style.SPACE}%") for name in frame.columns]
@@ -122,7 +125,9 @@ def table_html(frame: pd.DataFrame) -> str:
 
 
 def _kept_together(cell_text: str) -> str:
-    """A number in a cell on one line, and its interval on one line."""
+    """A number or a day in a cell on one line, and its interval on one line."""
+    if _DAY.match(cell_text):
+        return f'<span class="day">{cell_text}</span>'
     value, bracket, interval = cell_text.partition(" (")
     value = value.replace(" ", style.SPACE)
     return f'{value} <span class="ci">({interval}</span>' if bracket else value
@@ -144,7 +149,7 @@ def figure(
     `drawing` is None where a chart has nothing to draw; `alt` then says so in its place.
     """
     if drawing is None:
-        return text(alt)
+        return _headed(title, text(alt))
     markup = svg(drawing, alt)
     behind = table_html(table) if table is not None and not table.empty else ""
     folded = f"<details><summary>{_('The numbers behind this figure')}</summary>{behind}</details>" if behind else ""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from crm_analysis import privacy, style
 from crm_analysis.findings import Action, Finding, to_json
 from crm_analysis.language import _
-
-if TYPE_CHECKING:
-    pass
 
 
 def support_line(finding: Finding | Mapping[str, Any], currency: str, *, min_cell: int) -> str:
@@ -112,7 +109,8 @@ def footing_line(bundle: Mapping[str, Any], currency: str) -> str:
     )
     control = bundle.get("control")
     if control and control["amount_stated"]:
-        line += " " + _("Files {ours}, finance office {theirs} over the months it stated: difference {share}.").format(
+        said = _("Accepted rows {ours}, finance office {theirs} over the months it stated: difference {share}.")
+        line += " " + said.format(
             ours=style.money(control["amount"], currency),
             theirs=style.money(control["amount_stated"], currency),
             share=style.percent(abs(control["amount"] / control["amount_stated"] - 1), 2),

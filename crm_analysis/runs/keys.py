@@ -25,8 +25,8 @@ PACKAGE = Path(crm_analysis.__file__).parent
 CONTRACTS = files.project_folder("data_contracts")
 ANALYSES = files.project_folder("analyses")
 LIBRARIES = (
-    "duckdb", "ibis-framework", "ipykernel", "matplotlib", "numpy", "pandas", "papermill", "pyarrow", "scipy",
-    "seaborn", "statsmodels",
+    "babel", "duckdb", "ibis-framework", "ipykernel", "koreanize-matplotlib", "matplotlib", "numpy", "pandas",
+    "papermill", "pyarrow", "scipy", "seaborn", "statsmodels",
 )  # fmt: skip
 _RUN_SETTINGS = {"path", "data_root", "build_dir"}
 

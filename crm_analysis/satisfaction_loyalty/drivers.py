@@ -41,19 +41,23 @@ class Drivers:
     `table` has one row per item, largest share first: item, dimension, share (of the explained variance; they add up to
     one), low, high, rank_first, rank_last (the ranks it can have), r2 (its part of R2), n, mean, mean_low, mean_high,
     scale_low, scale_high, target, gap (target less mean, missing without a target), priority (share times room left to
-    the target or the top of the scale), what `contrasts.penalty_reward` finds, and what goes with lifting the item to
-    its target, or to the top of its scale: gain (points of the index, 0 to 100), gain_low, gain_high, loyalty (share),
-    loyalty_low, loyalty_high, established (whether the interval of the gain lies above zero).
+    the target or the top of the scale), fix_first, fix_last (the places by priority it can have), what
+    `contrasts.penalty_reward` finds, and what goes with lifting the item to its target, or to the top of its scale:
+    gain (points of the index, 0 to 100), gain_low, gain_high, loyalty (share), loyalty_low, loyalty_high, established
+    (whether the interval of the gain lies above zero).
 
     `method` is LMG or Johnson. `left_out` names items that were not used; of these `crowded` are the ones that go least
-    with satisfaction, where there were too many. `collinear` items were answered nearly as others together predict.
-    `slope` is the difference in loyalty (share) that goes with one point of satisfaction on 0 to 100. `reason` is
-    empty, or why there is no table: no_items, too_few, no_variation, unexplained.
+    with satisfaction, where there were too many. `collinear` items were answered nearly as others together predict. `n`
+    of the `n_scored` respondents with a score (`parts` of them in each branch) answered every item used. `slope` is the
+    difference in loyalty (share) that goes with one point of satisfaction on 0 to 100. `reason` is empty, or why there
+    is no table: no_items, too_few, no_variation, unexplained.
     """
 
     table: pd.DataFrame
     r2: float
     n: int
+    n_scored: int
+    parts: tuple[int, ...]
     method: str
     left_out: tuple[str, ...]
     crowded: tuple[str, ...]
@@ -132,12 +136,13 @@ def importance(
     placed = 100 * (rows["satisfaction"] - answers.scale[0]) / span if index is None else index.to_numpy(float)
     whole = rows[[*names, "satisfaction", "weight"]].assign(_index=placed).dropna()
     n, p = len(whole), len(names)
+    by_branch = tuple(rows["branch"].value_counts())
     slope, slope_error = _slope(followed, answers.scale)
 
     def said(reason: str, table: pd.DataFrame, r2: float = math.nan, collinear: tuple[str, ...] = ()) -> Drivers:
         return Drivers(
-            table=table, r2=r2, n=n, method="LMG" if exact else "Johnson", left_out=left_out, crowded=tuple(crowded),
-            collinear=collinear, slope=slope, reason=reason, seed=seed,
+            table=table, r2=r2, n=n, n_scored=len(rows), parts=by_branch, method="LMG" if exact else "Johnson",
+            left_out=left_out, crowded=tuple(crowded), collinear=collinear, slope=slope, reason=reason, seed=seed,
         )  # fmt: skip
 
     if not names and not left_out:
@@ -184,6 +189,10 @@ def importance(
     table["priority"] = table["share"] * ((aim - table["mean"]) / (table["scale_high"] - table["scale_low"])).clip(0)
     room = (aim - table["mean"]).clip(0).to_numpy()
     moved = moments.means(drawn)[:, :p] - moments.means(total)[:p]  # the mean of a draw less the mean of all
+    width = (table["scale_high"] - table["scale_low"]).to_numpy(float)
+    priorities = again * np.where(room > 0, np.maximum(room - moved, 0.0), 0.0) / width
+    places = rank_intervals(table["priority"].to_numpy(float), priorities, level=LEVEL)
+    table["fix_first"], table["fix_last"] = places
     slopes = slope + slope_error * rng.standard_normal(draws)
     gains, gains_drawn = _gain(moments.covariance(total), moments.covariance(drawn), p, room, moved)
     gains[tolerance < ALIKE], gains_drawn[:, tolerance < ALIKE] = math.nan, math.nan
@@ -210,8 +219,20 @@ def _gain(covariance: Array, drawn: Array, p: int, room: Array, moved: Array) ->
 
 def _empty() -> pd.DataFrame:
     names = ["item", "dimension", "share", "low", "high", "rank_first", "rank_last", "r2", "n", "mean", "mean_low"]
-    names += ["mean_high", "scale_low", "scale_high", "target", "gap", *CONTRASTS[1:], "priority", "gain", "gain_low"]
-    return pd.DataFrame(columns=[*names, "gain_high", "loyalty", "loyalty_low", "loyalty_high", "established"])
+    names += [
+        "mean_high",
+        "scale_low",
+        "scale_high",
+        "target",
+        "gap",
+        *CONTRASTS[1:],
+        "priority",
+        "fix_first",
+        "fix_last",
+    ]
+    return pd.DataFrame(
+        columns=[*names, "gain", "gain_low", "gain_high", "loyalty", "loyalty_low", "loyalty_high", "established"]
+    )
 
 
 def _scores(rows: pd.DataFrame, names: list[str], answers: Answers) -> pd.DataFrame:
@@ -234,6 +255,12 @@ def first_to_fix(drivers: Drivers, *, most: int = 3) -> pd.DataFrame:
     table = drivers.table
     below = table[table["priority"] > 0]
     return below.sort_values(["established", "priority"], ascending=False, kind="stable").head(most)
+
+
+def may_come_first(drivers: Drivers) -> tuple[str, ...]:
+    """Items whose gain is established and that may be the one to fix first: chance alone may have ranked them lower."""
+    below = first_to_fix(drivers, most=len(drivers.table))
+    return tuple(below.loc[below["established"].astype(bool) & (below["fix_first"] == 1), "item"])
 
 
 def quadrants(drivers: Drivers) -> pd.DataFrame:

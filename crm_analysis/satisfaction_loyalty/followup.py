@@ -31,6 +31,7 @@ from crm_analysis.units import add_months
 
 ACTIVE_BEFORE_DAYS = 365
 MARGIN_CAP = 0.99
+STEPS_HOLD = 0.95
 COLUMNS = (
     "customer_id",
     "branch",
@@ -295,9 +296,8 @@ class StepWorth:
     `margin` is what a customer who came back brought within the window, or brings more over the months ahead (see
     `ahead.value_ahead`); the intervals of the money carry its error too.
 
-    `money_low` and `money_high` are of this step alone; `together_low` and `together_high` hold for all steps at once
-    (Bonferroni), and so for whichever of them is chosen after looking. An association, and an upper bound only if
-    satisfaction caused the whole of it.
+    Intervals hold for all steps at once (Bonferroni), and so for whichever of them is chosen after looking. An
+    association, and an upper bound only if satisfaction caused the whole of it.
     """
 
     lower: str
@@ -307,8 +307,6 @@ class StepWorth:
     money_per_hundred: float
     money_low: float
     money_high: float
-    together_low: float
-    together_high: float
 
 
 def in_money(step: float, low: float, high: float, margin: Estimate, *, level: float) -> tuple[float, float, float]:
@@ -333,10 +331,8 @@ def step_worth(levels: pd.DataFrame, margin: Estimate) -> list[StepWorth]:
     rows = levels.to_dict("records")
     for lower, upper in zip(rows, rows[1:], strict=False):
         first, second = (wilson(r["rate"] * r["n"], r["n"], n_effective=r["n_effective"]) for r in (lower, upper))
-        step = two_proportions(first, second)
-        together = two_proportions(first, second, level=1 - (1 - step.level) / (len(rows) - 1))
+        step = two_proportions(first, second, level=1 - (1 - STEPS_HOLD) / (len(rows) - 1))
         money, low, high = in_money(step.value, step.low, step.high, margin, level=step.level)
-        _money, all_low, all_high = in_money(step.value, together.low, together.high, margin, level=together.level)
         found.append(
             StepWorth(
                 lower=lower["label"],
@@ -346,8 +342,6 @@ def step_worth(levels: pd.DataFrame, margin: Estimate) -> list[StepWorth]:
                 money_per_hundred=money,
                 money_low=low,
                 money_high=high,
-                together_low=all_low,
-                together_high=all_high,
             )
         )
     return found

@@ -26,6 +26,11 @@ PROMOTER, DETRACTOR = 9, 6
 RECOMMEND_SCALE = (0, 10)
 
 
+def loyal_from(scale: tuple[float, float]) -> float:
+    """From which answer an intent counts as loyal: 9 of 0 to 10, the second highest level of another scale."""
+    return PROMOTER if scale == RECOMMEND_SCALE else scale[1] - 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wave:
     """Satisfaction of one group of answers.

@@ -23,11 +23,20 @@ from crm_analysis.satisfaction_loyalty.displays import (
     kind_name,
     level_name,
 )
+from crm_analysis.satisfaction_loyalty.displays.drivers import listed
 from crm_analysis.satisfaction_loyalty.displays.scores import before_text
-from crm_analysis.satisfaction_loyalty.drivers import first_to_fix
+from crm_analysis.satisfaction_loyalty.drivers import first_to_fix, may_come_first
 from crm_analysis.satisfaction_loyalty.followup import in_money
 from crm_analysis.satisfaction_loyalty.study import Study
-from crm_analysis.satisfaction_loyalty.verdicts import CHAPTER, Told, headline, largest_step, rate_text, verdict
+from crm_analysis.satisfaction_loyalty.verdicts import (
+    CHAPTER,
+    Told,
+    headline,
+    largest_step,
+    no_contradiction,
+    rate_text,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
@@ -98,6 +107,8 @@ def _link_finding(told: Told) -> Finding | None:
         name_below=told.name(-2),
         name_top=told.name(-1),
     )
+    if link.kind == "no_link" and not step.low <= 0 <= step.high:
+        sentence += " " + no_contradiction(told)
     return Finding(
         key=f"{CHAPTER}.link",
         sentence=sentence,
@@ -105,7 +116,11 @@ def _link_finding(told: Told) -> Finding | None:
         low=step.low,
         high=step.high,
         unit="points",
-        basis=_("last step, Newcombe 95 %; association, not proof"),
+        basis=_("last step, Newcombe 95 % for all {steps} steps at once; association, not proof").format(
+            steps=len(told.study.steps)
+        )
+        if len(told.study.steps) > 1
+        else _("last step, Newcombe 95 %; association, not proof"),
         n=link.n,
         stake=_stake(told),
         tone="wait" if link.kind in ("no_link", "not_established", "uneven") else "neutral",
@@ -194,7 +209,9 @@ def _top_box_finding(study: Study, profile: Profile) -> Finding | None:
         low=wave.top_box.low if shown else None,
         high=wave.top_box.high if shown else None,
         unit="share",
-        basis=_("Wilson 95 %, answers of the period"),
+        basis=_("Wilson 95 % on the effective number, answers of the period")
+        if study.answers.weighted
+        else _("Wilson 95 %, answers of the period"),
         n=_resting_on(study, wave.n),
         tone=tone,
         label=_("Share on the top level of satisfaction"),
@@ -224,10 +241,10 @@ def _worth_finding(told: Told) -> Finding | None:
     else:
         position = -1 if link.kind == "accelerating" else largest_step(told) - 1
         step = steps[position]
-        value, low, high = step.money_per_hundred, step.together_low, step.together_high
+        value, low, high = step.money_per_hundred, step.money_low, step.money_high
         if told.study.steps_ahead:
             year = told.study.steps_ahead[position]
-            later = year.money_per_hundred, year.together_low, year.together_high
+            later = year.money_per_hundred, year.money_low, year.money_high
         sentence = _(
             "A hundred {customers} at “{upper}” rather than “{lower}” go with **{money} more margin within {window} "
             "days**. That is a difference between people, and an upper bound if satisfaction is the whole cause."
@@ -288,14 +305,19 @@ def _driver_finding(study: Study, profile: Profile) -> Finding | None:
     else:
         sentence = _(
             "Fix first: **{item}**. It makes up {share} of what the items explain ({kind}) and stands at {mean} on "
-            "a scale up to {scale}; with reaching it go {gain} points of the index ({gain_low} to {gain_high})."
+            "a scale up to {scale}; with reaching {scale} go {gain} points of the index ({gain_low} to {gain_high})."
         )
+    rivals = tuple(each for each in may_come_first(study.drivers) if each != row["item"])
+    if row["established"] and rivals:
+        sentence += " " + _("That it comes before {items} is not established.").format(items=listed(profile, rivals))
     return Finding(
         key=f"{CHAPTER}.fix_first",
         sentence=sentence.format(
             item=name,
             share=style.percent(row["share"], 0),
-            kind=kind_name(row["kind"]),
+            kind=kind_name(row["kind"])
+            if row["kind"] != "undetermined"
+            else _("whether it annoys or delights is undetermined"),
             mean=style.number(row["mean"], 1),
             target=style.number(row["target"], 1),
             scale=style.number(row["scale_high"]),
@@ -370,8 +392,8 @@ def _promoters_finding(study: Study) -> Finding | None:
     return Finding(
         key=f"{CHAPTER}.nps",
         sentence=_(
-            "**The net promoter score is {score}**: {promoters} of those who were asked would recommend (9 or 10), "
-            "{detractors} would not (0 to 6)."
+            "**The net promoter score is {score}**: of those who answered {promoters} are promoters (9 or 10) and "
+            "{detractors} detractors (0 to 6)."
         ).format(score=style.number(wave.nps.mean, 1), promoters=share("promoters"), detractors=share("detractors")),
         value=wave.nps.mean,
         low=wave.nps.low,

@@ -239,10 +239,9 @@ def _stated(answers: reading.Answers, rows: pd.DataFrame, margin: float, seed: i
     for name, item in answers.items.items():
         if item.role in ("recommend", "repurchase"):
             given = rows[rows[name].notna()]
-            cut = measure.PROMOTER if item.scale == measure.RECOMMEND_SCALE else item.scale[1] - 1
             levels = shape.tabulate(
                 given["satisfaction"],
-                given[name] >= cut,
+                given[name] >= measure.loyal_from(item.scale),
                 scale=answers.scale,
                 weights=given["weight"] if answers.weighted else None,
             )

@@ -8,8 +8,10 @@ stands beside the types and is no part of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from crm_analysis.estimators.proportions import (
@@ -39,7 +41,10 @@ class Typing:
     `shares`: type, n, share, low, high, kept, kept_low, kept_high (share that came back), value, value_low, value_high
     (mean margin within the window, capped at the 99th percentile), bound, bound_low, bound_high (share under a running
     commitment on the day of the answer; missing where commitments are not known). `grid`: attitude_from, repeat_from,
-    main, and n, share, low, high of each type, over cuts next to those used. `what` is attachment or satisfaction.
+    main, and the columns of `shares` for each type, over cuts next to those used. `cells` holds what lies between
+    neighbouring cuts, by branch: attitude and times (the highest cut of the grid that is reached, -inf below all), n,
+    kept, paid (customers who brought any margin), largest, size (the greatest and the sum of their margins): what two
+    cuts beside each other tell. `what` is attachment or satisfaction.
     """
 
     what: str
@@ -47,6 +52,7 @@ class Typing:
     repeat_from: int
     shares: pd.DataFrame
     grid: pd.DataFrame
+    cells: pd.DataFrame
     n: int
 
 
@@ -119,21 +125,45 @@ def _typing(
         return None
     names = ATTACHMENT if what == "attachment" else SATISFACTION
     member = types_of(attitude, rows["times_before"], cut, rule.repeat_from, names)
-    grid = []
+    shares = _what_they_did(_shares(member, rows["weight"], names), member, rows)
     cuts = sorted({c for c in (cut - 1, cut, cut + 1) if scale[0] < c <= scale[1]} | {cut})
-    for from_ in cuts:
-        for times in sorted({max(rule.repeat_from - 1, 1), rule.repeat_from, rule.repeat_from + 1}):
-            shares = _shares(types_of(attitude, rows["times_before"], from_, times, names), rows["weight"], names)
-            main = bool(from_ == cut and times == rule.repeat_from)
-            grid.append(shares.assign(attitude_from=from_, repeat_from=times, main=main))
+    often = sorted({max(rule.repeat_from - 1, 1), rule.repeat_from, rule.repeat_from + 1})
+    grid = []
+    for from_, times in product(cuts, often):
+        main = bool(from_ == cut and times == rule.repeat_from)
+        by_cut = types_of(attitude, rows["times_before"], from_, times, names)
+        found = shares if main else _what_they_did(_shares(by_cut, rows["weight"], names), by_cut, rows)
+        grid.append(found.assign(attitude_from=from_, repeat_from=times, main=main))
     return Typing(
         what=what,
         attitude_from=cut,
         repeat_from=rule.repeat_from,
-        shares=_what_they_did(_shares(member, rows["weight"], names), member, rows),
+        shares=shares,
         grid=pd.concat(grid, ignore_index=True),
+        cells=_cells(rows, attitude, cuts, often),
         n=len(rows),
     )
+
+
+def _cells(rows: pd.DataFrame, attitude: pd.Series, cuts: list[float], often: list[int]) -> pd.DataFrame:
+    """What lies between neighbouring cuts, by branch (see `Typing`)."""
+    frame = pd.DataFrame(
+        {
+            "attitude": np.array([-np.inf, *cuts])[np.searchsorted(cuts, attitude.to_numpy(float), side="right")],
+            "times": np.array([-np.inf, *often])[np.searchsorted(often, rows["times_before"], side="right")],
+            "branch": rows["branch"].to_numpy(),
+            "kept": rows["loyal"].to_numpy(bool),
+            "margin": rows["margin"].to_numpy(float),
+        }
+    )
+    groups = frame.assign(paid=frame["margin"] != 0).groupby(["attitude", "times", "branch"])
+    return groups.agg(
+        n=("kept", "size"),
+        kept=("kept", "sum"),
+        paid=("paid", "sum"),
+        largest=("margin", "max"),
+        size=("margin", "sum"),
+    ).reset_index()
 
 
 def _shares(member: pd.Series, weight: pd.Series, names: tuple[str, ...]) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from crm_analysis.profile.settings import Profile, Words
 from crm_analysis.satisfaction_loyalty import shape
 from crm_analysis.satisfaction_loyalty.displays import item_name, level_name
 from crm_analysis.satisfaction_loyalty.displays.link import shown_link
+from crm_analysis.satisfaction_loyalty.measure import loyal_from
 from crm_analysis.satisfaction_loyalty.study import Study
 
 CHAPTER = "satisfaction_loyalty"
@@ -98,12 +99,13 @@ def verdict(told: Told | None, study: Study, profile: Profile, words: Words) -> 
 def _stated(told: Told, item: str) -> str:
     return _(
         "What {customers} do after their answer cannot be followed here; what they say can: **{shape}**. Of “{top}” "
-        "{customers} {at_top} give a highest answer to “{item}”, of “{below}” ones {at_below}, of “{bottom}” ones "
+        "{customers} {at_top} answer “{item}” with {cut} or higher, of “{below}” ones {at_below}, of “{bottom}” ones "
         "{at_bottom}."
     ).format(
         customers=told.words.customers,
         shape=_stated_headline(told.link),
         item=style.escape(item_name(told.profile, item)),
+        cut=style.number(loyal_from(told.study.answers.items[item].scale)),
         top=told.name(-1),
         below=told.name(-2),
         bottom=told.name(0),
@@ -218,10 +220,35 @@ def _flat(told: Told) -> str:
 
 
 def _no_link(told: Told) -> str:
+    template = (
+        _(
+            "**No link between satisfaction and loyalty is established** (all {levels} levels tested together, {p}): "
+            "“{top}” and “{bottom}” {customers} differ by {span} points, but anything from {low} to {high} fits the "
+            "data."
+        )
+        if told.link.span_low <= 0 <= told.link.span_high
+        else _(
+            "**No link between satisfaction and loyalty is established** (all {levels} levels tested together, {p}). "
+            "Taken alone, “{top}” and “{bottom}” {customers} differ by {span} points ({low} to {high})."
+        )
+        + " "
+        + no_contradiction(told)
+    )
+    return template.format(
+        levels=len(told.link.levels),
+        p=style.p_value(told.link.any_link.p if told.link.any_link else None),
+        top=told.name(-1),
+        bottom=told.name(0),
+        **told.end_to_end(),
+    )
+
+
+def no_contradiction(told: Told) -> str:
+    """Why the interval of two levels may leave out zero though no link is established."""
     return _(
-        "**No link between satisfaction and loyalty is established**: “{top}” and “{bottom}” {customers} differ by "
-        "{span} points, but anything from {low} to {high} fits the data."
-    ).format(top=told.name(-1), bottom=told.name(0), **told.end_to_end())
+        "That this interval leaves out zero is no contradiction: it looks at two levels only, the test at all {levels} "
+        "together, and among so many comparisons one that looks large is expected by chance."
+    ).format(levels=len(told.link.levels))
 
 
 def _falling(told: Told) -> str:

@@ -30,13 +30,17 @@ def take_back(profile: Profile) -> None:
     """Put the days filled in in each list of contacts into the members of its campaign.
 
     A list that has not changed since is not read again. Raises DataError, with file, column, rows and an example, for
-    a cell that is no day and for customers whom the campaign does not treat.
+    a cell that is no day and for customers whom the campaign does not treat, and for two lists of one campaign.
     """
     for members in sorted(profile.outbox_dir.glob("*/campaign_members.parquet")):
-        for kind in KINDS:
-            file = profile.build_dir / "exports" / f"{members.parent.name}-contacts.{kind}"
-            if not file.is_file():
-                continue
+        at = profile.build_dir / "exports"
+        lists = [file for kind in KINDS if (file := at / f"{members.parent.name}-contacts.{kind}").is_file()]
+        if len(lists) > 1:
+            raise DataError(
+                f"{lists[0]} and {lists[1].name}: two lists of contacts of one campaign, and nobody can tell which of "
+                "them was filled in. Keep the one with the days and move the other away."
+            )
+        for file in lists:
             state = {"contacts_sha256": files.sha256_of([file])}
             if files.read_json(members.parent / STATE) != state:
                 _fold(members, _read(file), file)

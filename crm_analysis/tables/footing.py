@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import ibis
@@ -40,13 +41,22 @@ def steps(scope: Scope, table: str) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=COLUMNS).astype({"rows": "int64", "amount": "float64"})
 
 
-def contributions(scope: Scope) -> pd.DataFrame:
-    """What the largest of them holds of the amounts of `steps` of the transactions.
+@dataclass(frozen=True, slots=True)
+class Contributions:
+    """What customers hold of the amounts of `steps` of the transactions. A row without customer counts as one.
 
-    One line per branch (missing for all of them together, "" for rows that name none), step and rule, and one for
-    everything set aside (rule missing): branch, step, rule, customers (whose amounts are not nothing), largest and size
-    (the largest and the sum of customers' net amounts, by size). A row without customer counts as one.
+    `steps` has one line per branch (missing for all of them together, "" for rows that name none), step and rule, and
+    one for everything set aside (rule missing): branch, step, rule, customers (whose amounts are not nothing), largest
+    and size (the largest and the sum of customers' net amounts, by size). `aside` has rule, person and net of what is
+    set aside, all branches together.
     """
+
+    steps: pd.DataFrame
+    aside: pd.DataFrame
+
+
+def contributions(scope: Scope) -> Contributions:
+    """See `Contributions`."""
     marked = _marked(scope, "transactions")
     step = ibis.cases((marked["why"].notnull(), SET_ASIDE), (marked["anonymous"], ANONYMOUS), else_=USED)
     marked = marked.mutate(step=step, rule=ibis.coalesce(marked["why"], ""))
@@ -60,7 +70,9 @@ def contributions(scope: Scope) -> pd.DataFrame:
         held = rows.groupby(["branch", "step", "rule", "person"], dropna=False)["net"].sum().abs()
         held = held[held > 0].groupby(["branch", "step", "rule"], dropna=False)
         parts.append(held.agg(customers="size", largest="max", size="sum").reset_index())
-    return pd.concat([part.astype({"branch": object}) for part in parts], ignore_index=True)
+    steps = pd.concat([part.astype({"branch": object}) for part in parts], ignore_index=True)
+    set_aside = each.loc[each["step"] == SET_ASIDE, ["rule", "person", "net"]]
+    return Contributions(steps, set_aside.groupby(["rule", "person"], as_index=False)["net"].sum())
 
 
 def _marked(scope: Scope, table: str) -> ibis.Table:

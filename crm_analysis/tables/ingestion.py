@@ -17,6 +17,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def memory_limit() -> str:
 def ingest(profile: Profile) -> None:
     """Bring the canonical tables of a profile up to date with its sources.
 
-    Raises UserError for whatever is wrong with the sources or the mapping; then nothing was changed.
+    Raises UserError for whatever is wrong with the sources or the mapping; then the tables are as they were. Days of
+    contact that were filled in on a list of contacts are taken back into its campaign first.
     """
     there = folder(profile)
     present = [place for place in (there, *there.parents) if place.is_dir()]
@@ -178,7 +180,7 @@ def code_version() -> str:
     own = [
         Path(module.__file__ or "") for module in (cells, databases, decoding, fingerprints, mapping, sources, staging)
     ]
-    return files.sha256_of([*own, Path(__file__)]) + duckdb.__version__
+    return files.sha256_of([*own, Path(__file__)]) + duckdb.__version__ + version("openpyxl") + version("pyarrow")
 
 
 def _state_of(

@@ -32,7 +32,7 @@ def outcome(elements: list[dict[str, str]], annex: list[dict[str, str]]) -> Outc
 def test_amounts_are_no_mathematics_and_bold_ends_before_a_particle(writer: Writer, tmp_path: Path):
     writer.write("page", "**71.8 %**이며 R$ 5 to $7\n\n<td>R$ 9</td>\n\n:alt: R$ 9")
     assert (tmp_path / "page.md").read_text(encoding="utf-8") == (
-        "<b>71.8 %</b>이며 R&#36; 5 to &#36;7\n\n<td>R&#36; 9</td>\n\n:alt: R$ 9\n"
+        "<b>71.8\xa0%</b>이며 R&#36; 5 to &#36;7\n\n<td>R&#36; 9</td>\n\n:alt: R$ 9\n"
     )
 
 

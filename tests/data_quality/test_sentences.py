@@ -153,7 +153,7 @@ def test_the_gravest_comes_first_and_the_rest_is_counted() -> None:
     assert reservations(found) == ("silent", "totals", "anonymous", "stale")
     verdict = claims(found).verdict
     assert "A cannot be compared for 2026Q3" in verdict and "August 2026" in verdict
-    assert verdict.endswith("2 further reservations apply.")
+    assert verdict.endswith("Further reservations: lines that name nobody and old contact data.")
 
 
 def test_a_small_silent_branch_without_a_page_does_not_decide_about_all() -> None:

@@ -1,4 +1,4 @@
-"""A fresh seed and one truth reversed: verdict and recommendation turn with it.
+"""A fresh seed and every truth reversed: verdicts and recommendations turn with them.
 
 Run through the command, as an organisation would: nothing but the files differs between the two associations.
 """
@@ -19,11 +19,12 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 SEED = 40417
+TURNED = ("welcome_loses", "spring_earns", "seoul_straight", "daegu_convex", "busan_silent", "gwangju_reports")
 
 
-def claims(folder: Path, chapter: str, branch: str, flips: tuple[str, ...]) -> dict[str, Any]:
+def claims(folder: Path, chapter: str, branch: str, flips: tuple[str, ...] = ()) -> dict[str, Any]:
     """What a chapter claims about a branch of the association with `flips`, made and run below `folder`."""
-    place = folder / ("-".join(flips) or "straight")
+    place = folder / ("-".join(flips) or "as_planted")
     if not place.exists():
         demo.generate(place / "data", seed=SEED, flips=flips)
         settings = yaml.safe_load((ROOT / "analyses" / "profiles" / "demo.yaml").read_text(encoding="utf-8"))
@@ -59,8 +60,7 @@ def sentence(claims: dict[str, Any], key: str) -> str:
 
 
 def test_welcome_call_from_profit_to_loss(folder):
-    before = claims(folder, "crm_roi", "all", ())
-    after = claims(folder, "crm_roi", "all", ("welcome_loses",))
+    before, after = claims(folder, "crm_roi", "all"), claims(folder, "crm_roi", "all", TURNED)
     assert "Welcome call 2026 earned" in sentence(before, "crm_roi.welcome26.roi")
     assert before["verdict"] != after["verdict"]
     assert "Repeat Welcome call 2026" in texts(before)
@@ -69,32 +69,26 @@ def test_welcome_call_from_profit_to_loss(folder):
 
 
 def test_spring_discount_from_loss_to_profit(folder):
-    before = claims(folder, "crm_roi", "all", ())
-    after = claims(folder, "crm_roi", "all", ("spring_earns",))
+    before, after = claims(folder, "crm_roi", "all"), claims(folder, "crm_roi", "all", TURNED)
     assert "Spring discount 2026 lost" in sentence(before, "crm_roi.spring26.roi")
-    assert before["verdict"] != after["verdict"]
     assert "Stop Spring discount 2026" in texts(before)
     assert "Stop Spring discount 2026" not in texts(after)
     assert "Spring discount 2026 earned" in sentence(after, "crm_roi.spring26.roi")
 
 
 def test_link_from_convex_to_straight_and_back(folder):
-    assert "accelerates at the top" in claims(folder, "satisfaction_loyalty", "seoul", ())["verdict"]
-    flipped = claims(folder, "satisfaction_loyalty", "seoul", ("seoul_straight",))
-    assert "accelerates at the top" not in flipped["verdict"]
-    assert "accelerates at the top" not in claims(folder, "satisfaction_loyalty", "daegu", ())["verdict"]
-    flipped = claims(folder, "satisfaction_loyalty", "daegu", ("daegu_convex",))
-    assert "accelerates at the top" in flipped["verdict"]
+    assert "accelerates at the top" in claims(folder, "satisfaction_loyalty", "seoul")["verdict"]
+    assert "accelerates at the top" not in claims(folder, "satisfaction_loyalty", "seoul", TURNED)["verdict"]
+    assert "accelerates at the top" not in claims(folder, "satisfaction_loyalty", "daegu")["verdict"]
+    assert "accelerates at the top" in claims(folder, "satisfaction_loyalty", "daegu", TURNED)["verdict"]
 
 
-@pytest.mark.parametrize("flips", [("busan_silent",), ("busan_silent", "rhythm_only")])
+@pytest.mark.parametrize("flips", [TURNED, ("busan_silent", "rhythm_only")])
 def test_a_branch_from_reporting_to_silent(folder, flips):
-    before = claims(folder, "data_quality", "busan", ())
-    after = claims(folder, "data_quality", "busan", flips)
-    assert "31 July 2026" not in before["verdict"]
-    assert "31 July 2026" in after["verdict"]
+    assert "31 July 2026" not in claims(folder, "data_quality", "busan")["verdict"]
+    assert "31 July 2026" in claims(folder, "data_quality", "busan", flips)["verdict"]
 
 
 def test_a_branch_from_silent_to_reporting(folder):
-    assert "31 July 2026" in claims(folder, "data_quality", "gwangju", ())["verdict"]
-    assert "31 July 2026" not in claims(folder, "data_quality", "gwangju", ("gwangju_reports",))["verdict"]
+    assert "31 July 2026" in claims(folder, "data_quality", "gwangju")["verdict"]
+    assert "31 July 2026" not in claims(folder, "data_quality", "gwangju", TURNED)["verdict"]

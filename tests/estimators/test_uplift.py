@@ -114,7 +114,6 @@ def test_treating_everybody_is_worth_the_difference_in_means(differing):
     assert found.everybody.high - found.everybody.low == pytest.approx(2 * 1.959964 * error, rel=1e-6)
     assert found.targeted.mean == pytest.approx(found.everybody.mean + found.over_everybody.mean)
     assert ((found.chosen >= 0) & (found.chosen <= 1)).all()
-    assert found.share_targeted == pytest.approx(found.chosen.mean())
 
 
 def test_a_rule_for_all_or_for_none_is_worth_just_that():

@@ -233,6 +233,26 @@ def test_a_list_of_contacts_that_cannot_be_meant_is_refused_with_its_line(shop, 
     assert message.format(n=len(filled)) in str(raised.value) and "spring26-contacts.csv" in str(raised.value)
 
 
+def test_a_list_of_contacts_saved_twice_is_refused_until_one_is_gone(shop, opened, tmp_path):
+    made = made_of(shop())
+    filled = pd.read_csv(made.contacts, dtype=str, keep_default_na=False)
+    copy = made.contacts.with_suffix(".xlsx")
+    filled.to_excel(copy, index=False)  # saved as, then filled in where it was
+    filled["contacted_on"] = "2026-01-06"
+    filled.to_csv(made.contacts, index=False)
+    before = (made.folder / "campaign_members.parquet").read_bytes()
+    with pytest.raises(DataError) as raised:
+        opened(tmp_path / "shop.yaml")
+    assert str(raised.value) == (
+        f"{made.contacts} and {copy.name}: two lists of contacts of one campaign, and nobody can tell which of them "
+        "was filled in. Keep the one with the days and move the other away."
+    )
+    assert (made.folder / "campaign_members.parquet").read_bytes() == before
+    copy.unlink()
+    rows = opened(tmp_path / "shop.yaml").accepted("campaign_members").execute()
+    assert rows.loc[rows["campaign_id"] == "SPRING26", "contacted_on"].notna().sum() == len(filled)
+
+
 def test_a_profile_without_campaigns_gets_them_from_the_outbox(shop, opened, tmp_path):
     bare = shop(bare=True)
     assert not bare.has("campaigns")

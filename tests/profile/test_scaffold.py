@@ -132,6 +132,14 @@ def test_encoding_and_delimiter_are_found(tmp_path, encoding, delimiter):
     assert written.data_root.resolve() == tmp_path.resolve()
 
 
+def test_a_header_broken_over_two_lines_is_proposed_as_it_is_read(tmp_path):
+    path = tmp_path / "gifts.csv"
+    path.write_text('고객번호,"거래\n일자",금액\n1,2026-01-02,"3,000"\n', encoding="utf-8")
+    proposal = scaffold.propose_mapping(path)
+    assert proposal.columns["occurred_at"] == "거래 일자"
+    assert proposal.examples["금액"] == "3,000"
+
+
 def test_words_for_kinds_become_values_and_the_unknown_ones_are_asked_for(tmp_path):
     path = export(
         tmp_path, "거래번호,회원번호,매장,결제일,결제금액,구분",

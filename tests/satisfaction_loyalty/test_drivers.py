@@ -16,7 +16,7 @@ from crm_analysis.estimators.importance import johnson, lmg, rank_intervals
 from crm_analysis.profile.settings import Survey
 from crm_analysis.satisfaction_loyalty.answers import Answers, prepare
 from crm_analysis.satisfaction_loyalty.contrasts import penalty_reward, robust_regression
-from crm_analysis.satisfaction_loyalty.drivers import first_to_fix, importance, quadrants
+from crm_analysis.satisfaction_loyalty.drivers import first_to_fix, importance, may_come_first, quadrants
 
 DATA = Path(os.environ.get("CRM_ANALYSIS_DATA") or Path(__file__).parents[3] / "shared" / "data")
 needs_data = pytest.mark.realdata("swiss.csv")
@@ -250,3 +250,42 @@ def test_asymmetry_is_claimed_of_straight_items_once_in_twenty_at_most() -> None
         kinds = penalty_reward(answers.frame, ["a", "b", "c"], answers)["kind"]
         wrong += int((kinds != "undetermined").any())
     assert wrong / 300 <= 0.075
+
+
+def _worth_fixing(rng: np.random.Generator, slopes: tuple[float, ...], n: int) -> Answers:
+    """Items of 1 to 5 alike in their mean, satisfaction rising with each by its slope."""
+    scores = rng.integers(1, 6, (n, len(slopes))).astype(float)
+    wish = 3 + (scores - 3) @ np.asarray(slopes) + rng.normal(0, 0.7, n)
+    columns = {f"i{k}": scores[:, k] for k in range(len(slopes))}
+    raw = pd.DataFrame(
+        {
+            "response_id": range(n), "branch": "a", "answered_on": pd.Timestamp("2026-05-01"),
+            "customer_id": [f"c{k}" for k in range(n)], "satisfaction": np.clip(np.round(wish), 1, 5), **columns,
+        }
+    )  # fmt: skip
+    return prepare(raw, Survey.model_validate({"items": {name: {"scale": [1, 5]} for name in columns}}))
+
+
+def test_what_comes_first_is_open_where_two_are_worth_the_same_and_closed_where_one_leads() -> None:
+    rng = np.random.default_rng(int(os.environ.get("CRM_TEST_SEED", "3")))
+    alike = _worth_fixing(rng, (0.3, 0.3, 0.0), 4000)
+    found = importance(alike.frame, alike, draws=300)
+    assert may_come_first(found)[0] == first_to_fix(found, most=1)["item"].item()
+    assert "i2" not in may_come_first(found), "what explains nothing never comes first"
+    leading = _worth_fixing(rng, (0.5, 0.15, 0.15), 4000)
+    found = importance(leading.frame, leading, draws=300)
+    assert may_come_first(found) == ("i0",)
+    assert found.table.set_index("item").loc["i0", ["fix_first", "fix_last"]].tolist() == [1, 1]
+    assert (found.n, found.n_scored, found.parts) == (4000, 4000, (4000,))
+
+
+@pytest.mark.slow
+def test_the_true_first_to_fix_is_among_those_that_may_come_first() -> None:
+    """Two of the same worth: both are named in 95 of 100 samples or more (the larger of both always is)."""
+    rng = np.random.default_rng(11)
+    runs = 60
+    both = 0
+    for _ in range(runs):
+        answers = _worth_fixing(rng, (0.3, 0.3, 0.1), 600)
+        both += {"i0", "i1"} <= set(may_come_first(importance(answers.frame, answers, draws=200)))
+    assert both / runs > 0.95 - 4 * np.sqrt(0.95 * 0.05 / runs)

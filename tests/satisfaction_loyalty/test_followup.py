@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crm_analysis.estimators.proportions import Estimate
+from crm_analysis.estimators.proportions import Estimate, two_proportions, wilson
 from crm_analysis.profile.settings import Loyalty, Survey
 from crm_analysis.satisfaction_loyalty.answers import Answers, prepare
 from crm_analysis.satisfaction_loyalty.followup import (
@@ -208,16 +208,20 @@ def test_the_interval_of_the_step_that_looks_largest_holds_though_it_was_picked(
     """Five levels with equal steps: the largest estimate's own interval misses too often, the one for all does not."""
     truth, n = np.array([0.30, 0.35, 0.40, 0.45, 0.50]), 400
     rng = np.random.default_rng(12)
-    alone = together = 0
+    alone = held = 0
     draws = 400
     for _ in range(draws):
         rate = rng.binomial(n, truth) / n
         table = pd.DataFrame({"label": list("12345"), "rate": rate, "n": n, "n_effective": float(n)})
         best = max(step_worth(table, worth(1.0)), key=lambda step: step.difference.value)
-        alone += best.money_low <= 5.0 <= best.money_high
-        together += best.together_low <= 5.0 <= best.together_high
+        lower, upper = (wilson(rate[int(label) - 1] * n, n) for label in (best.lower, best.upper))
+        own = two_proportions(lower, upper)
+        assert best.difference.low < own.low and own.high < best.difference.high
+        alone += own.low <= 0.05 <= own.high
+        held += best.difference.low <= 0.05 <= best.difference.high
+        assert best.money_low == pytest.approx(100 * best.difference.low), "money that is known adds no error"
     assert alone / draws < 0.94
-    assert together / draws > 0.95
+    assert held / draws > 0.95
 
 
 def test_margin_of_a_major_donor_is_capped() -> None:

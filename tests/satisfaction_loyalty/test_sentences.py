@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from babel.messages.pofile import read_po
 
-from crm_analysis import language, report
+from crm_analysis import language, report, style
 from crm_analysis.findings import Claims
 from crm_analysis.profile import Profile, load
 from crm_analysis.satisfaction_loyalty import captions, charts, displays
@@ -152,6 +152,49 @@ def test_verdict_and_action_turn_with_the_truth(
         f.key for f in said.findings + said.measures if f.compare
     }
     assert study.changed is not None
+
+
+def exactly(answered: list[int], came_back: list[int]) -> dict[str, pd.DataFrame]:
+    """Levels 1 to 5 with so many customers each, of whom so many came back, all answered and followed in 2026."""
+    level = np.repeat(np.arange(1, 6), answered)
+    stays = np.concatenate([np.arange(n) < k for n, k in zip(answered, came_back, strict=True)])
+    who = [f"HNL-{k}" for k in range(level.size)]
+    survey = pd.DataFrame(
+        {
+            "response_id": who, "customer_id": who, "branch": "seoul", "answered_on": pd.Timestamp("2026-02-01"),
+            "satisfaction": level.astype(float),
+        }
+    )  # fmt: skip
+    paid = pd.DataFrame({"customer_id": who, "occurred_at": pd.Timestamp("2025-12-01"), "amount": 20_000.0})
+    again = paid[stays].assign(occurred_at=pd.Timestamp("2026-05-01"), amount=30_000.0)
+    money = pd.concat([paid, again], ignore_index=True).assign(branch="seoul", kind="gift")
+    return {"survey_responses": survey, "transactions": money}
+
+
+@pytest.mark.parametrize(
+    ("answered", "came_back", "span_apart", "step_apart"),
+    [
+        ([104, 60, 108, 98, 88], [50, 27, 50, 43, 55], True, True),
+        ([44, 83, 53, 92, 114], [24, 41, 29, 38, 68], False, True),
+        ([100, 100, 100, 100, 100], [50, 48, 50, 49, 52], False, False),
+    ],
+)
+def test_no_link_beside_an_interval_without_zero_is_explained(
+    profile: Profile, answered: list[int], came_back: list[int], span_apart: bool, step_apart: bool
+) -> None:
+    """Two levels alone may look different where all of them together do not: the page says why both stand."""
+    study, said, _scope = told(profile, exactly(answered, came_back))
+    link, finding = study.link, said.findings[0]
+    assert link is not None and link.kind == "no_link" and link.any_link is not None and link.any_link.p > 0.05
+    assert (not link.span_low <= 0 <= link.span_high, not finding.low <= 0 <= finding.high) == (span_apart, step_apart)
+    why = "is no contradiction: it looks at two levels only, the test at all 5 together"
+    assert (why in said.verdict, why in finding.sentence) == (span_apart, step_apart)
+    assert "all 5 levels tested together, p = ." in said.verdict
+    assert "fits the data" not in said.verdict or not span_apart
+    assert finding.basis.startswith("last step, Newcombe 95 % for all 4 steps at once")
+    assert "It shows none, so the rows below it are no findings" in displays.tests_note(study, profile)
+    steps = displays.steps_table(study, profile)
+    assert steps["95 % interval"].iloc[-1] == style.interval(finding.low, finding.high, "points"), "one interval of it"
 
 
 def everything(study: Study, profile: Profile) -> None:

@@ -41,7 +41,7 @@ def qini_curves(curves: pd.DataFrame, *, currency: str) -> Figure | None:
 
 
 def effect_bands(bands: pd.DataFrame, *, currency: str) -> Figure | None:
-    """Effect by band of value before: plain with interval, shrunken, and the effect on all."""
+    """Effect by band of value before: plain with interval, shrunken where it is known, and the effect on all."""
     if bands.empty:
         return None
     names = list(pd.unique(bands["name"]))
@@ -52,14 +52,16 @@ def effect_bands(bands: pd.DataFrame, *, currency: str) -> Figure | None:
         ax.axhline(mine["all"].iloc[0], color=style.GREY, lw=1.5, ls="--", label=_("all together"))
         ax.vlines(mine["band"], mine["low"], mine["high"], color=style.ACCENT, lw=1.2, alpha=0.6)
         ax.plot(mine["band"], mine["value"], "o", color=style.ACCENT, mfc="white", ms=6, label=_("difference"))
-        ax.plot(mine["band"], mine["shrunk"], "o", color=style.ACCENT, ms=5, label=_("shrunken"))
+        if mine["shrunk"].notna().any():
+            ax.plot(mine["band"], mine["shrunk"], "o", color=style.ACCENT, ms=5, label=_("shrunken"))
         ax.set_title(style.plain(name, 28), fontsize=10)
         ax.set_xticks(range(1, int(mine["n_bands"].iloc[0]) + 1))
         ax.set_xlim(0.5, mine["n_bands"].iloc[0] + 0.5)
         ax.yaxis.set_major_formatter(lambda value, _position: style.money(value, currency))
         ax.set_xlabel(_("value before, lowest to highest"))
     panels[0].set_ylabel(_("margin per member"))
-    fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
+    named = max((ax.get_legend_handles_labels() for ax in panels), key=lambda drawn: len(drawn[1]))
+    fig.legend(*named, loc="outside lower center", ncols=3, fontsize=9)
     return fig
 
 

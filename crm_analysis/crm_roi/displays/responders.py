@@ -103,36 +103,52 @@ def qini_figure(study: Study) -> dict[str, Any]:
 def band_figure(study: Study) -> dict[str, Any]:
     """Words and table of the effects by value before, as keyword arguments of `report.figure`."""
     title = _("Who responds, by what members left in the year before")
-    if bands(study).empty:
+    frame = bands(study)
+    if frame.empty:
         alt = _("No controlled programme of this period has groups large enough to compare.")
         return {"title": title, "alt": alt, "how_to_read": ""}
-    said = " ".join(sentence(found, study) for found in study.responders if found.splits)
-    note = _(
-        "From the lowest value before to the highest, same value together. Open dots and bars: difference between "
-        "treated and held out, 95 % interval. Filled dots: the same drawn towards the effect on all (dashed) by as "
-        "much as chance explains; the closer they lie to the line, the less is known of any difference."
+    shrunken = frame["shrunk"].notna()
+    said = [sentence(found, study) for found in study.responders if found.splits]
+    said.append(
+        _(
+            "From the lowest value before to the highest, same value together. Open dots and bars: difference between "
+            "treated and held out, 95 % interval; dashed: the effect on all."
+        )
     )
+    if shrunken.any():
+        said.append(
+            _(
+                "Filled dots: the difference drawn towards the effect on all by as much as chance explains; the closer "
+                "they lie to the line, the less is known of any difference."
+            )
+        )
+    if not shrunken.all():
+        said.append(
+            _("How much three bands or fewer truly differ is not known: none is drawn towards the effect on all.")
+        )
     return {
-        "table": _band_table(study),
+        "table": _band_table(frame, study.evaluation.currency),
         "title": title,
-        "alt": _("Effect on margin per member by band of value before, plain and shrunken."),
-        "how_to_read": f"{said} {note}",
+        "alt": _("Effect on margin per member by band of value before, plain and shrunken.")
+        if shrunken.any()
+        else _("Effect on margin per member by band of value before."),
+        "how_to_read": " ".join(said),
     }
 
 
-def _band_table(study: Study) -> pd.DataFrame:
-    frame = bands(study)
-    currency = study.evaluation.currency
-    return pd.DataFrame(
+def _band_table(frame: pd.DataFrame, currency: str) -> pd.DataFrame:
+    table = pd.DataFrame(
         {
             _("Programme"): [style.plain(name) for name in frame["name"]],
             _("Value before"): [_band(n, of) for n, of in zip(frame["band"], frame["n_bands"], strict=True)],
             _("Difference"): [
                 _amount(v, a, b, currency) for v, a, b in zip(frame["value"], frame["low"], frame["high"], strict=True)
             ],
-            _("Shrunken"): [style.money(value, currency) for value in frame["shrunk"]],
         }
     )
+    if frame["shrunk"].notna().any():
+        table[_("Shrunken")] = [style.money(value, currency) for value in frame["shrunk"]]
+    return table
 
 
 def groups(study: Study, profile: Profile) -> dict[str, Any]:
@@ -199,6 +215,7 @@ def targeting(study: Study) -> dict[str, Any]:
                     "everybody": _("everybody"),
                     "nobody": _("nobody"),
                     "unsettled": _("not settled"),
+                    "all_branches": _("see all branches"),
                 }[policy.advice],
             }
         )
@@ -207,8 +224,9 @@ def targeting(study: Study) -> dict[str, Any]:
         "The profit of everybody is the net as it ran, carried over to those held out: the same margin gained and "
         "the same cost of a contact for each of them, the costs that do not depend on the number of contacts once. The "
         "rule contacts whoever is expected to add more margin than a contact costs. Every member is judged by rules "
-        "that had not seen that outcome (five folds, drawn {n} times and averaged). It is advised only where it is "
-        "shown to beat both everybody and nobody."
+        "that had not seen that outcome (five folds, drawn {n} times); profits are averages over the draws, and the "
+        "rule would contact whom it chose in more than half of them. It is advised only where it is shown to beat both "
+        "everybody and nobody, allowing for the number of programmes tried (Holm)."
     ).format(n=FOLD_DRAWS)
     if any(found.policy is not None and found.policy.whole_cost for found in study.responders):
         note += " " + _(
@@ -281,6 +299,11 @@ def _advice(found: Responders, study: Study) -> str:
     }
     same = policy.n_targeted in (0, policy.n)
     match policy.advice:
+        case "all_branches":
+            text = _(
+                "**Whom to contact with {name} is decided over all branches**, since it ran in several: see their "
+                "page. Here everybody leaves {everybody}, the rule {rule}."
+            )
         case "target":
             text = _(
                 "**Contact only {share} of the next list of {name}, chosen by the rule**: {gain} more is left than by "

@@ -30,8 +30,8 @@ def branch_split(study: Study, profile: Profile) -> dict[str, Any]:
         further.branch_split_table(study, profile) if study.further.between is not None else None,
         _(
             "By distribution: more or fewer {customers} on the levels that stay, on the curve of all. By curve: they "
-            "stay more or less often than others on the same level. The first asks for satisfaction, the second for "
-            "something else."
+            "stay more or less often than others on the same level. What comes by distribution asks for satisfaction, "
+            "what comes by curve for something else."
         ).format(customers=profile.vocabulary(language.active()).customers),
     )
 
@@ -63,9 +63,9 @@ def kinds(study: Study, profile: Profile) -> dict[str, Any]:
         title.format(customers=displays.who(profile)),
         measuring.kinds_table(study, profile) if len(study.kinds) else None,
         _(
-            "The last twelve months for all, by the same rules, with the share of every level from the lowest up; "
+            "The twelve months to {day} for all, by the same rules, with the share of every level from the lowest up; "
             "branches without answers of staff or dealers are out."
-        ),
+        ).format(day=style.day(study.as_of)),
     )
 
 

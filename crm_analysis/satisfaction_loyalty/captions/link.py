@@ -11,6 +11,7 @@ from crm_analysis.satisfaction_loyalty import displays, shape
 from crm_analysis.satisfaction_loyalty.captions.parts import NOTHING, followed, noted
 from crm_analysis.satisfaction_loyalty.displays import further
 from crm_analysis.satisfaction_loyalty.displays.link import shown_link
+from crm_analysis.satisfaction_loyalty.measure import loyal_from
 from crm_analysis.satisfaction_loyalty.study import Study
 
 
@@ -58,6 +59,7 @@ def _stated_curve(study: Study, profile: Profile) -> dict[str, Any]:
     words = {
         "customers": profile.vocabulary(language.active()).customers,
         "item": style.escape(displays.item_name(profile, item)),
+        "cut": style.number(loyal_from(study.answers.items[item].scale)),
     }
     return {
         "table": displays.curve_table(study, profile),
@@ -69,7 +71,7 @@ def _stated_curve(study: Study, profile: Profile) -> dict[str, Any]:
             ),
         ),
         "how_to_read": _(
-            "Dots: share of {customers} with one of the highest answers to “{item}”, asked together with satisfaction; "
+            "Dots: share of {customers} who answer “{item}” with {cut} or higher, asked together with satisfaction; "
             "bars: 95 % interval; line: the rates made monotone; dashed: where a straight link would run; hollow: "
             "fewer than {fewest} {customers}. Intent overstates behaviour."
         ).format(**words, fewest=shape.FLAG_UNDER),
@@ -91,6 +93,7 @@ def steps(study: Study, profile: Profile) -> dict[str, Any]:
             note
             for note in (
                 _("An upper bound if satisfaction is the whole cause; margin within the window."),
+                _("Intervals hold for all steps at once: whichever is picked after looking, its interval holds."),
                 displays.ahead_note(study, profile),
             )
             if note

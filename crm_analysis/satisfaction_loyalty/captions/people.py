@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
-
 from crm_analysis import language, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty import displays
 from crm_analysis.satisfaction_loyalty.captions.parts import NOTHING, followed, noted
 from crm_analysis.satisfaction_loyalty.displays import types as typed
+from crm_analysis.satisfaction_loyalty.displays.cuts import left_out, type_cuts_table
 from crm_analysis.satisfaction_loyalty.study import Study
 
 
@@ -69,26 +68,32 @@ def type_map(study: Study, profile: Profile) -> dict[str, Any]:
 
 
 def type_cuts(study: Study, profile: Profile) -> dict[str, Any]:
-    """Shares of the types by satisfaction over neighbouring cuts."""
-    table = typed.type_cuts_table(study, profile, "satisfaction")
-    return _cuts(_("Types by other cuts of satisfaction"), None if table.empty else table)
+    """The types by satisfaction over neighbouring cuts: shares, who came back, what they brought."""
+    return _cuts(_("Types by other cuts of satisfaction"), "satisfaction", study, profile)
 
 
 def attachment_cuts(study: Study, profile: Profile) -> dict[str, Any]:
-    """Shares of the types by attachment over neighbouring cuts; none where attachment is not asked."""
-    table = typed.type_cuts_table(study, profile, "attachment")
-    return _cuts(_("Types by other cuts of attachment"), None if table.empty else table)
+    """The types by attachment over neighbouring cuts, likewise; none where attachment is not asked."""
+    return _cuts(_("Types by other cuts of attachment"), "attachment", study, profile)
 
 
-def _cuts(title: str, table: pd.DataFrame | None) -> dict[str, Any]:
-    return noted(
-        title,
-        table,
+def _cuts(title: str, what: str, study: Study, profile: Profile) -> dict[str, Any]:
+    typing = next((each for each in typed.typings(study) if each.what == what), None)
+    if typing is None:
+        return noted(title, None)
+    notes = [
         _(
-            "Shares with 95 % intervals; * marks the cuts of the profile. A type that vanishes with the next cut is "
-            "none."
-        ),
-    )
+            "95 % intervals in brackets; * marks the cuts of the profile. A type that vanishes with the next cut is "
+            "none; one whose return turns with the cut is drawn by the cut. Margin within the window."
+        )
+    ]
+    if left_out(typing, profile.privacy):
+        notes.append(
+            _(
+                "Cuts are left out where the difference to the next one would tell of fewer than {cell} {customers}."
+            ).format(cell=profile.privacy.min_cell, customers=profile.vocabulary(language.active()).customers)
+        )
+    return noted(title, type_cuts_table(typing, profile), " ".join(notes))
 
 
 def answered_again(study: Study) -> dict[str, Any]:

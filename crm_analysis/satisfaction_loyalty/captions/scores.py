@@ -98,7 +98,10 @@ def item_spread(study: Study, profile: Profile) -> dict[str, Any]:
         "how_to_read": " ".join(
             part
             for part in (
-                _("One bar is all answers to an item, lowest level at the left; a mean reads on the scale beside it."),
+                _(
+                    "One bar is all answers to an item, lowest level at the left, scales of more than seven levels in "
+                    "five bands; a mean reads on the scale beside it."
+                ),
                 measuring.gaps_note(study),
             )
             if part

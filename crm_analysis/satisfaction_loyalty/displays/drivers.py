@@ -12,6 +12,7 @@ from crm_analysis.satisfaction_loyalty.drivers import MOST_ITEMS, first_to_fix, 
 from crm_analysis.satisfaction_loyalty.study import Study
 
 MOST_NAMED = 6
+MOST_DRAWN = 8
 
 
 def _ranks(first: pd.Series, last: pd.Series) -> list[str]:
@@ -27,9 +28,9 @@ def listed(profile: Profile, items: tuple[str, ...]) -> str:
     return _("{names} and {n} more").format(names=names, n=style.number(len(items) - MOST_NAMED))
 
 
-def drivers_frame(study: Study, profile: Profile, *, most: int = 8) -> pd.DataFrame:
+def drivers_frame(study: Study, profile: Profile) -> pd.DataFrame:
     """What `charts.drivers` draws: name, share, low, high, score, target, rank."""
-    table = study.drivers.table.head(most)
+    table = study.drivers.table.head(MOST_DRAWN)
     return pd.DataFrame(
         {
             "name": [item_name(profile, item) for item in table["item"]],
@@ -71,6 +72,7 @@ def fix_table(study: Study, profile: Profile) -> pd.DataFrame:
     return pd.DataFrame(
         {
             _("Attribute"): [item_name(profile, item) for item in table["item"]],
+            _("Places it can have"): _ranks(table["fix_first"], table["fix_last"]),
             _("Share of what the items explain"): [
                 f"{style.percent(share, 0)} ({style.interval(low, high, 'share', digits=0)})"
                 for share, low, high in zip(table["share"], table["low"], table["high"], strict=True)
@@ -87,7 +89,8 @@ def fix_table(study: Study, profile: Profile) -> pd.DataFrame:
 def fix_note(study: Study) -> str:
     """How the short list is made and what its gains are."""
     note = _(
-        "Ranked by the share explained times the room left to the target, items whose gain is not established last. "
+        "Ranked by the share explained times the room left to the target, items whose gain is not established last; "
+        "places: every one that an item can hold by that product (95 %). "
         "Points: what goes with the target, or the top of the scale, being reached, the other items as they are; a "
         "difference between respondents, not a promise."
     )
@@ -155,10 +158,17 @@ def drivers_note(study: Study, profile: Profile) -> str:
         return _("All answers to an item, or to overall satisfaction, are the same: there is nothing to explain.")
     notes = [
         _(
-            "{method} shares of R² {r2} with bootstrap intervals, {n} complete answers of the last twelve months; "
-            "associations within one survey."
-        ).format(method=drivers.method, r2=style.number(drivers.r2, 2), n=privacy.count(drivers.n, study.min_cell))
+            "{method} shares of R² {r2} with bootstrap intervals, from those who answered every item in the last "
+            "twelve months: {n} of {all}. Scores are of all who answered the item; associations within one survey."
+        ).format(
+            method=drivers.method,
+            r2=style.number(drivers.r2, 2),
+            n=privacy.count(drivers.n, study.min_cell),
+            all=privacy.count(drivers.n_scored, study.min_cell, parts=drivers.parts),
+        )
     ]
+    if len(drivers.table) > MOST_DRAWN:
+        notes.append(_("Drawn are the {n} largest.").format(n=style.number(MOST_DRAWN)))
     thin = tuple(item for item in drivers.left_out if item not in drivers.crowded)
     if thin:
         notes.append(

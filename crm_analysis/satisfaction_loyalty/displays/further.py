@@ -60,12 +60,13 @@ def cuts_note(study: Study) -> str:
     if ways.turns:
         finding = _(
             "**The cut decides which way the link bends**: by some definitions it accelerates at the top, by others it "
-            "saturates, each for sure. Name the definition with every claim about the shape, and fix it before looking."
+            "saturates, each beyond chance. Name the definition with every claim about the shape, and fix it before "
+            "looking."
         )
     elif ways.signs:
         finding = _(
-            "The estimated bend changes its sign with the cut, but not for sure in both directions: rest no decision "
-            "on the curvature."
+            "The estimated bend changes its sign with the cut, but not beyond chance in both directions: rest no "
+            "decision on the curvature."
         )
     elif ways.cuts["bend"].isin(["up", "down"]).any():
         finding = _("The bend points the same way by every cut that can be tested.")
@@ -185,10 +186,14 @@ def branch_steps_table(study: Study, profile: Profile) -> pd.DataFrame:
     between = study.further.between
     if between is None:
         return pd.DataFrame()
+    days = study.follow.frame.groupby("branch")["answered_on"].agg(["min", "max"]) if study.follow else pd.DataFrame()
     rows = [
         (
             _branch_name(row.branch, profile),
             style.number(row.n),
+            _("{first} to {last}").format(
+                first=style.day(days.loc[row.branch, "min"]), last=style.day(days.loc[row.branch, "max"])
+            ),
             f"{style.points(row.step)} ({style.interval(row.step_low, row.step_high, 'points')})",
             f"{style.points(row.shrunk)} ({style.interval(row.shrunk_low, row.shrunk_high, 'points')})",
             f"{_('yes') if row.distinct else _('not established')}, {style.p_value(row.p_adjusted)}"
@@ -197,7 +202,14 @@ def branch_steps_table(study: Study, profile: Profile) -> pd.DataFrame:
         )
         for row in between.table.itertuples()
     ]
-    columns = [_("Branch"), who(profile), _("Last step, own"), _("Last step, partially pooled"), _("Differs?")]
+    columns = [
+        _("Branch"),
+        who(profile),
+        _("Answered"),
+        _("Last step, own"),
+        _("Last step, partially pooled"),
+        _("Differs?"),
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -222,7 +234,12 @@ def branch_steps_note(study: Study) -> str:
         "of true steps is put at {tau} points. “Differs?” sets a branch against the others together, false discovery "
         "rate 5 %."
     ).format(pooled=style.points(between.pooled), tau=style.points(between.tau, sign=False))
-    return f"{finding} {rest}"
+    window = _(
+        "The answers pooled here are of one window for all branches, counted back from the last day of these figures. "
+        "A branch's own page counts back from the branch's last day: where that is earlier, its answers and its n are "
+        "others."
+    )
+    return f"{finding} {rest} {window}"
 
 
 def branch_split_table(study: Study, profile: Profile) -> pd.DataFrame:
@@ -235,9 +252,14 @@ def branch_split_table(study: Study, profile: Profile) -> pd.DataFrame:
             _branch_name(row.branch, profile),
             style.share(round(row.rate * row.n), row.n, cell),
             style.share(round(row.top_share * row.n), row.n, cell),
-            style.points(row.by_distribution + row.by_curve),
-            style.points(row.by_distribution),
-            style.points(row.by_curve),
+            *(
+                [style.DASH] * 3  # beside the rate of all they would tell the branch's
+                if privacy.tells(round(row.rate * row.n), row.n, cell)
+                else [
+                    style.points(each)
+                    for each in (row.by_distribution + row.by_curve, row.by_distribution, row.by_curve)
+                ]
+            ),
         )
         for row in between.table.itertuples()
     ]

@@ -12,6 +12,7 @@ from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty import bends, shape
 from crm_analysis.satisfaction_loyalty.ahead import FEWEST
 from crm_analysis.satisfaction_loyalty.displays.names import intervals, item_name, level_name, who
+from crm_analysis.satisfaction_loyalty.measure import loyal_from
 from crm_analysis.satisfaction_loyalty.stores import Pair
 from crm_analysis.satisfaction_loyalty.study import Study
 
@@ -79,7 +80,10 @@ def loyalty_name(study: Study, profile: Profile) -> str:
     """What the heights of the curve are: having come back within the window, or an answer."""
     _link, item = shown_link(study)
     if item:
-        return _("highest answers to “{item}”").format(item=style.plain(item_name(profile, item)))
+        return _("“{item}”: {cut} or higher").format(
+            item=style.plain(item_name(profile, item)),
+            cut=style.number(loyal_from(study.answers.items[item].scale)),
+        )
     return _("came back within {days} days").format(days=profile.loyalty.window_days)
 
 
@@ -169,13 +173,21 @@ def tests_note(study: Study, profile: Profile) -> str:
         if item
         else []
     )
+    if link.kind == "no_link":
+        notes.append(
+            _(
+                "The first row decides whether there is a link, from all levels together. It shows none, so the rows "
+                "below it are no findings, whatever their intervals leave out."
+            )
+        )
     notes += [_("Kinks are one step less the step below it, Holm-adjusted.")]
     if "bootstrap" in link.any_link.basis or (link.straight_logit and "bootstrap" in link.straight_logit.basis):
         notes.append(_("Where a level is thin, p-values come from a parametric bootstrap."))
     if link.merged:
         notes.append(
             _("Levels with fewer than {fewest} answers were merged with their neighbour: {levels}.").format(
-                fewest=shape.MERGE_UNDER, levels=", ".join(style.escape(label) for label in link.merged)
+                fewest=shape.MERGE_UNDER,
+                levels=", ".join(style.escape(level_name(profile, label)) for label in link.merged),
             )
         )
     thin = link.levels[link.levels["n"] < shape.FLAG_UNDER]

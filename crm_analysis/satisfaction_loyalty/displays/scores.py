@@ -194,9 +194,13 @@ def _groups(study: Study, profile: Profile) -> list[tuple[str, Wave]]:
 
 
 def groups_spread(study: Study, profile: Profile) -> pd.DataFrame:
-    """What `charts.spread` draws of groups: name, place, levels, share (missing where suppressed), mean (the index)."""
-    parts = []
-    for name, wave in _groups(study, profile):
+    """What `charts.spread` draws of groups: name, place, levels, share (missing where suppressed), mean (the index).
+
+    Empty for a single group, which the distribution of the period shows already.
+    """
+    parts: list[pd.DataFrame] = []
+    found = _groups(study, profile)
+    for name, wave in found if len(found) > 1 else []:
         levels = wave.distribution
         hidden = privacy.hide(levels["n"], profile.privacy.min_cell)
         parts.append(

@@ -1,4 +1,4 @@
-"""Types of customers as finished frames: the quadrants, the table behind them, and other cuts."""
+"""Types of customers as finished frames: the quadrants and the table behind them."""
 
 from __future__ import annotations
 
@@ -39,18 +39,65 @@ def quadrants(study: Study, profile: Profile) -> dict[str, Any]:
     """What `charts.quadrants` takes: one frame per grid (name, share, kept as texts, rate), and its axes."""
     grids = []
     for typing in typings(study):
-        hidden = privacy.hide(typing.shares["n"], profile.privacy.min_cell)
+        hidden, silent = types_hidden(typing, profile), kept_hidden(typing, profile)
         rows = [
             {
                 "name": type_name(row.type),
                 "share": style.DASH if hide else style.percent(row.share, 0),
-                "kept": style.DASH if hide else _kept(row, profile),
-                "rate": float("nan") if hide else float(row.kept),
+                "kept": style.DASH if hide or still else _kept(row, profile),
+                "rate": float("nan") if hide or still else float(row.kept),
             }
-            for row, hide in zip(typing.shares.itertuples(), hidden, strict=True)
+            for row, hide, still in zip(typing.shares.itertuples(), hidden, silent, strict=True)
         ]
         grids.append({"frame": pd.DataFrame(rows), "attitude": _attitude(typing)})
     return {"grids": grids, "often": _often(profile)}
+
+
+def _of_types(typing: Typing) -> pd.DataFrame:
+    """The cells of a grid summed to its types at the cuts in use, in their order, by branch."""
+    high, often = typing.cells["attitude"] >= typing.attitude_from, typing.cells["times"] >= typing.repeat_from
+    place = (~high).astype(int) * 2 + (~often).astype(int)
+    columns = typing.cells.groupby([place.rename("place"), "branch"])[["n", "kept"]].sum().unstack(fill_value=0)
+    return columns.reindex(range(len(typing.shares)), fill_value=0)
+
+
+def types_hidden(typing: Typing, profile: Profile) -> pd.Series:
+    """Which types are not shown (True), by their place: too few, or so that these cannot be told by subtraction."""
+    return privacy.hide_of_all(_of_types(typing)["n"], profile.privacy.min_cell)
+
+
+def kept_hidden(typing: Typing, profile: Profile) -> pd.Series:
+    """Of which types the number who came back, less that on the branches' pages, would tell a small one (True)."""
+    parts, cell = _of_types(typing), profile.privacy.min_cell
+    told = [
+        len(kept) > 1 and (privacy.total_tells(kept, cell) or privacy.total_tells(n - kept, cell))
+        for n, kept in zip(parts["n"].to_numpy(), parts["kept"].to_numpy(), strict=True)
+    ]
+    return pd.Series(told, index=parts.index, dtype=bool)
+
+
+def margin_hidden(typing: Typing, profile: Profile) -> pd.Series:
+    """Of which types the margin is not shown (True): too few brought any, or one holds too much of it."""
+    high, often = typing.cells["attitude"] >= typing.attitude_from, typing.cells["times"] >= typing.repeat_from
+    groups = typing.cells.groupby((~high).astype(int) * 2 + (~often).astype(int))
+    found = groups.agg(paid=("paid", "sum"), largest=("largest", "max"), size=("size", "sum"))
+    rule = profile.privacy
+    few = (found["paid"] > 0) & (found["paid"] < rule.min_cell)
+    hidden = few | (found["largest"] > rule.dominance_share * found["size"])
+    return hidden.reindex(range(len(typing.shares)), fill_value=False)
+
+
+def came_back(row: Any, profile: Profile) -> str:
+    """The share of a type that came back, with its interval; on which side it lies where it would tell too few."""
+    return _with_interval(row.kept, row.kept_low, row.kept_high, row.n, profile)
+
+
+def margin_each(row: Any, profile: Profile) -> str:
+    """What a customer of a type brought within the window, with its interval."""
+    if not row.n:
+        return style.DASH
+    interval = style.interval(row.value_low, row.value_high, "money", profile.currency)
+    return f"{style.money(row.value, profile.currency)} ({interval})"
 
 
 def _kept(row: Any, profile: Profile) -> str:
@@ -81,8 +128,10 @@ def types_table(study: Study, profile: Profile) -> pd.DataFrame:
     rows = []
     bound = any(typing.shares["bound"].notna().any() for typing in typings(study))
     for typing in typings(study):
-        hidden = privacy.hide(typing.shares["n"], profile.privacy.min_cell)
-        for row, hide in zip(typing.shares.itertuples(), hidden, strict=True):
+        hidden = zip(
+            types_hidden(typing, profile), kept_hidden(typing, profile), margin_hidden(typing, profile), strict=True
+        )
+        for row, (hide, still, poor) in zip(typing.shares.itertuples(), hidden, strict=True):
             line = [type_name(row.type)]
             if hide:
                 line += [style.DASH] * (5 if bound else 4)
@@ -90,9 +139,8 @@ def types_table(study: Study, profile: Profile) -> pd.DataFrame:
                 line += [
                     style.number(row.n),
                     f"{style.percent(row.share)} ({style.interval(row.low, row.high, 'share')})",
-                    _with_interval(row.kept, row.kept_low, row.kept_high, row.n, profile),
-                    f"{style.money(row.value, profile.currency)} "
-                    f"({style.interval(row.value_low, row.value_high, 'money', profile.currency)})",
+                    style.DASH if still else came_back(row, profile),
+                    style.DASH if still or poor else margin_each(row, profile),
                 ]
                 if bound:
                     line.append(_with_interval(row.bound, row.bound_low, row.bound_high, row.n, profile))
@@ -109,7 +157,9 @@ def types_note(study: Study, profile: Profile) -> str:
     if types is None or types.satisfaction is None:
         return ""
     hostages = types.satisfaction.shares.set_index("type").loc["hostages"]
-    if not hostages["n"] or privacy.tells(int(hostages["n"]), types.satisfaction.n, profile.privacy.min_cell):
+    place = types.satisfaction.shares["type"].to_list().index("hostages")
+    hidden = types_hidden(types.satisfaction, profile) | kept_hidden(types.satisfaction, profile)
+    if not hostages["n"] or hidden[place]:
         return ""
     customers = profile.vocabulary(language.active()).customers
     finding = _(
@@ -141,27 +191,3 @@ def types_note(study: Study, profile: Profile) -> str:
         + " "
         + text.format(points=style.points(gap.value), interval=style.interval(gap.low, gap.high, "points"))
     )
-
-
-def type_cuts_table(study: Study, profile: Profile, what: str) -> pd.DataFrame:
-    """Shares of the types over neighbouring cuts, the ones used marked; `what` is satisfaction or attachment."""
-    typing = next((each for each in typings(study) if each.what == what), None)
-    if typing is None:
-        return pd.DataFrame()
-    rows = []
-    for (attitude, times), part in typing.grid.groupby(["attitude_from", "repeat_from"], sort=True):
-        hidden = privacy.hide(part["n"].reset_index(drop=True), profile.privacy.min_cell)
-        mark = " *" if part["main"].any() else ""
-        rows.append(
-            [
-                style.number(attitude) + mark,
-                style.number(times),
-                *(
-                    style.DASH if hide else f"{style.percent(row.share)} ({style.interval(row.low, row.high, 'share')})"
-                    for row, hide in zip(part.itertuples(), hidden, strict=True)
-                ),
-            ]
-        )
-    first = _("Satisfied from") if what == "satisfaction" else _("Attached from")
-    heads = [first, _("Days from"), *(type_name(name) for name in typing.shares["type"])]
-    return pd.DataFrame(rows, columns=heads)
