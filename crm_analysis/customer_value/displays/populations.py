@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from itertools import combinations
 
 import numpy as np
@@ -54,6 +55,7 @@ def _parts(state: CustomerValue) -> dict[str, pd.DataFrame]:
     }
 
 
+@functools.lru_cache(maxsize=2)
 def told(state: CustomerValue) -> frozenset[str]:
     """Which parts of the page may be counted: "all", "segments", "matrix", "profit", "ahead", "tiers", "here".
 
