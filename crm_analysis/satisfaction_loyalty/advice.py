@@ -14,7 +14,7 @@ from crm_analysis.satisfaction_loyalty.displays import (
 )
 from crm_analysis.satisfaction_loyalty.drivers import first_to_fix
 from crm_analysis.satisfaction_loyalty.study import Study, very_dissatisfied_valuable
-from crm_analysis.satisfaction_loyalty.verdicts import Told, largest_step
+from crm_analysis.satisfaction_loyalty.verdicts import Told, largest_step, left_above
 
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
@@ -61,12 +61,12 @@ def _direction_action(text: str, owner: str) -> Action:
     )
 
 
-def _perfection(told: Told) -> str:
-    """What is left for the last step where the link saturates: nothing, or what its interval does not exclude."""
-    most = told.study.steps[-1].difference.high
-    if most <= told.link.margin:
+def _perfection(told: Told, position: int) -> str:
+    """What is left above the level at `position` where the link saturates: nothing, or what is not excluded."""
+    most = left_above(told, position)
+    if not most:
         return _("Nothing on perfection above it.")
-    return _("Perfection above it comes second: of the last step up to {most} points are not excluded.").format(
+    return _("Perfection above it comes second: a rise of up to {most} points from there is not excluded.").format(
         most=style.points(most, 0, sign=False)
     )
 
@@ -93,13 +93,13 @@ def _direction(told: Told, study: Study) -> str | None:
         )
     if kind == "saturating":
         early = told.link.bottom is not None and told.link.bottom.high < 0 and not (top is not None and top.high < 0)
-        to = told.name(1) if early else told.name(-2)
+        to = 1 if early else -2
         lift = (
             _("Spend on lifting the dissatisfied up to “{to}”, starting with {item}; try it on a random half first.")
             if item
             else _("Spend on lifting the dissatisfied up to “{to}”; try it on a random half first.")
-        ).format(to=to, item=item)
-        return f"{lift} {_perfection(told)}"
+        ).format(to=told.name(to), item=item)
+        return f"{lift} {_perfection(told, to)}"
     if kind in ("takes_off", "uneven"):
         at = 2 if kind == "takes_off" else largest_step(told)
         return _("Lift “{low}” to “{next}”, where loyalty rises most; try it on a random half first.").format(

@@ -8,8 +8,10 @@ the last answer would drop earlier ones by their outcome.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import ibis
 import numpy as np
@@ -321,6 +323,15 @@ def in_money(step: float, low: float, high: float, margin: Estimate, *, level: f
     return 100 * value, 100 * (value - math.hypot(down, spread)), 100 * (value + math.hypot(up, spread))
 
 
+def rise(lower: Mapping[str, Any], upper: Mapping[str, Any], *, among: int) -> Difference:
+    """Loyalty at `upper` less that at `lower`, two rows of a table of `among` levels (Newcombe).
+
+    The interval is wide enough for the steps of the table to hold all at once.
+    """
+    first, second = (wilson(r["rate"] * r["n"], r["n"], n_effective=r["n_effective"]) for r in (lower, upper))
+    return two_proportions(first, second, level=1 - (1 - STEPS_HOLD) / (among - 1))
+
+
 def step_worth(levels: pd.DataFrame, margin: Estimate) -> list[StepWorth]:
     """Worth of every step of a merged table of levels (see `shape.merge_levels`).
 
@@ -330,8 +341,7 @@ def step_worth(levels: pd.DataFrame, margin: Estimate) -> list[StepWorth]:
     found = []
     rows = levels.to_dict("records")
     for lower, upper in zip(rows, rows[1:], strict=False):
-        first, second = (wilson(r["rate"] * r["n"], r["n"], n_effective=r["n_effective"]) for r in (lower, upper))
-        step = two_proportions(first, second, level=1 - (1 - STEPS_HOLD) / (len(rows) - 1))
+        step = rise(lower, upper, among=len(rows))
         money, low, high = in_money(step.value, step.low, step.high, margin, level=step.level)
         found.append(
             StepWorth(

@@ -11,6 +11,7 @@ from crm_analysis.profile.settings import Profile, Words
 from crm_analysis.satisfaction_loyalty import shape
 from crm_analysis.satisfaction_loyalty.displays import item_name, level_name
 from crm_analysis.satisfaction_loyalty.displays.link import shown_link
+from crm_analysis.satisfaction_loyalty.followup import rise
 from crm_analysis.satisfaction_loyalty.measure import loyal_from
 from crm_analysis.satisfaction_loyalty.study import Study
 
@@ -161,24 +162,43 @@ def _takes_off(told: Told) -> str:
     )
 
 
+def left_above(told: Told, position: int) -> float:
+    """The most by which loyalty may still rise from the level at `position` to the highest; 0 where it does not matter.
+
+    Its interval's upper end, unless that lies within the margin of what would not matter.
+    """
+    rows = told.link.levels.to_dict("records")
+    most = rise(rows[position], rows[-1], among=len(rows)).high
+    return 0.0 if most <= told.link.margin else most
+
+
+def _no_further(told: Told) -> str:
+    """The end of the verdict where the last step adds little: whether perfection is known to add nothing that matters."""
+    template = (
+        _("The difference lies on the way up to “{below}”.")
+        if left_above(told, -2)
+        else _("The difference lies on the way up to “{below}”, not in perfection.")
+    )
+    return template.format(below=told.name(-2))
+
+
 def _saturating(told: Told) -> str:
     top, bottom = told.link.top, told.link.bottom
     if top is not None and top.high < 0:
         return _(
-            "Loyalty saturates at the top: **going from “{below}” to “{top}” adds {last} points, the step before "
-            "added {before}**. The gain lies in lifting {customers} up to “{below}”, not in perfection."
-        ).format(**told.at_the_top(told.step(-2)))
+            "Loyalty saturates at the top: **the step from “{below}” to “{top}” goes with {last} points of loyalty, the "
+            "step before it with {before}**."
+        ).format(**told.at_the_top(told.step(-2))) + f" {_no_further(told)}"
     if bottom is not None and bottom.high < 0:
         return _(
-            "Loyalty rises fast and flattens: **leaving “{lowest}” is worth {first} points, the step after it "
-            "{second}**. The gain lies in ending dissatisfaction."
+            "Loyalty rises fast and flattens: **the step up from “{lowest}” goes with {first} points of loyalty, the "
+            "step after it with {second}**. The difference lies where dissatisfaction ends."
         ).format(lowest=told.name(0), first=step_text(told.step(1)), second=step_text(told.step(2)))
     before = (told.rate(-2) - told.rate(0)) / (len(told.link.levels) - 2)
     return _(
-        "Loyalty levels off at the top: **the last step, from “{below}” to “{top}”, adds {last} points; the steps "
-        "before it added {before} on average**. The gain lies in lifting {customers} up to “{below}”, not in "
-        "perfection."
-    ).format(**told.at_the_top(before))
+        "Loyalty levels off at the top: **the last step, from “{below}” to “{top}”, goes with {last} points of "
+        "loyalty; the steps before it with {before} on average**."
+    ).format(**told.at_the_top(before)) + f" {_no_further(told)}"
 
 
 def _straight(told: Told) -> str:

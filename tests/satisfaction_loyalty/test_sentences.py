@@ -197,6 +197,27 @@ def test_no_link_beside_an_interval_without_zero_is_explained(
     assert steps["95 % interval"].iloc[-1] == style.interval(finding.low, finding.high, "points"), "one interval of it"
 
 
+@pytest.mark.parametrize(
+    ("answered", "came_back", "opening", "perfection"),
+    [
+        ([600] * 5, [60, 360, 420, 480, 492], "Loyalty saturates at the top", "comes second: a rise of up to"),
+        ([4000] * 5, [800, 1600, 2400, 3200, 3200], "Loyalty saturates at the top", "Nothing on perfection"),
+        ([6000] * 5, [1200, 3000, 3360, 3480, 3600], "Loyalty rises fast and flat", "comes second: a rise of up to"),
+        ([6000] * 5, [1200, 3000, 3030, 3030, 3060], "Loyalty rises fast and flat", "Nothing on perfection"),
+    ],
+)
+def test_perfection_is_ruled_out_by_verdict_and_action_alike_and_only_where_the_whole_rise_above_is_small(
+    profile: Profile, answered: list[int], came_back: list[int], opening: str, perfection: str
+) -> None:
+    study, said, _scope = told(profile, exactly(answered, came_back))
+    assert study.link is not None and study.link.kind == "saturating"
+    assert said.verdict.startswith(opening), said.verdict
+    assert perfection in said.actions[0].text
+    if opening.endswith("top"):
+        assert ("not in perfection" in said.verdict) == (perfection == "Nothing on perfection")
+    assert not any(word in said.verdict for word in (" adds ", "added", "is worth", "gain")), "an association"
+
+
 def everything(study: Study, profile: Profile) -> None:
     """Draw and tabulate all of a page."""
     charts.link_curve(**displays.curve(study, profile))
