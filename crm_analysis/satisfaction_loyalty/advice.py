@@ -107,8 +107,8 @@ def _direction(told: Told, study: Study) -> str | None:
         )
     if kind == "straight":
         return _(
-            "Spend where a step up is cheapest, at whatever level: no level returns more than another; try it on a "
-            "random half first."
+            "Spend where a step up is cheapest, at whatever level: that one level returns more than another is not "
+            "shown; try it on a random half first."
         )
     if kind == "flat":
         return _(

@@ -93,7 +93,9 @@ def _link_finding(told: Told) -> Finding | None:
         )
     )
     sentence = template.format(
-        shape=headline(link.kind),
+        shape=_("{shape}, but the branches do not share one curve").format(shape=headline(link.kind))
+        if told.study.branches_differ
+        else headline(link.kind),
         n=style.number(link.n),
         customers=told.words.customers,
         first=style.day(follow.first),
@@ -234,7 +236,7 @@ def _worth_finding(told: Told) -> Finding | None:
         if told.study.ahead is not None and told.study.ahead.gap is not None:
             later = in_money(link.slope, link.slope - half, link.slope + half, told.study.ahead.gap, level=link.level)
         sentence = _(
-            "A hundred {customers} one level higher, wherever on the scale, go with **{money} more margin within "
+            "A hundred {customers} one level higher, on average over the scale, go with **{money} more margin within "
             "{window} days**. That is a difference between people, and an upper bound if satisfaction is the whole "
             "cause."
         ).format(customers=told.words.customers, money=style.money(value, told.profile.currency), window=window)

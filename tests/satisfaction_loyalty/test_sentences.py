@@ -122,7 +122,12 @@ def told(profile: Profile, frames: dict[str, pd.DataFrame]) -> tuple[Study, Clai
             "accelerates at the top",
             "Work on turning “satisfied” into “very satisfied”",
         ),
-        (STRAIGHT, "The link is straight", "rises in a straight line", "Spend where a step up is cheapest"),
+        (
+            STRAIGHT,
+            "Loyalty rises with satisfaction, and no bend is shown",
+            "rises with satisfaction, and no bend is shown",
+            "Spend where a step up is cheapest, at whatever level: that one level returns more than another is not",
+        ),
         (
             SATURATING,
             "Loyalty saturates at the top",
@@ -365,6 +370,30 @@ def test_two_branches_with_one_index_and_different_answers_are_named(profile: Pr
     assert spread[spread["name"] == "Seoul"]["share"].sum() == pytest.approx(1)
 
 
+@pytest.mark.parametrize(("elsewhere", "differ"), [(FLAT, True), (CONVEX, False)])
+def test_the_finding_of_all_says_itself_that_branches_do_not_share_one_curve(
+    profile: Profile, elsewhere: tuple[float, ...], differ: bool
+) -> None:
+    """The front page prints the finding without the verdict around it."""
+    n = [900] * 5
+    there = exactly(n, [round(900 * rate) for rate in elsewhere])
+    names = {"customer_id": "HNL-b-" + there["transactions"]["customer_id"], "branch": "busan"}
+    there["transactions"] = there["transactions"].assign(**names)
+    survey = there["survey_responses"]
+    there["survey_responses"] = survey.assign(
+        response_id="b-" + survey["response_id"], customer_id="HNL-b-" + survey["customer_id"], branch="busan"
+    )
+    here = exactly(n, [round(900 * rate) for rate in CONVEX])
+    both = {name: pd.concat([here[name], there[name]], ignore_index=True) for name in here}
+    scope = FakeScope(profile, both, branch="all")
+    study = analyse(scope)  # type: ignore[arg-type]
+    said = claims(study, scope)  # type: ignore[arg-type]
+    assert study.branches_differ == differ
+    assert said.findings[0].key == "satisfaction_loyalty.link"
+    assert ("the branches do not share one curve.**" in said.findings[0].sentence) == differ
+    assert ("The branches do not share one curve" in said.verdict) == differ
+
+
 def test_a_level_that_would_tell_a_small_number_is_not_drawn(profile: Profile) -> None:
     study, said, _scope = told(profile, world((0.01, 0.3, 0.5, 0.6, 0.8), n=3000))
     curve = displays.curve_frame(study, profile)
@@ -393,7 +422,8 @@ def test_zero_to_ten_scale(profile: Profile) -> None:
     frames["survey_responses"]["satisfaction"] = frames["survey_responses"]["satisfaction"] * 2
     study, said, _scope = told(profile.model_copy(update={"survey": survey}), frames)
     assert study.link is not None and list(study.link.levels["label"]) == ["0-2", "3-4", "5-6", "7-8", "9-10"]
-    assert said.verdict.startswith("The link is straight")
+    assert said.verdict.startswith("Loyalty rises with satisfaction, and no bend is shown")
+    assert study.link.kind == "straight" and "could have been missed" in said.verdict
 
 
 def test_levels_without_loyal_customers(profile: Profile) -> None:
