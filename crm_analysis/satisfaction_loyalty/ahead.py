@@ -36,7 +36,8 @@ class Ahead:
 
     `gap` carries how much customers differ and what the parameters leave open: those of the models, and the yields of
     promises. `back` and `away` are the two means, `n_back` and `n_away` the customers. `why` says why there is none:
-    "few" (of either), "no_model" (too few came back more than once, hardly anybody does, or no fit), or is empty.
+    "few" (of either), "no_model" (too few came back more than once, hardly anybody does, no fit, or one whose error is
+    not known), or is empty.
     """
 
     gap: Estimate | None
@@ -48,11 +49,12 @@ class Ahead:
 
 
 def value_ahead(scope: Scope, followed: pd.DataFrame) -> Ahead:
-    """`followed` has customer_id, loyal and weight of customers whose follow-up is known.
+    """`followed` has customer_id, loyal and weight of customers whose follow-up is known; no weight does not count.
 
     Values stand as of the scope's end, undiscounted. Values above the 99th percentile of the customers followed count
     as that percentile, so that one major donor does not set the figure.
     """
+    followed = followed[followed["weight"] > 0]
     loyal = followed["loyal"].to_numpy(bool)
     n_back, n_away = int(loyal.sum()), int((~loyal).sum())
     if min(n_back, n_away) < FEWEST:
@@ -83,6 +85,8 @@ def value_ahead(scope: Scope, followed: pd.DataFrame) -> Ahead:
     each = np.minimum(each, np.quantile(each, MARGIN_CAP))
     back, away = (weighted_mean(each[here], weights=weight[here]) for here in (loyal, ~loyal))
     mean, se = back.mean - away.mean, float(np.sqrt(back.se**2 + away.se**2 + error**2))
+    if not np.isfinite(se):
+        return Ahead(gap=None, n_back=n_back, n_away=n_away, why="no_model")
     half = normal_quantile(LEVEL) * se
     gap = Estimate(
         mean=mean, se=se, low=mean - half, high=mean + half, n=len(followed),

@@ -50,7 +50,7 @@ class Drivers:
     with satisfaction, where there were too many. `collinear` items were answered nearly as others together predict. `n`
     of the `n_scored` respondents with a score (`parts` of them in each branch) answered every item used. `slope` is the
     difference in loyalty (share) that goes with one point of satisfaction on 0 to 100. `reason` is empty, or why there
-    is no table: no_items, too_few, no_variation, unexplained.
+    is no table: no_items, too_few, no_variation, one_item, unexplained.
     """
 
     table: pd.DataFrame
@@ -149,8 +149,10 @@ def importance(
         return said("no_items", _empty())
     if n < ANSWERS_PER_ITEM * max(p, 2):
         return said("too_few", _empty())
-    if p < 2 or whole["satisfaction"].nunique() < 2 or (whole[names].nunique() < 2).any():
+    if p == 0 or whole["satisfaction"].nunique() < 2 or (whole[names].nunique() < 2).any():
         return said("no_variation", _empty())
+    if p == 1:
+        return said("one_item", _empty())
     rng = np.random.default_rng(seed)
     data, weight = whole[[*names, "satisfaction", "_index"]].to_numpy(float), whole["weight"].to_numpy(float)
     people = moments.clusters(rows.loc[whole.index, "customer_id"])

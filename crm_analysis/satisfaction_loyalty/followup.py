@@ -314,12 +314,14 @@ class StepWorth:
 def in_money(step: float, low: float, high: float, margin: Estimate, *, level: float) -> tuple[float, float, float]:
     """A difference in loyalty, with its limits, in money per hundred customers: value, low, high.
 
-    The difference times the margin of a customer who came back. Its limits and the margin's error, at the same
-    `level`, are combined as those of a product of two independent estimates, to first order: each side is the root of
-    the sum of the squares of both parts (the delta method, where the limits of the difference are symmetric).
+    The difference times `margin`: that of a customer who came back, or what coming back makes to the months ahead.
+    Where it is negative the limits change sides. They and the margin's error, at the same `level`, are combined as
+    those of a product of two independent estimates, to first order: each side is the root of the sum of the squares of
+    both parts (the delta method, where the limits of the difference are symmetric).
     """
     value, spread = step * margin.mean, step * normal_quantile(level) * margin.se
-    down, up = margin.mean * (step - low), margin.mean * (high - step)
+    ends = margin.mean * (low - step), margin.mean * (high - step)
+    down, up = min(ends), max(ends)
     return 100 * value, 100 * (value - math.hypot(down, spread)), 100 * (value + math.hypot(up, spread))
 
 

@@ -258,9 +258,13 @@ def _worth_finding(told: Told) -> Finding | None:
             window=window,
         )
     if later is not None:
-        sentence += " " + _("Over the next 12 months it would be {money} ({interval}), likewise.").format(
+        sentence += " " + _(
+            "In the 12 months after the end of the data it would be another {money} ({interval}), likewise: what comes "
+            "after those {window} days, less from whoever has stopped by then."
+        ).format(
             money=style.money(later[0], told.profile.currency),
             interval=style.interval(later[1], later[2], "money", told.profile.currency),
+            window=window,
         )
     return Finding(
         key=f"{CHAPTER}.step_worth",
@@ -279,7 +283,11 @@ def _worth_finding(told: Told) -> Finding | None:
         label=_("Margin that goes with a step of satisfaction, per 100 {customers}").format(
             customers=told.words.customers
         ),
-        definition=_("Step in loyalty times the mean margin, within the window, of a customer who came back."),
+        definition=_(
+            "Step in loyalty times the mean margin, within the window, of a customer who came back; in the 12 months "
+            "after the end of the data, times what those who came back are expected to bring more than those who did "
+            "not."
+        ),
     )
 
 

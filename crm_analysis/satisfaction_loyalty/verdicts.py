@@ -187,8 +187,8 @@ def _saturating(told: Told) -> str:
     if top is not None and top.high < 0:
         return (
             _(
-                "Loyalty saturates at the top: **the step from “{below}” to “{top}” goes with {last} points of loyalty, "
-                "the step before it with {before}**."
+                "Loyalty saturates at the top: **the step from “{below}” to “{top}” goes with {last} points of "
+                "loyalty, the step before it with {before}**."
             ).format(**told.at_the_top(told.step(-2)))
             + f" {_no_further(told)}"
         )

@@ -114,6 +114,8 @@ def test_items_that_never_vary_are_left_out() -> None:
     answers.frame["i2"] = 3.0
     found = importance(answers.frame, answers, draws=20)
     assert found.left_out == ("i2",) and set(found.table["item"]) == {"i0", "i1"}
+    answers.frame["i1"] = 3.0
+    assert importance(answers.frame, answers).reason == "one_item", "it varies, yet there is none to share with"
     answers.frame["satisfaction"] = 4.0
     assert importance(answers.frame, answers).reason == "no_variation"
     answers.frame[["i0", "i1"]] = 3.0

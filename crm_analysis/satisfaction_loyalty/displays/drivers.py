@@ -154,6 +154,8 @@ def drivers_note(study: Study, profile: Profile) -> str:
             "The items together explain no more of satisfaction than chance would (R² {r2}, {n} answers): there is "
             "nothing to share out, and no item to fix first."
         ).format(r2=style.number(drivers.r2, 2), n=privacy.count(drivers.n, study.min_cell))
+    if drivers.reason == "one_item":
+        return _("Only one item can be used: there is nothing to share out.")
     if drivers.reason:
         return _("All answers to an item, or to overall satisfaction, are the same: there is nothing to explain.")
     notes = [

@@ -240,7 +240,7 @@ def steps_table(study: Study, profile: Profile) -> pd.DataFrame:
             for step in study.steps_ahead
         ]
         shown = [(style.DASH, style.DASH) if veil else each for each, veil in zip(told, veiled, strict=True)]
-        table[_("Over the next 12 months")] = [money for money, _interval in shown]
+        table[_("In the 12 months after the data end")] = [money for money, _interval in shown]
         table[_("95 % interval of it")] = [interval for _money, interval in shown]
     return table
 
@@ -267,9 +267,10 @@ def ahead_note(study: Study, profile: Profile) -> str:
             )
         ).format(**words)
     return _(
-        "Over the next 12 months: the step times {gap} ({interval}), by which the margin expected of those who came "
-        "back exceeds that of those who did not, a head. Commitments count by what promises turned out to be worth, "
-        "all else by BG/NBD and Gamma-Gamma. An association too, and an upper bound."
+        "In the 12 months after the data end, so on top of the margin within the window, which was counted from "
+        "each answer: the step times {gap} ({interval}), by which the margin expected of those who came back exceeds "
+        "that of those who did not, a head; whoever has stopped since has little left to bring. Commitments count by "
+        "what promises turned out to be worth, all else by BG/NBD and Gamma-Gamma. An association too, and an upper bound."
     ).format(
         gap=style.money(found.gap.mean, currency),
         interval=style.interval(found.gap.low, found.gap.high, "money", currency),
