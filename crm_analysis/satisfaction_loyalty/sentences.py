@@ -345,7 +345,8 @@ def _driver_finding(study: Study, profile: Profile) -> Finding | None:
         n=study.drivers.n,
         label=_("Explained by {item}").format(item=name),
         definition=_(
-            "Share of the explained variance of overall satisfaction; priority is share times room to the target."
+            "Share of the explained variance of overall satisfaction; what to fix first is the item with which the "
+            "most points of the index go between its score and its target."
         ),
     )
 

@@ -281,6 +281,19 @@ def test_what_comes_first_is_open_where_two_are_worth_the_same_and_closed_where_
     assert (found.n, found.n_scored, found.parts) == (4000, 4000, (4000,))
 
 
+def test_what_to_fix_is_ranked_by_the_gain_that_is_printed_and_not_by_the_share_explained() -> None:
+    """Everybody scores i1 low, so it explains little; yet more goes with its target than with that of i0."""
+    rng = np.random.default_rng(int(os.environ.get("CRM_TEST_SEED", "3")))
+    answers = _worth_fixing(rng, (0.3, 0.0, 0.0), 4000)
+    answers.frame["i1"] = rng.integers(1, 3, 4000).astype(float)
+    answers.frame["satisfaction"] = (answers.frame["satisfaction"] + 0.4 * (answers.frame["i1"] - 1.5)).clip(1, 5)
+    found = importance(answers.frame, answers, draws=300)
+    table = found.table.set_index("item")
+    assert table.loc["i0", "share"] > 0.5 and table.loc["i1", "gain_low"] > table.loc["i0", "gain_high"]
+    assert list(first_to_fix(found)["item"])[:2] == ["i1", "i0"]
+    assert may_come_first(found) == ("i1",) and table.loc["i1", ["fix_first", "fix_last"]].tolist() == [1, 1]
+
+
 @pytest.mark.slow
 def test_the_true_first_to_fix_is_among_those_that_may_come_first() -> None:
     """Two of the same worth: both are named in 95 of 100 samples or more (the larger of both always is)."""

@@ -89,8 +89,8 @@ def fix_table(study: Study, profile: Profile) -> pd.DataFrame:
 def fix_note(study: Study) -> str:
     """How the short list is made and what its gains are."""
     note = _(
-        "Ranked by the share explained times the room left to the target, items whose gain is not established last; "
-        "places: every one that an item can hold by that product (95 %). "
+        "Ranked by the points of the index, items whose gain is not established last, by the share they explain; "
+        "places: every one that an item can hold by those points (95 %). "
         "Points: what goes with the target, or the top of the scale, being reached, the other items as they are; a "
         "difference between respondents, not a promise."
     )

@@ -270,7 +270,8 @@ def ahead_note(study: Study, profile: Profile) -> str:
         "In the 12 months after the data end, so on top of the margin within the window, which was counted from "
         "each answer: the step times {gap} ({interval}), by which the margin expected of those who came back exceeds "
         "that of those who did not, a head; whoever has stopped since has little left to bring. Commitments count by "
-        "what promises turned out to be worth, all else by BG/NBD and Gamma-Gamma. An association too, and an upper bound."
+        "what promises turned out to be worth, all else by BG/NBD and Gamma-Gamma. An association too, and an upper "
+        "bound."
     ).format(
         gap=style.money(found.gap.mean, currency),
         interval=style.interval(found.gap.low, found.gap.high, "money", currency),
