@@ -196,7 +196,7 @@ def test_no_link_beside_an_interval_without_zero_is_explained(
     assert (why in said.verdict, why in finding.sentence) == (span_apart, step_apart)
     assert "all 5 levels tested together, p = ." in said.verdict
     assert "fits the data" not in said.verdict or not span_apart
-    assert finding.basis.startswith("last step, Newcombe 95 % for all 4 steps at once")
+    assert finding.basis.startswith("last step, 95 % interval for all 4 steps at once")
     assert "It shows none, so the rows below it are no findings" in displays.tests_note(study, profile)
     steps = displays.steps_table(study, profile)
     assert steps["95 % interval"].iloc[-1] == style.interval(finding.low, finding.high, "points"), "one interval of it"

@@ -120,7 +120,7 @@ def tests_table(study: Study, profile: Profile) -> pd.DataFrame:
     rows = [
         (_("Any link?"), answer(link.any_link, yes, _("none seen"))),
         (_("Straight in probability?"), answer(link.straight_probability, no, _("not contradicted"))),
-        (_("Straight in log-odds?"), answer(link.straight_logit, no, _("not contradicted"))),
+        (_("On a logistic curve?"), answer(link.straight_logit, no, _("not contradicted"))),
     ]
     below = None if link.bottom is link.top else link.bottom
     for kink, name in ((link.top, _("Kink at the top, points")), (below, _("Kink at the bottom, points"))):
@@ -180,9 +180,9 @@ def tests_note(study: Study, profile: Profile) -> str:
                 "below it are no findings, whatever their intervals leave out."
             )
         )
-    notes += [_("Kinks are one step less the step below it, Holm-adjusted.")]
+    notes += [_("Kinks are one step less the step below it, adjusted for looking at both.")]
     if "bootstrap" in link.any_link.basis or (link.straight_logit and "bootstrap" in link.straight_logit.basis):
-        notes.append(_("Where a level is thin, p-values come from a parametric bootstrap."))
+        notes.append(_("Where a level is thin, p-values come from samples drawn as if nothing were there."))
     if link.merged:
         notes.append(
             _("Levels with fewer than {fewest} answers were merged with their neighbour: {levels}.").format(
