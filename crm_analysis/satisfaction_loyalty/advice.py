@@ -79,9 +79,9 @@ def _direction(told: Told, study: Study) -> str | None:
         shown = {"below": told.name(-2), "top": told.name(-1), "item": item, "first": _annoying_first(told, study)}
         if item and shown["first"]:
             return _(
-                "Work on turning “{below}” into “{top}”, starting with {item}, the first of what to fix that delights; "
-                "{first} stands first of all, but keeps {customers} from being annoyed rather than delighting them. "
-                "Try it on a random half of the “{below}” first."
+                "Work on turning “{below}” into “{top}”, starting with {item}, the first of its kind in the list of "
+                "what to fix; {first} leads that list, but keeps {customers} from being annoyed rather than delighting "
+                "them. Try it on a random half of the “{below}” first."
             ).format(**shown, customers=told.words.customers)
         if item:
             return _(

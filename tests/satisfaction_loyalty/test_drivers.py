@@ -14,6 +14,7 @@ import statsmodels.api as sm
 
 from crm_analysis.estimators.importance import johnson, lmg, rank_intervals
 from crm_analysis.profile.settings import Survey
+from crm_analysis.satisfaction_loyalty import charts
 from crm_analysis.satisfaction_loyalty.answers import Answers, prepare
 from crm_analysis.satisfaction_loyalty.contrasts import penalty_reward, robust_regression
 from crm_analysis.satisfaction_loyalty.drivers import first_to_fix, importance, may_come_first, quadrants
@@ -304,3 +305,19 @@ def test_the_true_first_to_fix_is_among_those_that_may_come_first() -> None:
         answers = _worth_fixing(rng, (0.3, 0.3, 0.1), 600)
         both += {"i0", "i1"} <= set(may_come_first(importance(answers.frame, answers, draws=200)))
     assert both / runs > 0.95 - 4 * np.sqrt(0.95 * 0.05 / runs)
+
+
+@pytest.mark.parametrize("share", [0.19, 0.2, 0.22, 0.24])
+@pytest.mark.parametrize("distance", [-14.0, -0.5, 0.5])
+def test_no_name_on_the_map_of_targets_is_struck_by_a_line(share: float, distance: float) -> None:
+    points = pd.DataFrame({"name": ["Transfer problems solved"], "share": [share], "distance": [distance], "even": 0.2})
+    points = points.assign(
+        low=share - 0.05, high=0.5, distance_low=distance - 1, distance_high=distance + 20, known=True
+    )
+    drawing = charts.quadrants(points)
+    assert drawing is not None
+    (axes,) = drawing.axes
+    (name,) = (text for text in axes.texts if text.get_text() == "Transfer problems solved")
+    drawing.draw_without_rendering()
+    box, (x, y) = name.get_window_extent(), axes.transData.transform((0.0, 0.2))
+    assert not box.x0 <= x <= box.x1 and not box.y0 <= y <= box.y1

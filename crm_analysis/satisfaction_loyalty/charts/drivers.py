@@ -121,7 +121,7 @@ def performance(table: pd.DataFrame, *, xlabel: str, ylabel: str) -> Figure | No
     if table.empty:
         return None
     drawing, axes = style.figure(7.2, 3.8)
-    axes.axhline(0, color=style.GREY, linewidth=1.0)
+    nothing = axes.axhline(0, color=style.GREY, linewidth=1.0)
     axes.vlines(table["performance"], table["low"], table["high"], color=style.GREY, linewidth=1.4)
     axes.plot(table["performance"], table["importance"], linestyle="none", marker="o", markersize=7, color=style.ACCENT)
     axes.set_xlim(0, 100)
@@ -136,7 +136,7 @@ def performance(table: pd.DataFrame, *, xlabel: str, ylabel: str) -> Figure | No
     ]
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
-    _label_apart(drawing, axes, table["performance"], table["importance"], table["name"], corners)
+    _label_apart(drawing, axes, table["performance"], table["importance"], table["name"], [*corners, nothing])
     return drawing
 
 
@@ -144,7 +144,7 @@ def _label_apart(drawing: Figure, axes: Any, xs: pd.Series, ys: pd.Series, names
     """Names beside their points, each at the first place around it that covers no other name, no line and no point."""
     drawing.draw_without_rendering()
     points = axes.transData.transform(np.column_stack([xs, ys]))
-    boxes = [text.get_window_extent() for text in taken]
+    boxes = [each.get_window_extent().padded(2) for each in taken]  # a line alone has no area
     boxes += [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in points]
     for x, y, name in zip(xs, ys, names, strict=True):
         label = axes.annotate(
