@@ -15,7 +15,7 @@ from crm_analysis.customer_value.displays import migration as shown
 from crm_analysis.customer_value.displays import tiers as shown_tiers
 from crm_analysis.customer_value.migration import BACK, LOST, MOVES, NEW, migrate
 from crm_analysis.customer_value.profits import customer_profits
-from crm_analysis.customer_value.wording import segment_name
+from crm_analysis.customer_value.wording import CHEAP, segment_name, segment_treatment
 from crm_analysis.estimators.proportions import wilson
 
 pytestmark = pytest.mark.slow
@@ -221,6 +221,21 @@ def test_how_many_fell_is_told_only_where_each_number_of_them_is(scope_of):
     assert "from **Best**: 50 fell or left, €300 a year" in said[0]
     assert "from **Best**: €198 a year, with those who fell or left" in said[1] and "33" not in said[1]
     assert "< 5" in shown.segments(veiled)["table"].to_numpy()
+
+
+def test_those_lost_are_treated_as_the_segments_say(scope_of):
+    """Whoever the map of segments reaches at low cost is not contacted first for having fallen."""
+    common = {"loyal__best": {"x": 40}, "gone__gone": {"x": 80}, "best__best": {"x": 60}}
+    fell = {"sleeping__gone": "sleeping", "best__loyal": "best"}
+    said = {
+        key: shown.segments(moved_segments(scope_of, shop(8), **common, **{move: {"x": 50}}))["how_to_read"]
+        for move, key in fell.items()
+    }
+    assert "no more on them than the cheapest contact" in said["sleeping"] and "Contact first" not in said["sleeping"]
+    assert "Contact first whoever of them is expected to pay" in said["best"]
+    for key in migration.BEST_FIRST:
+        low = any(word in segment_treatment(key, commitments=True) for word in ("low cost", "cheapest", "no cost"))
+        assert low == (key in CHEAP), key
 
 
 def test_where_few_never_paid_the_migration_does_not_sum_to_all_in_a_segment(scope_of):
