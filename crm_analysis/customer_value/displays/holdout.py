@@ -10,7 +10,7 @@ import pandas as pd
 from crm_analysis import customers, privacy, style
 from crm_analysis.customer_value import disclosure, listing
 from crm_analysis.customer_value.assessment import CustomerValue
-from crm_analysis.customer_value.holdout import Holdout, Rule
+from crm_analysis.customer_value.holdout import MODELS, Holdout, Rule
 from crm_analysis.customer_value.wording import rule_name, words
 from crm_analysis.language import _
 from crm_analysis.units import add_months
@@ -165,7 +165,7 @@ def rules(state: CustomerValue) -> dict[str, Any]:
         "interval widened for the number of models tried; a model is used where it lies above zero."
     ).format(orders=words(state.scope.profile).orders)
     if best is not None:
-        note += _choice(check, best)
+        note += _choice(check, best) + _by_absolute_error(check, best)
     for key, why in check.failed:
         note += " " + _("{model} could not be fitted ({why}).").format(model=rule_name(key), why=style.plain(why))
     return {"title": _("Models against rules of thumb"), "frame": frame, "note": note}
@@ -189,3 +189,18 @@ def _choice(check: Holdout, chosen: Rule) -> str:
             "{model} is taken, which has the best AIC on what came before."
         )
     return " " + template.format(models=", ".join(rule_name(rule.key) for rule in level), model=rule_name(chosen.key))
+
+
+def _by_absolute_error(check: Holdout, chosen: Rule) -> str:
+    """That a rule of thumb errs less by the other measure, where the model is used and one does."""
+    best = min((rule for rule in check.rules if rule.key not in MODELS), key=lambda rule: rule.mean_absolute_error)
+    if not check.model_wins or best.mean_absolute_error >= chosen.mean_absolute_error:
+        return ""
+    return " " + _(
+        "By the mean absolute error, which forgives large misses, a rule of thumb ({rule}) errs less, {other} against "
+        "{error}."
+    ).format(
+        rule=rule_name(best.key),
+        other=style.number(best.mean_absolute_error, 2),
+        error=style.number(chosen.mean_absolute_error, 2),
+    )
