@@ -55,9 +55,14 @@ def _over_time(state: CustomerValue, found: pd.DataFrame, days: list[pd.Timestam
     return frame.drop(columns=["ago", "customers"]).reset_index(drop=True)
 
 
+def by_week(state: CustomerValue) -> bool:
+    """Whether the chart is by week, while the table stays by month."""
+    return len(drawn(state)) > len(tracking(state))
+
+
 def pace(state: CustomerValue) -> str:
     """What one point of the chart's first panel is, as its title."""
-    return _("each week") if len(drawn(state)) > len(tracking(state)) else _("each month")
+    return _("each week") if by_week(state) else _("each month")
 
 
 def inside(frame: pd.DataFrame) -> tuple[int, int]:
@@ -123,8 +128,13 @@ def track(state: CustomerValue) -> dict[str, Any]:
     return {
         "table": tracking_table(state),
         "title": _("The forecast over time"),
-        "alt": _("Repeat {orders} by month and cumulated: what took place against the {model}.").format(**values),
-        "how_to_read": read.format(**values),
+        "alt": (
+            _("Repeat {orders} by week and cumulated: what took place against the {model}.")
+            if by_week(state)
+            else _("Repeat {orders} by month and cumulated: what took place against the {model}.")
+        ).format(**values),
+        "how_to_read": read.format(**values)
+        + (" " + _("Drawn week by week; the table, and the count of months, are by month.") if by_week(state) else ""),
     }
 
 
