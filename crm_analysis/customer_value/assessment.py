@@ -77,7 +77,7 @@ class Slipping:
         return worth * gap if gap > 0 and worth > 0 else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CustomerValue:
     """What the chapter knows. Frames are at customer grain and never reach a page.
 

@@ -2,15 +2,15 @@
 
 "Where they are" means that nobody exports them first, and that the database is only read. A DuckDB file is attached
 read-only, and the SELECT that makes canonical columns runs on its table inside the engine. Rows of a PostgreSQL server
-arrive as one COPY, which neither side holds in memory (`pip install crm-analysis[postgres]` brings the driver). Either
-way they end in the canonical Parquet that files end in, and later steps read that: every page of an edition tells of
-the same rows however the database goes on changing, and what was set aside and the totals foot against something that
-stands still.
+arrive as one COPY, which neither side holds in memory (`python -m pip install 'psycopg[binary]'` brings the driver).
+Either way they end in the canonical Parquet that files end in, and later steps read that: every page of an edition
+tells of the same rows however the database goes on changing, and what was set aside and the totals foot against
+something that stands still.
 
 Columns that the profile does not name are not read. A table is known to be unchanged from a hash of its rows in any
-order, computed in the database; for a DuckDB file the hash of the last reading stands while size and time of the file
-are the same. Names from a profile are compared with those that the database lists, and quoted; they are never part of a
-statement as they stand.
+order, computed in the database; for a table of a DuckDB file (not a view, which may select from other files) the hash
+of the last reading stands while size and time of the file are the same. Names from a profile are compared with those
+that the database lists, and quoted; they are never part of a statement as they stand.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from crm_analysis.profile.settings import Column, Source, is_server
 from crm_analysis.tables import cells, decoding
 from crm_analysis.tables.sources import Origin, Relation
 
-EXTRA = "pip install 'crm-analysis[postgres]'"
+DRIVER = "python -m pip install 'psycopg[binary]'"
 ENGINES = ("duckdb", "postgresql")
 _ALIAS = "source database"
 _SECONDS_TO_CONNECT = 10
@@ -73,6 +73,11 @@ def _digest(columns: list[tuple[str, str]], rows: int, total: object) -> str:
     return hashlib.sha256(json.dumps([columns, rows, str(total)]).encode()).hexdigest()
 
 
+def _print_name(source: Source, label: str) -> str:
+    wanted = json.dumps(source.model_dump(mode="json", by_alias=True, include={"columns", "where"}), sort_keys=True)
+    return f"{label} #{hashlib.sha256(wanted.encode()).hexdigest()[:16]}"
+
+
 @dataclass(frozen=True, slots=True)
 class FileTable:
     """A table or view of a DuckDB file."""
@@ -82,39 +87,46 @@ class FileTable:
     label: str
     place: str
 
+    @property
+    def print_name(self) -> str:
+        """The table and what the source asks of it, since only that is hashed."""
+        return _print_name(self.source, self.label)
+
     def fingerprint(self, known: dict[str, Any] | None) -> dict[str, Any]:
-        """Size and time of the file and of its log, and a digest of the table: from `known` while those are same."""
+        """Size and time of the file and of its log, and a digest of the table: from `known` while those are same.
+
+        A view is hashed each time: it may select from what lies elsewhere.
+        """
         quick: dict[str, Any] = {}
         for name, path in (("", self.path), ("log_", self.path.with_name(self.path.name + ".wal"))):
             state = path.stat() if path.exists() else None
             quick[f"{name}bytes"] = state.st_size if state else 0
             quick[f"{name}changed_ns"] = state.st_mtime_ns if state else 0
-        if known and all(known.get(key) == value for key, value in quick.items()):
-            return {**quick, "sha256": known["sha256"]}
-        with duckdb.connect() as con, self._attached(con) as (table, columns, _):
+        if known and known["is_table"] and all(known[key] == value for key, value in quick.items()):
+            return known
+        with duckdb.connect() as con, self._attached(con) as (table, columns, is_table):
             con.execute("SET TimeZone = 'UTC'")  # as where rows are read: a view may tell days by it
-            asked = [(name, kind) for name, kind in columns if _asked_for(self.source, name)]
+            asked = _asked_for(self.source, columns)
             names = ", ".join(cells.name(name) for name, _ in asked) or "0"
             rows, total = con.execute(f"SELECT count(*), sum(hash({names})) FROM {table}").fetchone() or (0, None)
-        return {**quick, "sha256": _digest(asked, rows, total)}
+        return {**quick, "is_table": is_table, "sha256": _digest(asked, rows, total)}
 
     def relations(
         self, con: duckdb.DuckDBPyConnection, source: Source, *, place: str, work: Path
     ) -> Iterator[Relation]:
         """The table as it stands in the file, which stays attached until the next relation is asked for."""
-        with self._attached(con) as (table, columns, numbered):
-            headers = decoding.distinct_headers([name for name, _ in columns])
-            renamed = ", ".join(
-                f"{cells.name(name)} AS {cells.name(header)}"
-                for (name, _), header in zip(columns, headers, strict=True)
-            )
+        with self._attached(con) as (table, columns, is_table):
+            numbered = is_table and not any(name.lower() == "rowid" for name, _ in columns)
+            names = [name for name, _ in columns]
+            headers = decoding.distinct_headers(names)
             line = "rowid + 1" if numbered else "row_number() OVER ()"
             types = {header: kind for header, (_, kind) in zip(headers, columns, strict=True)}
-            yield Relation(f"SELECT {renamed}, {line} AS _line FROM {table}", types, self.label, "duckdb", False)
+            sql = f"SELECT {cells.renamed(names, headers)}, {line} AS _line FROM {table}"
+            yield Relation(sql, types, self.label, "duckdb", False)
 
     @contextlib.contextmanager
     def _attached(self, con: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, list[tuple[str, str]], bool]]:
-        """The table's quoted name, its columns with types, and whether its rows are numbered by `rowid`."""
+        """The table's quoted name, its columns with types, and whether it is a table and no view."""
         file = self.path.name
         try:
             con.execute(f"ATTACH {cells.text(str(self.path))} AS {cells.name(_ALIAS)} (READ_ONLY, TYPE duckdb)")
@@ -127,9 +139,17 @@ class FileTable:
                 names = {(schema, name): base for schema, name, base in listed_there}
                 found = _resolved(list(names), self.source.table or "", "main", self.label, self.place)
                 table = ".".join(cells.name(part) for part in (_ALIAS, *found))
-                described = con.execute(f"DESCRIBE SELECT * FROM {table}").fetchall()
-                columns = [(row[0], row[1]) for row in described]
-                yield table, columns, names[found] and not any(name.lower() == "rowid" for name, _ in columns)
+                try:
+                    described = con.execute(f"DESCRIBE SELECT * FROM {table}").fetchall()
+                    yield table, [(row[0], row[1]) for row in described], names[found]
+                except duckdb.Error as error:
+                    if names[found] or "orrupt" in str(error):
+                        raise
+                    why = re.sub(r"^\w+ Error: ", "", str(error).splitlines()[0]).rstrip(".! ")
+                    raise DataError(
+                        f"{self.place}: the view {self.label} cannot be read: {why}. Mend the view in the database, or "
+                        "name another table or view under `table`."
+                    ) from error
             finally:
                 with contextlib.suppress(duckdb.Error):  # a corrupt page leaves the connection without a catalog
                     con.execute(f"DETACH {cells.name(_ALIAS)}")
@@ -171,12 +191,17 @@ class ServerTable:
     label: str
     place: str
 
+    @property
+    def print_name(self) -> str:
+        """The table and what the source asks of it, since only that is hashed."""
+        return _print_name(self.source, self.label)
+
     def fingerprint(self, known: dict[str, Any] | None) -> dict[str, Any]:
         """A digest of the table, computed on the server. It tells of no time of change, so `known` does not help."""
         with self._connected() as con:
             table = self._resolved(con)
             columns = _columns(con, table)
-            asked = [(name, kind) for name, kind in columns if _asked_for(self.source, name)]
+            asked = _asked_for(self.source, columns)
             row = ", ".join(["{}"] * len(asked))
             query = f"SELECT count(*), sum(hashtextextended(ROW({row})::text, 0)::numeric) FROM {{table}}"
             rows, total = con.execute(_statement(query, table, [name for name, _ in asked])).fetchone()
@@ -190,7 +215,7 @@ class ServerTable:
         with self._connected() as server:
             table = self._resolved(server)
             columns = _columns(server, table)
-            read = {column: kind for column, kind in columns if _asked_for(source, column)}
+            read = dict(_asked_for(source, columns))
             cells_of = ", ".join(_CASTS.get(kind, "{}::text") if name in read else "NULL" for name, kind in columns)
             query = _statement(f"COPY (SELECT {cells_of} FROM {{table}}) TO STDOUT (FORMAT csv)", table, read)
             with open(rows, "wb") as stream, server.cursor().copy(query) as copy:
@@ -226,7 +251,7 @@ class ServerTable:
             import psycopg
         except ImportError as error:
             raise UserError(
-                f"{self.place}: reading {self.label} needs the PostgreSQL driver, which is not installed. Run: {EXTRA}"
+                f"{self.place}: reading {self.label} needs the PostgreSQL driver, which is not installed. Run: {DRIVER}"
             ) from error
         try:
             with psycopg.connect(
@@ -273,12 +298,19 @@ _TYPES = {
 _CASTS = {kind: "{}" for kind in _TYPES} | {"numeric": "{}::float8", "money": "{}::numeric::float8"}
 
 
-def _asked_for(source: Source, column: str) -> bool:
-    """Whether the profile reads a column: by name, by an expression that may name it, or by giving no mapping."""
+def _asked_for(source: Source, columns: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The columns that the profile reads: by name, by an expression that names them, or all without a mapping."""
     given = [Column(**{"from": c}) if isinstance(c, str) else c for c in source.columns.values()]
-    named = {decoding.distinct_headers([c.from_])[0] for c in given if c.from_ is not None}
-    written = " ".join([source.where or "", *(c.expression or "" for c in given)]).lower()
-    return not given or decoding.distinct_headers([column])[0] in named or column.lower() in written
+    if not given:
+        return columns
+    named = {decoding.header_name(c.from_) for c in given if c.from_ is not None}
+    written = " ".join([source.where or "", *(c.expression or "" for c in given)])
+    headers = decoding.distinct_headers([name for name, _ in columns])
+    return [
+        column
+        for column, header in zip(columns, headers, strict=True)
+        if header in named or cells.mentions(written, header) or cells.mentions(written, column[0])
+    ]
 
 
 def _statement(query: str, table: _Name, columns: Iterable[str] = ()) -> Any:

@@ -175,6 +175,11 @@ def rows_of(text: Decoded, delimiter: str, skip: int) -> Iterator[tuple[int, lis
             before = reader.line_num
 
 
+def header_name(cell: str) -> str:
+    """A header's name as it is compared: single spaces, composed letters."""
+    return unicodedata.normalize("NFC", " ".join(cell.split()))
+
+
 def distinct_headers(cells: list[str]) -> list[str]:
     """Header names, trimmed and normalised; an empty one is named after its place, a repeated one numbered.
 
@@ -184,7 +189,7 @@ def distinct_headers(cells: list[str]) -> list[str]:
     names: list[str] = []
     taken = {"_line", "_source", "_first"}
     for place, cell in enumerate(cells, start=1):
-        plain = unicodedata.normalize("NFC", " ".join(str(cell).split())).strip("\ufeff") or f"column {place}"
+        plain = header_name(str(cell)).strip("\ufeff") or f"column {place}"
         name, copy = plain, 2
         while name.lower() in taken:  # the engine does not tell Amount from amount
             name, copy = f"{plain} ({copy})", copy + 1

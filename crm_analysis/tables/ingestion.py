@@ -192,11 +192,11 @@ def _state_of(
         find = sources.find if source.database is None else databases.find
         found += [(source, origin) for origin in find(source, profile.data_root, place=table)]
     known = record.get("prints", {})
-    prints = {origin.label: origin.fingerprint(known.get(origin.label)) for _, origin in found}
+    prints = {origin.print_name: origin.fingerprint(known.get(origin.print_name)) for _, origin in found}
     depends = {
         **depends,
         "sources": [source.model_dump(mode="json", by_alias=True) for source in profile.tables[table].sources],
-        "files": [[label, state["sha256"]] for label, state in prints.items()],
+        "files": [[name, state["sha256"]] for name, state in prints.items()],
     }
     return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest(), found, prints
 
@@ -300,7 +300,11 @@ def _gather(there: Path, records: dict[str, dict[str, Any]], keys: dict[str, str
     fingerprints.write(there / FINGERPRINTS, grouped)
     tables = {}
     for table, record in sorted(records.items()):
-        read = [{**file, "sha256": record["prints"][file["file"]]["sha256"]} for file in record["files"]]
+        read = [
+            {name: told for name, told in file.items() if name != "print"}
+            | {"sha256": record["prints"][file["print"]]["sha256"]}
+            for file in record["files"]
+        ]
         total = sum(part["rows"] for part in record["parts"])
         tables[table] = {"rows": total, "columns": record["columns"], "files": read}
     files.write_json(there / REPORT, {"keys": keys, "tables": tables})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -78,32 +77,38 @@ def check_names(layout: Layout, source: Source, relation: Relation) -> dict[str,
                 f"tables.{layout.table}.columns in the profile."
             )
     for name, column in mapping.items():
-        if column.from_ is not None and _header(column.from_) not in relation.types:
+        if column.from_ is not None and decoding.header_name(column.from_) not in relation.types:
             doubt = decoding.doubt(headers)
             raise DataError(
                 f'{layout.table}.{name}: {relation.label} has no column "{column.from_}".'
                 f"{nearest(column.from_, headers)} Its headers: {listed(headers, 30)}.{doubt and ' ' + doubt}"
             )
-        if column.from_ is not None and source.time_zone is None:
-            _refuse_moments(layout, relation, name, _header(column.from_))
     return mapping
 
 
-_MOMENT = "TIMESTAMP WITH TIME ZONE"
+def _refuse_moments(layout: Layout, relation: Relation, name: str, column: Column, made: str) -> None:
+    """Raise for a date made of moments, of type `made`: on which day one falls depends on whose clock is asked."""
+    written = column.expression or ""
+    tells = re.search(r"time\s*zone", written, re.IGNORECASE)
+    for header, kind in relation.types.items():
+        if kind == cells.MOMENT and (
+            header == decoding.header_name(column.from_ or "") or (not tells and cells.mentions(written, header))
+        ):
+            what = f'"{header}" of {relation.label}'
+            break
+    else:
+        if made != cells.MOMENT:
+            return
+        what = f"the expression ({written}) on {relation.label}"
+    raise DataError(f"{layout.table}.{name}: {what} holds moments with a time zone, {whose_clock(layout.table)}")
 
 
-def _refuse_moments(layout: Layout, relation: Relation, name: str, header: str) -> None:
-    """Raise for a date made of moments: on which day one falls depends on whose clock is asked."""
-    if relation.types[header] == _MOMENT and layout.types.get(name) in ("date", "timestamp"):
-        raise DataError(
-            f'{layout.table}.{name}: "{header}" of {relation.label} holds moments with a time zone, and which day a '
-            "moment belongs to depends on whose clock is asked. Write it under "
-            f"tables.{layout.table} in the profile, for example `time_zone: Asia/Seoul`."
-        )
-
-
-def _header(name: str) -> str:
-    return unicodedata.normalize("NFC", " ".join(name.split()))
+def whose_clock(table: str) -> str:
+    """The end of a message about moments where nobody said whose clock counts."""
+    return (
+        "and which day a moment belongs to depends on whose clock is asked. Write it under "
+        f"tables.{table} in the profile, for example `time_zone: Asia/Seoul`."
+    )
 
 
 def select(
@@ -123,9 +128,13 @@ def select(
     and `_mark` (a currency other than the profile's).
     """
     mapping = check_names(layout, source, relation)
+    cells.set_clock(con, source.time_zone)
     inner = _source_view(relation, source)
     made = {name: _expression(column) for name, column in mapping.items()}
     types = _result_types(con, layout, relation, inner, made)
+    for name, column in mapping.items():
+        if source.time_zone is None and layout.types.get(name) in cells.DATES:
+            _refuse_moments(layout, relation, name, column, types[name])
     if source.where:
         _check_where(con, layout, relation, inner, source.where)
 
@@ -185,8 +194,8 @@ def _source_view(relation: Relation, source: Source) -> str:
         column = cells.name(header)
         if kind == "VARCHAR":
             shown.append(f"{cells.trimmed(column, source.missing)} AS {column}")
-        elif kind == _MOMENT and source.time_zone is not None:
-            shown.append(f"timezone({cells.text(source.time_zone)}, {column}) AS {column}")
+        elif kind == cells.MOMENT and source.time_zone is not None:
+            shown.append(f"on_clock({column}) AS {column}")
         else:
             shown.append(column)
     return f"SELECT {', '.join(shown)}, $source AS _source, _line FROM ({relation.sql}) AS file"
@@ -197,7 +206,7 @@ def _expression(column: Column) -> str:
         return cells.text(str(column.constant).lower() if isinstance(column.constant, bool) else str(column.constant))
     if column.expression is not None:
         return f"({column.expression})"
-    header = cells.name(_header(column.from_ or ""))
+    header = cells.name(decoding.header_name(column.from_ or ""))
     if not column.values:
         return header
     pairs = " ".join(
@@ -259,7 +268,7 @@ def _state(layout: Layout, source: Source, relation: Relation, made: list[str]) 
     initials = ", ".join(sorted({cells.text(word.strip()[:1].lower()) for word in source.total_words}))
     squeezed = "regexp_replace(lower(_first), '[\\s:：.]', '', 'g')"
     label = f"(lower(left(_first, 1)) IN ({initials}) AND regexp_full_match({squeezed}, '(?:{words})(?:\\(.*)?'))"
-    dates = [n for n in layout.required if n in made and layout.types[n] in ("date", "timestamp")]
+    dates = [n for n in layout.required if n in made and layout.types[n] in cells.DATES]
     undated = " AND ".join(f"{cells.name(name)} IS NULL" for name in dates) or "false"
     if not words:
         label = "false"

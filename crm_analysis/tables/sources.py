@@ -23,6 +23,7 @@ from crm_analysis.tables import cells, decoding
 _BATCH = 50_000
 EXCEL = (".xlsx", ".xlsm")
 PARQUET = (".parquet", ".pq")
+_ROW_NUMBER = "file_row_number"  # of the engine's reader, unless a column is called so
 
 
 class Origin(Protocol):
@@ -30,6 +31,10 @@ class Origin(Protocol):
 
     @property
     def label(self) -> str: ...
+
+    @property
+    def print_name(self) -> str:
+        """Under what its fingerprint is noted: `label`, and what is asked of it where the fingerprint depends on it."""
 
     def fingerprint(self, known: dict[str, Any] | None) -> dict[str, Any]:
         """What tells that nothing changed, its digest under `sha256`; `known` is what the last reading noted."""
@@ -46,6 +51,11 @@ class File:
 
     path: Path
     label: str
+
+    @property
+    def print_name(self) -> str:
+        """The file itself: its fingerprint is the same for whoever reads it."""
+        return self.label
 
     def fingerprint(self, known: dict[str, Any] | None) -> dict[str, Any]:
         """Size, time of change and SHA-256; the digest comes from `known` while size and time are the same."""
@@ -125,17 +135,20 @@ def _there(data_root: Path, pattern: str) -> str:
     return nearest(pattern, files) or f" Files there: {listed(files)}."
 
 
-def _described(con: duckdb.DuckDBPyConnection, sql: str) -> dict[str, str]:
-    return {row[0]: row[1] for row in con.execute(f"DESCRIBE {sql}").fetchall() if row[0] != "_line"}
-
-
 def _parquet(con: duckdb.DuckDBPyConnection, file: File) -> Relation:
     try:
-        read = f"read_parquet({cells.path(file.path)}, file_row_number = true)"
-        sql = f"SELECT * EXCLUDE (file_row_number), file_row_number + 1 AS _line FROM {read}"
-        return Relation(sql, _described(con, sql), file.label, "parquet", False)
+        found = con.execute(f"DESCRIBE FROM read_parquet({cells.path(file.path)})").fetchall()
     except duckdb.InvalidInputException as error:
         raise DataError(f"{file.label} is not a readable Parquet file.") from error
+    names = [row[0] for row in found]
+    headers = decoding.distinct_headers(names)
+    numbered = _ROW_NUMBER not in [name.lower() for name in names]
+    read = f"read_parquet({cells.path(file.path)}{f', {_ROW_NUMBER} = true' * numbered})"
+    line = f"{_ROW_NUMBER} + 1" if numbered else "row_number() OVER ()"
+    types = {header: row[1] for header, row in zip(headers, found, strict=True)}
+    return Relation(
+        f"SELECT {cells.renamed(names, headers)}, {line} AS _line FROM {read}", types, file.label, "parquet", False
+    )
 
 
 def _text(con: duckdb.DuckDBPyConnection, file: File, source: Source, *, place: str, work: Path) -> Relation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -30,55 +31,74 @@ def stage(
     con.execute(f"CREATE TEMP TABLE staged ({columns})")
     numbers = _file_numbers([file.label for _, file in found])
     report: list[dict[str, Any]] = []
+    starts: list[int] = []
     supplied: set[str] = set()
-    for source, file in found:
+    for (source, file), number in zip(found, numbers, strict=True):
         for sheet, relation in enumerate(file.relations(con, source, place=layout.table, work=work)):
+            start = (number << _LINE_BITS) + (sheet << (_LINE_BITS - 8))
             select = mapping.select(
                 con,
                 layout,
                 source,
                 relation,
-                file_number=(numbers[file.label] << _LINE_BITS) + (sheet << (_LINE_BITS - 8)),
+                file_number=start,
                 currency=profile.currency,
                 list_prices=profile.margin.list_prices,
             )
             try:
                 con.execute(f"INSERT INTO staged BY NAME {select}", {"source": relation.label})
             except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
-                raise DataError(f"{layout.table}: {relation.label}: {str(error).splitlines()[0]}") from error
+                said = str(error).splitlines()[0]
+                if cells.WITHOUT_CLOCK in said:
+                    cell = _short(said.partition(cells.WITHOUT_CLOCK)[2])
+                    whose = mapping.whose_clock(layout.table)
+                    said = f'an expression reads a moment with a time zone ("{cell}"), {whose}'
+                raise DataError(f"{layout.table}: {relation.label}: {said}") from error
             supplied |= set(mapping.supplied(layout, source, list(relation.types))) & set(layout.types)
-            report.append({"source": relation.label, "file": file.label, "encoding": relation.encoding})
+            entry = {"source": relation.label, "file": file.label, "encoding": relation.encoding}
+            report.append({**entry, "print": file.print_name})
+            starts.append(start)
     con.execute(
         f"UPDATE staged SET _state = CASE WHEN _line > last THEN {mapping.TOTAL} ELSE {mapping.DATA} END "
         f"FROM (SELECT _source AS s, coalesce(max(_line) FILTER (_state = {mapping.DATA}), 0) AS last "
         "FROM staged GROUP BY 1) "
         f"WHERE s = _source AND _state = {mapping.PERHAPS_TOTAL}"
     )
-    counts = _counted(con, layout)
+    counts = _counted(con)
     nothing = {"rows": 0, "blank_rows": 0, "total_rows": 0}
-    report = [{**entry, **counts.get(entry["source"], nothing)} for entry in report]
+    report = [{**entry, **counts.get(start, nothing)} for entry, start in zip(report, starts, strict=True)]
     _refuse(con, profile, layout, report)
     return {"supplied": supplied, "files": report}
 
 
-def _file_numbers(labels: list[str]) -> dict[str, int]:
-    """A number for each file that depends on its name, so that a new file leaves the rows of the others alone."""
-    numbers: dict[str, int] = {}
+def _file_numbers(labels: list[str]) -> list[int]:
+    """A number for each file that depends on its name, so that a new file leaves the rows of the others alone.
+
+    A file that several sources read gets one for each of them, the first being that of a file read once.
+    """
+    copies: Counter[str] = Counter()
+    places = []
+    for label in labels:
+        places.append((copies[label], label))
+        copies[label] += 1
+    numbers: dict[tuple[int, str], int] = {}
     taken: set[int] = set()
-    for label in sorted(set(labels)):
-        number = int.from_bytes(hashlib.sha256(label.encode("utf-8", "surrogateescape")).digest()[:4]) >> (
+    for copy, label in sorted(places):
+        name = label + f"\0{copy}" * (copy > 0)
+        number = int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:4]) >> (
             32 - _FILE_BITS
         )
         while number in taken:
             number = (number + 1) % (1 << _FILE_BITS)
         taken.add(number)
-        numbers[label] = number
-    return numbers
+        numbers[copy, label] = number
+    return [numbers[place] for place in places]
 
 
-def _counted(con: duckdb.DuckDBPyConnection, layout: mapping.Layout) -> dict[str, dict[str, Any]]:
+def _counted(con: duckdb.DuckDBPyConnection) -> dict[int, dict[str, Any]]:
+    """Rows of each kind by the number before the first line of a file or sheet, as one source reads it."""
     rows = con.execute(
-        f"""SELECT _source, count(*) FILTER (_state = {mapping.DATA}), count(*) FILTER (_state = {mapping.BLANK}),
+        f"""SELECT _row - _line, count(*) FILTER (_state = {mapping.DATA}), count(*) FILTER (_state = {mapping.BLANK}),
             count(*) FILTER (_state = {mapping.TOTAL}) FROM staged GROUP BY 1"""
     ).fetchall()
     return {row[0]: {"rows": row[1], "blank_rows": row[2], "total_rows": row[3]} for row in rows}
@@ -96,30 +116,36 @@ def _refuse(
     if not read:
         mend = "Fill it" if report[0]["encoding"] in databases.ENGINES else "Export it again"
         raise DataError(
-            f"{layout.table}: {listed([entry['source'] for entry in report])} holds no rows. {mend}, or take the table "
-            "out of the profile."
+            f"{layout.table}: {listed(dict.fromkeys(entry['source'] for entry in report))} holds no rows. {mend}, or "
+            "take the table out of the profile."
         )
     if "branch" in layout.types:
         _refuse_total_as_branch(con, layout, read)
-    parts = []
+    parts, kinds = [], []
     for name in layout.checked:
         bad = cells.name(f"_bad_{name}")
-        parts += [
-            f"count({bad})",
-            f"arg_min([{bad}, _source, CAST(_line AS VARCHAR)], _row) FILTER ({bad} IS NOT NULL)",
-        ]
+        moment = f"moment({bad}) IS NOT NULL" if layout.types[name] in cells.DATES else "false"
+        for is_moment, which in ((False, f"{bad} IS NOT NULL AND NOT ({moment})"), (True, moment)):
+            first = f"arg_min([{bad}, _source, CAST(_line AS VARCHAR)], _row) FILTER ({which})"
+            parts += [f"count(*) FILTER ({which})", first]
+            kinds.append((name, is_moment))
     if not parts:
         return
     values = con.execute(f"SELECT {', '.join(parts)} FROM staged WHERE {data}").fetchone() or ()
     messages = []
-    for name, count, first in zip(layout.checked, values[::2], values[1::2], strict=True):
-        if count:
-            what = _WHAT[layout.types[name]]
+    for (name, is_moment), count, first in zip(kinds, values[::2], values[1::2], strict=True):
+        if not count:
+            continue
+        where = f'(first: "{_short(first[0])}" in line {first[2]} of {first[1]})'
+        cells_told = f"{layout.table}.{name}: {count:,} of {read:,} cells"
+        if is_moment:
+            hold = "holds a moment" if count == 1 else "hold moments"
+            messages.append(f"{cells_told} {hold} with a time zone {where}, {mapping.whose_clock(layout.table)}")
+        else:
             be = "is" if count == 1 else "are"
             messages.append(
-                f"{layout.table}.{name}: {count:,} of {read:,} cells {be} not readable as {what} (first: "
-                f'"{_short(first[0])}" in line {first[2]} of {first[1]}). Correct the source, or list codes that mean '
-                f'"no value" under `missing:` of tables.{layout.table} in the profile.'
+                f"{cells_told} {be} not readable as {_WHAT[layout.types[name]]} {where}. Correct the source, or list "
+                f'codes that mean "no value" under `missing:` of tables.{layout.table} in the profile.'
             )
     if messages:
         raise DataError("\n".join(messages))

@@ -154,14 +154,14 @@ def test_a_server_whose_port_is_no_number(in_duckdb, refused):
     )
 
 
-def test_a_server_without_the_driver_names_the_extra(in_duckdb, refused, tmp_path_factory):
+def test_a_server_without_the_driver_says_how_to_install_it(in_duckdb, refused, tmp_path_factory):
     _source(in_duckdb)["database"] = "postgresql://reader@127.0.0.1:1/shop"
     _write(in_duckdb)
     without = tmp_path_factory.mktemp("without")
     (without / "psycopg.py").write_text("raise ModuleNotFoundError(name='psycopg')\n", encoding="utf-8")
     assert refused(in_duckdb.check(environment={"PYTHONPATH": str(without)})) == (
         "transactions: reading sales in shop at 127.0.0.1:1 needs the PostgreSQL driver, which is not installed. Run: "
-        "pip install 'crm-analysis[postgres]'"
+        "python -m pip install 'psycopg[binary]'"
     )
 
 

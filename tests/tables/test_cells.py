@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
@@ -34,13 +35,21 @@ TIME_SPELLINGS = {
     "2026. 3. 1. 14:05": lambda t: f"{t.year}. {t.month}. {t.day}. {t.hour}:{t:%M}",
     "2026/03/01 14:05:09": lambda t: f"{t:%Y/%m/%d %H:%M}:00",
     "2026년 3월 1일 14시 5분": lambda t: f"{t.year}년 {t.month}월 {t.day}일 {t.hour}시 {t.minute}분",
-    "2026-03-01T14:05:09+09:00": lambda t: f"{t:%Y-%m-%dT%H:%M}:00+09:00",
-    "2026-03-01T14:05:09.123Z": lambda t: f"{t:%Y-%m-%dT%H:%M}:00.000Z",
     "202603011405": lambda t: f"{t:%Y%m%d%H%M}",
     "20260301140509": lambda t: f"{t:%Y%m%d%H%M}00",
     "2026-03-01 오후 2:05": lambda t: f"{t:%Y-%m-%d} {'오전' if t.hour < 12 else '오후'} {t.hour % 12 or 12}:{t:%M}",
     "2026-03-01 2:05 PM": lambda t: f"{t:%Y-%m-%d} {t.hour % 12 or 12}:{t:%M} {'AM' if t.hour < 12 else 'PM'}",
     "Excel serial": lambda t: repr((t - datetime(1899, 12, 30)) / timedelta(days=1)),
+}
+MOMENT_SPELLINGS = {
+    "2026-03-01T05:05:09Z": lambda t: f"{t:%Y-%m-%dT%H:%M}:00Z",
+    "2026-03-01T05:05:09.123Z": lambda t: f"{t:%Y-%m-%dT%H:%M}:00.000Z",
+    "2026-03-01 05:05:09 UTC": lambda t: f"{t:%Y-%m-%d %H:%M}:00 UTC",
+    "2026.03.01 05:05 GMT": lambda t: f"{t:%Y.%m.%d %H:%M} GMT",
+    "2026-03-01T05:05:09+00:00": lambda t: f"{t:%Y-%m-%dT%H:%M}:00+00:00",
+    "2026년 3월 1일 5시 5분 +0000": lambda t: f"{t.year}년 {t.month}월 {t.day}일 {t.hour}시 {t.minute}분 +0000",
+    "2026-03-01 14:05+09": lambda t: f"{t + timedelta(hours=9):%Y-%m-%d %H:%M}+09",
+    "2026-02-28T23:35:09-05:30": lambda t: f"{t - timedelta(hours=5, minutes=30):%Y-%m-%dT%H:%M}:00-05:30",
 }
 AMOUNT_SPELLINGS = {
     "1234": lambda n: f"{n}",
@@ -91,6 +100,29 @@ def test_times_come_back_to_the_minute(moment: datetime) -> None:
     assert read_all("as_timestamp", TIME_SPELLINGS, moment) == dict.fromkeys(TIME_SPELLINGS, moment)
 
 
+@pytest.mark.parametrize("zone", ["Asia/Seoul", "America/New_York", "UTC"])
+@settings(max_examples=20, deadline=None)
+@given(moment=st.datetimes(datetime(1990, 1, 1), datetime(2035, 12, 31)))
+def test_moments_are_what_the_clock_of_a_time_zone_showed(zone: str, moment: datetime) -> None:
+    moment = moment.replace(second=0, microsecond=0)
+    shown = moment.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    cells.set_clock(con, zone)
+    try:
+        assert read_all("as_timestamp", MOMENT_SPELLINGS, moment) == dict.fromkeys(MOMENT_SPELLINGS, shown)
+        assert read_all("as_date", MOMENT_SPELLINGS, moment) == dict.fromkeys(MOMENT_SPELLINGS, shown.date())
+        month = shown.date().replace(day=1)
+        assert read_all("as_month", MOMENT_SPELLINGS, moment) == dict.fromkeys(MOMENT_SPELLINGS, month)
+    finally:
+        cells.set_clock(con, None)
+
+
+@pytest.mark.parametrize("macro", ["as_timestamp", "as_date", "as_month"])
+def test_a_moment_without_a_time_zone_to_read_it_by_is_an_error(macro: str) -> None:
+    with pytest.raises(duckdb.InvalidInputException, match="a moment without whose clock: 2026-03-01T14:05:09Z"):
+        read(macro, "2026-03-01T14:05:09Z")
+    assert read("timestamp_of", "2026-03-01T14:05:09Z") is None
+
+
 @settings(max_examples=60, deadline=None)
 @given(amount=st.integers(1, 10**12))
 def test_amounts_come_back(amount: int) -> None:
@@ -108,14 +140,15 @@ def test_plain_numbers_come_back_exactly(amount: float) -> None:
 @given(texts=st.lists(st.text(max_size=30) | st.from_regex(r"[-+.,:/() 0-9년월일원TZ]{0,20}", fullmatch=True)))
 def test_no_text_breaks_a_reader(texts: list[str]) -> None:
     texts = [text.replace("\x00", "") for text in texts]
-    for macro in ("as_timestamp", "as_month", "as_amount", "as_count", "as_flag", "currency_of"):
+    for macro in ("timestamp_of", "month_of", "moment", "as_amount", "as_count", "as_flag", "currency_of"):
         con.execute(f"SELECT {macro}(t) FROM (SELECT unnest($1) AS t)", [texts]).fetchall()
 
 
 @pytest.mark.parametrize(
     "text",
     ["2026-13-01", "2026-02-30", "20261301", "26-03-01", "01/03/2026", "3/1/2026", "2026-03", "x", "infinity", "epoch",
-     "2026-03-01 25:00", "2026-03-01 14:057", "1234", "2026-03-01 (BC)", "2026-03-01 오후 14:05"],
+     "2026-03-01 25:00", "2026-03-01 25:00Z", "2026-03-01 14:05+19", "2026-03-01 14:05 KST", "2026-03-01 14:057",
+     "1234", "2026-03-01 (BC)", "2026-03-01 오후 14:05"],
 )  # fmt: skip
 def test_what_is_no_date_is_not_guessed(text: str) -> None:
     assert read("as_timestamp", text) is None

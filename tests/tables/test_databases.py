@@ -82,6 +82,30 @@ def test_a_name_is_never_taken_for_sql(workplace, shop):
     assert shop.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("view", "afterwards", "why"),
+    [
+        ("SELECT * FROM old", "DROP TABLE old", "Table with name old does not exist"),
+        ("SELECT donor, old.* FROM old", "ALTER TABLE old DROP donor", '"donor" not found'),
+        ("SELECT * FROM read_csv('{}')", "DROP TABLE old", 'No files found that match the pattern "{}"'),
+        ("SELECT * REPLACE (CAST(donor AS INTEGER) AS number) FROM old", "CHECKPOINT", "Could not convert string 'A'"),
+    ],
+)
+def test_a_view_that_cannot_be_read_is_to_be_mended(workplace, shop, view, afterwards, why):
+    outside = workplace.write("outside.csv", "number,donor,branch,day,paid\n")
+    with duckdb.connect(str(shop)) as con:
+        con.execute("CREATE TABLE old AS FROM gifts")
+        con.execute(f"CREATE VIEW outdated AS {view.format(outside)}")
+        con.execute(afterwards)
+    outside.unlink()
+    with pytest.raises(DataError) as refused:
+        tables.ingest(over(workplace, "outdated"))
+    said = str(refused.value)
+    assert said.startswith("transactions: the view outdated in shop.duckdb cannot be read: ")
+    assert why.format(outside) in said
+    assert said.endswith(". Mend the view in the database, or name another table or view under `table`.")
+
+
 def test_an_unchanged_database_is_not_opened_again(workplace, shop, monkeypatch):
     profile = over(workplace, "gifts")
     tables.ingest(profile)
@@ -111,6 +135,29 @@ def test_a_change_elsewhere_in_the_database_reads_nothing_again(workplace, shop)
     assert list(rows(profile)["amount"]) == [1000.5, 2000, -30, 41]
 
 
+def test_a_column_is_asked_for_by_its_whole_name(workplace, shop):
+    with duckdb.connect(str(shop)) as con:
+        con.execute(
+            "CREATE TABLE people AS SELECT *, 'Kim' AS surname, 'Ana' AS name, 1 AS id, 'x' AS \"a \"\"b\" FROM gifts"
+        )
+    columns = {**GIFTS, "customer_id": {"expression": 'upper(SurName) || "a ""b"'}}
+    profile = over(workplace, "people", columns=columns, where="paid IS NOT NULL")
+    assert set(rows(profile)["customer_id"]) == {"KIMx"}
+    first = record(profile)
+    for change, asked in (
+        ("name = 'Bo'", False),
+        ("id = 2", False),
+        ("surname = 'Lee'", True),
+        ('"a ""b" = \'y\'', True),
+    ):
+        with duckdb.connect(str(shop)) as con:
+            con.execute(f"UPDATE people SET {change}")
+        tables.ingest(profile)
+        assert (record(profile)["key"] != first["key"]) is asked, change
+        first = record(profile)
+    assert set(rows(profile)["customer_id"]) == {"LEEy"}
+
+
 def test_rows_that_are_still_in_the_log_are_read(workplace, shop):
     profile = over(workplace, "gifts")
     assert len(rows(profile)) == 4
@@ -137,6 +184,41 @@ def test_moments_need_to_know_whose_clock_decides(workplace, shop):
     assert set(read["occurred_at"]) == {pd.Timestamp("2026-02-01 05:00:00")}
 
 
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("day", '"day" of moments in shop.duckdb'),
+        ("CAST(DAY AS DATE)", '"day" of moments in shop.duckdb'),
+        ("strftime(day, '%Y-%m-%d')", '"day" of moments in shop.duckdb'),
+        ("to_timestamp(number)", "the expression (to_timestamp(number)) on moments in shop.duckdb"),
+    ],
+)
+def test_moments_in_an_expression_need_it_too(workplace, shop, expression, told):
+    with duckdb.connect(str(shop)) as con:
+        con.execute("CREATE TABLE moments AS SELECT * REPLACE (TIMESTAMPTZ '2026-01-31 20:00:00+00' AS day) FROM gifts")
+    columns = {**GIFTS, "occurred_at": {"expression": expression}}
+    with pytest.raises(DataError) as refused:
+        tables.ingest(over(workplace, "moments", columns=columns))
+    assert str(refused.value).startswith(f"transactions.occurred_at: {told} holds moments with a time zone, and which")
+
+
+@pytest.mark.parametrize(
+    ("expression", "time_zone", "shown"),
+    [
+        ("CAST(day AS DATE)", "Asia/Seoul", "2026-02-01"),
+        ("to_timestamp(1769889600 + number - number)", "Asia/Seoul", "2026-02-01 05:00"),
+        ("day AT TIME ZONE 'Asia/Seoul'", None, "2026-02-01 05:00"),
+        ("timezone('Asia/Seoul', day)", None, "2026-02-01 05:00"),
+    ],
+)
+def test_moments_in_an_expression_are_read_by_the_clock_that_is_told(workplace, shop, expression, time_zone, shown):
+    with duckdb.connect(str(shop)) as con:
+        con.execute("CREATE TABLE moments AS SELECT * REPLACE (TIMESTAMPTZ '2026-01-31 20:00:00+00' AS day) FROM gifts")
+    columns = {**GIFTS, "occurred_at": {"expression": expression}}
+    read = rows(over(workplace, "moments", columns=columns, time_zone=time_zone))
+    assert set(read["occurred_at"]) == {pd.Timestamp(shown)}
+
+
 def test_a_cell_that_cannot_be_read_is_named(workplace, shop):
     with duckdb.connect(str(shop)) as con:
         con.execute("CREATE TABLE texts AS SELECT * REPLACE (CAST(paid AS VARCHAR) AS paid) FROM gifts")
@@ -148,3 +230,33 @@ def test_a_cell_that_cannot_be_read_is_named(workplace, shop):
         'shop.duckdb). Correct the source, or list codes that mean "no value" under `missing:` of tables.transactions '
         "in the profile."
     )
+
+
+def two_amounts(table: str) -> dict:
+    """The table read twice: what was paid, and the fee of it."""
+    common = {"database": "shop.duckdb", "table": table}
+    columns = {**GIFTS, "transaction_id": {"expression": "CAST(number AS VARCHAR) || 'f'"}, "amount": "fee"}
+    return {"transactions": {"sources": [{**common, "columns": GIFTS}, {**common, "columns": columns}]}}
+
+
+@pytest.mark.parametrize("changed", ["paid", "fee"])
+def test_a_change_in_what_either_of_two_sources_reads_is_seen(workplace, shop, changed):
+    with duckdb.connect(str(shop)) as con:
+        con.execute("CREATE TABLE wide AS SELECT *, 3 AS fee FROM gifts")
+    profile = workplace.profile(two_amounts("wide"), coverage={"data_ends_on": "2026-03-31"})
+    assert list(rows(profile)["amount"]) == [1000.5, 3, 2000, 3, -30, 3, 40, 3]
+    with duckdb.connect(str(shop)) as con:
+        con.execute(f"UPDATE wide SET {changed} = 7 WHERE number = 1")
+    assert list(rows(profile)["amount"])[:2] == ([7, 3] if changed == "paid" else [1000.5, 7])
+
+
+def test_a_view_of_files_is_looked_at_again_each_time(workplace, shop):
+    workplace.write("outside.csv", "number,donor,branch,day,paid\n" + "\n".join(LINES) + "\n")
+    with duckdb.connect(str(shop)) as con:
+        con.execute(f"CREATE VIEW outside AS SELECT * FROM read_csv('{workplace.data / 'outside.csv'}')")
+    profile = over(workplace, "outside")
+    assert list(rows(profile)["amount"]) == [1000.5, 2000, -30, 40]
+    first = record(profile)
+    assert len(rows(profile)) == 4 and record(profile) == first
+    workplace.write("outside.csv", "number,donor,branch,day,paid\n" + "\n".join(LINES[:3]) + "\n")
+    assert list(rows(profile)["amount"]) == [1000.5, 2000, -30]

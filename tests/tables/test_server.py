@@ -174,11 +174,29 @@ def test_an_unchanged_table_is_not_read_again_whatever_else_changes(shop, over):
     assert record(profile)["key"] != first["key"]
 
 
+def test_a_change_in_what_either_of_two_sources_reads_is_seen(workplace, shop, over):
+    (first,) = over().model_dump(by_alias=True)["tables"]["transactions"]["sources"]
+    first = {name: first[name] for name in ("database", "table", "columns")}
+    fees = GIFTS | {"transaction_id": {"expression": "CAST(number AS VARCHAR) || 'f'"}, "amount": "fee"}
+    profile = workplace.profile({"transactions": {"sources": [first, first | {"columns": fees}]}})
+    assert list(rows(profile)["amount"][:2]) == [1000.5, 1.5]
+    shop.execute(f"UPDATE {TABLE} SET paid = 7 WHERE number = 1")
+    assert list(rows(profile)["amount"][:2]) == [7, 1.5]
+    shop.execute(f"UPDATE {TABLE} SET fee = 8 WHERE number = 1")
+    assert list(rows(profile)["amount"][:2]) == [7, 8]
+
+
 def test_only_columns_that_the_profile_asks_for_leave_the_server(shop, over):
     shop.execute("CREATE VIEW broken AS SELECT *, 1 / (number - number) AS never FROM gifts")
     assert len(rows(over("broken"))) == 4
     assert "division by zero" in refusal(over("broken", columns=GIFTS | {"quantity": "never"}))
     assert "division by zero" in refusal(over("broken", where="Never > 0"))
+
+
+def test_columns_that_differ_in_their_case_alone_are_told_apart(shop, over):
+    shop.execute('CREATE VIEW cased AS SELECT *, 1 AS extra, 2 AS "Extra", 3 AS "EXTRA" FROM gifts')
+    read = rows(over("cased", columns=GIFTS | {"cost": "Extra (2)", "discount": "EXTRA (3)"}))
+    assert (read["cost"][0], read["discount"][0]) == (2, 3)
 
 
 def test_what_is_not_there_or_not_allowed_is_said(shop, over, server):

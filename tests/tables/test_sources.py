@@ -13,6 +13,7 @@ import pytest
 from crm_analysis import files, tables
 from crm_analysis.errors import DataError, ProfileError
 from crm_analysis.profile import Profile
+from crm_analysis.tables.failures import hold_to_contracts
 from tests.tables.conftest import GIFTS, HEADER, Workplace
 
 LINE = "1,C1,서울,2026-03-01,1000"
@@ -260,6 +261,25 @@ def test_parquet_keeps_types_and_whole_number_identifiers(workplace: Workplace) 
     assert found[1][1] is None and found[1][3] is None
 
 
+@pytest.mark.parametrize("name", ["_line", "_source", "_first", "file_row_number", "금액  (원)"])
+def test_parquet_columns_may_be_called_as_ours_are(workplace: Workplace, name: str) -> None:
+    frame = pd.DataFrame(
+        {
+            "번호": ["1", "2"],
+            "고객번호": ["C1", "C2"],
+            "지점": ["서울"] * 2,
+            "거래일자": ["2026-03-01"] * 2,
+            name: [7, 8],
+        }
+    )
+    frame.to_parquet(workplace.data / "gifts.parquet")
+    shown = {"금액  (원)": "금액  (원)", "file_row_number": "file_row_number"}.get(name, f"{name} (2)")
+    source = {"files": ["gifts.parquet"], "columns": {**GIFTS, "amount": shown}}
+    assert rows(workplace.profile({"transactions": source}), "_line", "_source", "amount") == [
+        (1, "gifts.parquet", 7), (2, "gifts.parquet", 8)
+    ]  # fmt: skip
+
+
 def test_parquet_moments_need_to_know_whose_clock_decides(workplace: Workplace) -> None:
     frame = pd.DataFrame(
         {"번호": ["1"], "고객번호": ["C1"], "지점": ["서울"], "거래일자": ["2026-02-28 16:00+00:00"], "금액": [1.0]}
@@ -274,12 +294,113 @@ def test_parquet_moments_need_to_know_whose_clock_decides(workplace: Workplace) 
     assert rows(told, "occurred_at") == [(dt.datetime(2026, 3, 1, 1, 0),)]
 
 
+ZONED = ["1,C1,서울,2026-02-28T16:00:00Z,1", "2,C2,서울,2026-03-01,2", "3,C3,서울,2026-03-01 08:00 +09:00,3"]
+
+
+def test_moments_in_text_need_to_know_whose_clock_decides(workplace: Workplace) -> None:
+    workplace.gifts(*ZONED)
+    source = {"files": ["gifts.csv"], "columns": GIFTS}
+    assert refused(workplace.profile({"transactions": source})) == (
+        'transactions.occurred_at: 2 of 3 cells hold moments with a time zone (first: "2026-02-28T16:00:00Z" in line 2 '
+        "of gifts.csv), and which day a moment belongs to depends on whose clock is asked. Write it under "
+        "tables.transactions in the profile, for example `time_zone: Asia/Seoul`."
+    )
+    told = workplace.profile({"transactions": {**source, "time_zone": "Asia/Seoul"}})
+    assert rows(told, "occurred_at") == [
+        (dt.datetime(2026, 3, 1, 1, 0),), (dt.datetime(2026, 3, 1),), (dt.datetime(2026, 3, 1, 8, 0),)
+    ]  # fmt: skip
+
+
+def test_moments_that_an_expression_reads_from_text_need_it_too(workplace: Workplace) -> None:
+    workplace.gifts(*ZONED)
+    columns = {**GIFTS, "occurred_at": {"expression": "coalesce(as_date(거래일자), DATE '2000-01-01')"}}
+    source = {"files": ["gifts.csv"], "columns": columns}
+    assert refused(workplace.profile({"transactions": source})) == (
+        'transactions: gifts.csv: an expression reads a moment with a time zone ("2026-02-28T16:00:00Z"), and which '
+        "day a moment belongs to depends on whose clock is asked. Write it under tables.transactions in the profile, "
+        "for example `time_zone: Asia/Seoul`."
+    )
+    told = workplace.profile({"transactions": {**source, "time_zone": "Asia/Seoul"}})
+    assert rows(told, "occurred_at") == [(dt.datetime(2026, 3, 1),)] * 3
+
+
+def test_unreadable_cells_and_moments_are_told_apart(workplace: Workplace) -> None:
+    message = refused(workplace.gifts(*ZONED[:2], "3,C3,서울,2026-13-01T00:00Z,1"))
+    unreadable, moments = message.splitlines()
+    assert '1 of 3 cells is not readable as dates (first: "2026-13-01T00:00Z" in line 4' in unreadable
+    assert '1 of 3 cells holds a moment with a time zone (first: "2026-02-28T16:00:00Z" in line 2' in moments
+
+
+def test_each_source_has_a_clock_of_its_own(workplace: Workplace) -> None:
+    for name in ("a", "b"):
+        workplace.write(f"{name}.csv", f"{HEADER}\n{ZONED[0]}\n")
+    seoul = {"files": ["a.csv"], "columns": GIFTS, "time_zone": "Asia/Seoul"}
+    london = {"files": ["b.csv"], "columns": GIFTS, "time_zone": "Europe/London"}
+    assert rows(workplace.profile({"transactions": {"sources": [seoul, london]}}), "occurred_at") == [
+        (dt.datetime(2026, 3, 1, 1, 0),), (dt.datetime(2026, 2, 28, 16, 0),)
+    ]  # fmt: skip
+
+
 def test_a_key_is_made_where_the_source_has_none(workplace: Workplace) -> None:
     workplace.write("gifts.csv", f"{HEADER}\n{LINE}\n{LINE}\n")
     columns = {name: column for name, column in GIFTS.items() if name != "transaction_id"}
     profile = workplace.profile({"transactions": {"files": ["gifts.csv"], "columns": columns}})
     made = [row[0] for row in rows(profile, "transaction_id")]
     assert len(set(made)) == 2 and all(made)
+
+
+def two_amounts(files: list[str], **settings: Any) -> list[dict[str, Any]]:
+    """Sources that read the same files twice: the gift in each line, and the fee in it."""
+    common = {"customer_id": "who", "branch": {"constant": "a"}, "occurred_at": "day"}
+    return [
+        {"files": files, **settings, "columns": {**common, "amount": name, "kind": {"constant": kind}}}
+        for name, kind in (("amt", "gift"), ("fee", "sale"))
+    ]
+
+
+def test_a_file_that_two_sources_read_has_rows_of_two_numbers(workplace: Workplace) -> None:
+    lines = [f"C{n},2026-03-{n % 28 + 1:02d},{-5 if n in (3, 9) else 10},3" for n in range(1, 41)]
+    workplace.write("wide.csv", "\n".join(["who,day,amt,fee", *lines, "total,,390,120"]) + "\n")
+    profile = workplace.profile(
+        {"transactions": {"sources": two_amounts(["wide.csv"])}}, coverage={"data_ends_on": "2026-03-31"}
+    )
+    found = rows(profile, "_row", "transaction_id", "kind")
+    assert len({row for row, _, _ in found}) == len({key for _, key, _ in found}) == 80
+    assert [(entry["rows"], entry["total_rows"]) for entry in report(profile)] == [(40, 1)] * 2
+    checked = hold_to_contracts(tables.open(profile))
+    (negative,) = [item for item in checked.results if item.rule.id == "transactions_amount_negative"]
+    assert (negative.rows_failed, negative.rows_checked) == (2, 80)
+    assert negative.examples[0].endswith("(wide.csv, line 4)")
+    opened = tables.open(profile)
+    assert opened.accepted("transactions").count().execute() == 78
+    assert opened.set_aside("transactions").count().execute() == 2
+
+
+def test_a_file_keeps_its_numbers_when_a_second_source_comes_to_read_it(workplace: Workplace) -> None:
+    workplace.write("wide.csv", "who,day,amt,fee\nC1,2026-03-01,10,3\n")
+    workplace.write("other.csv", "who,day,amt,fee\nC1,2026-03-01,10,3\n")
+    gifts, fees = two_amounts(["*.csv"])
+    before = rows(workplace.profile({"transactions": {"sources": [gifts]}}), "_source", "_row")
+    both = workplace.profile({"transactions": {"sources": [gifts, fees]}})
+    assert set(before) < set(rows(both, "_source", "_row"))
+
+
+def test_sheets_of_a_workbook_may_have_a_source_each(workplace: Workplace) -> None:
+    book = openpyxl.Workbook()
+    for sheet in (book.active, book.create_sheet("fees")):
+        sheet.append(["who", "day", "amt", "fee"])
+        sheet.append(["C1", "2026-03-01", 10, 3])
+    book.save(workplace.data / "wide.xlsx")
+    sources = [{**source, "sheet": n} for n, source in enumerate(two_amounts(["wide.xlsx"]), start=1)]
+    found = rows(workplace.profile({"transactions": {"sources": sources}}), "_source", "_row", "amount")
+    assert len({row for _, row, _ in found}) == 2
+    assert [(source, amount) for source, _, amount in found] == [("wide.xlsx [Sheet]", 10), ("wide.xlsx [fees]", 3)]
+
+
+def test_a_message_counts_the_cells_of_both_sources_once(workplace: Workplace) -> None:
+    workplace.write("wide.csv", "who,day,amt,fee\nC1,2026-03-01,much,3\nC2,2026-03-01,10,3\n")
+    message = refused(workplace.profile({"transactions": {"sources": two_amounts(["wide.csv"])}}))
+    assert message.startswith('transactions.amount: 1 of 4 cells is not readable as amounts (first: "much" in line 2')
 
 
 def test_list_prices_are_converted_once(workplace: Workplace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from itertools import combinations
 
 import numpy as np
@@ -54,6 +55,7 @@ def _parts(state: CustomerValue) -> dict[str, pd.DataFrame]:
     }
 
 
+@functools.lru_cache(maxsize=2)
 def told(state: CustomerValue) -> frozenset[str]:
     """Which parts of the page may be counted: "all", "segments", "matrix", "profit", "ahead", "tiers", "here".
 
@@ -63,31 +65,40 @@ def told(state: CustomerValue) -> frozenset[str]:
     where those are too few to be shown.
     """
     ids, parts = state.status["customer_id"], _parts(state)
-    sets = {key: ids.isin(frame["customer_id"]) for key, frame in parts.items()}
-    sets |= {name: state.status["status"] == name for name in customers.STATUSES}
-    sets[OUTSIDE] = ids.isin(state.tiers.outside["customer_id"])
+    place = pd.Index(ids.to_numpy(object))
+    counted = {**parts, OUTSIDE: state.tiers.outside}
+    sets = {key: _among(place, frame["customer_id"]) for key, frame in counted.items()}
+    sets |= {name: (state.status["status"] == name).to_numpy(bool) for name in customers.STATUSES}
     branch = disclosure.branch_of(state, ids)
     here = np.zeros(len(ids), int) if branch is None else branch.to_numpy(object)
-    cells = pd.DataFrame({key: inside.to_numpy(bool) for key, inside in sets.items()})
+    cells = pd.DataFrame(sets)
     sizes = cells.assign(branch=here).groupby(list(cells))["branch"].value_counts().unstack(fill_value=0)
     groups = dict(zip(cells, sizes.index.to_frame().to_numpy(float).T, strict=True))
     both = [a * b for a, b in combinations([*groups.values(), *(1 - group for group in groups.values())], 2)]
-    few = [each for each in both if disclosure.few(state, each @ sizes.to_numpy(float))]
+    few = np.unique([each for each in both if disclosure.few(state, each @ sizes.to_numpy(float))] or [], axis=0)
     hidden = _by_status(state)[1]
     known = [groups[HERE], *(groups[name] for name in customers.STATUSES if not hidden[name])]
     known += [groups[OUTSIDE]] if not disclosure.few(state, groups[OUTSIDE] @ sizes.to_numpy(float)) else []
     found = {HERE}
     for key in ("all", "segments", "matrix", "tiers", "ahead", "profit"):
-        if not any(_follows(each, [*known, groups[key]]) and not _follows(each, known) for each in few):
+        if not len(few) or not (_follow(few, [*known, groups[key]]) & ~_follow(few, known)).any():
             known.append(groups[key])
             found.add(key)
     return frozenset(found)
 
 
-def _follows(group: np.ndarray, known: list[np.ndarray]) -> bool:
-    """Whether the size of a group is a sum and difference of known ones, whatever the sizes of the smallest parts."""
+def _among(place: pd.Index, ids: pd.Series) -> np.ndarray:
+    """Which of those in `place` are among `ids`."""
+    found = np.zeros(len(place), bool)
+    at = place.get_indexer(pd.Index(ids.to_numpy(object)))
+    found[at[at >= 0]] = True
+    return found
+
+
+def _follow(sets: np.ndarray, known: list[np.ndarray]) -> np.ndarray:
+    """Which groups' sizes are sums and differences of known ones, whatever the sizes of the smallest parts."""
     basis = np.column_stack(known)
-    return bool(np.abs(basis @ np.linalg.lstsq(basis, group)[0] - group).max(initial=0.0) < TOLERANCE)
+    return np.abs(basis @ np.linalg.lstsq(basis, sets.T)[0] - sets.T).max(axis=0) < TOLERANCE
 
 
 def population_table(state: CustomerValue) -> pd.DataFrame:

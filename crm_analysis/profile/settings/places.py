@@ -49,7 +49,7 @@ class Source(Settings):
     missing: list[str] = Field([], description="cell texts that mean: no value")
     where: str | None = Field(None, description="SQL over the source's columns; other rows belong to another table")
     time_zone: str | None = Field(
-        None, description="whose clock says on which day a moment was, for columns that hold moments (with time zone)"
+        None, description="whose clock says on which day a moment was, for cells that hold moments (with time zone)"
     )
     total_words: list[str] = ["합계", "총계", "소계", "누계", "total", "grand total", "subtotal", "sum"]
 
