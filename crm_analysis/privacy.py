@@ -139,14 +139,16 @@ def hide_lines(
     start.
 
     `counts` may have any shape, each line is a mask of that shape: its rows, its columns, and whatever else a page
-    tells the sum of. Hidden are the small cells, and in each line the next smallest until at least two values fit every
-    small one; no line has one hidden cell alone, since its sum would tell it.
+    tells the sum of. Hidden are the small cells, and in each line others until at least two values fit every small one;
+    no line has one hidden cell alone, since its sum would tell it. Others are taken where the lines through them have
+    hidden cells already, so that one does not ask for the next, and of those the smallest.
     """
     flat = np.asarray(counts).ravel()
     hidden = (flat > 0) & (flat < min_cell)
     if also is not None:
         hidden |= also.ravel()
     parts = [np.flatnonzero(np.asarray(line).ravel()) for line in lines]
+    through = [[part for part in parts if cell in part] for cell in range(len(flat))]
     changed = bool(hidden.any())
     while changed:
         changed = False
@@ -155,8 +157,8 @@ def hide_lines(
                 hidden[part].sum() == 1 or not _safe(flat[part], hidden[part], min_cell)
             ):
                 rest = part[~hidden[part]]
-                size = np.where(flat[rest] > 0, flat[rest], np.inf)
-                hidden[rest[size.argmin()]] = changed = True
+                opened = [sum(not hidden[line].any() for line in through[cell]) for cell in rest]
+                hidden[rest[np.lexsort((flat[rest], opened, flat[rest] == 0))[0]]] = changed = True
     return hidden.reshape(np.shape(counts))
 
 

@@ -368,7 +368,7 @@ def _changes(writer: Writer, outcomes: Sequence[Outcome]) -> list[str]:
             }
         )
     note = _(
-        "{passed} of {examined} changes examined are more than noise (false discovery rate 5 %, Benjamini-Hochberg)."
+        "{passed} of {examined} changes examined are more than noise; about one in twenty of those may still be chance."
     ).format(passed=len(passed), examined=examined)
     return [title, table_html(pd.DataFrame(rows)), f":::{{div}} how\n{note}\n:::"]
 

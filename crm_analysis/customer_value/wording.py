@@ -14,6 +14,10 @@ def words(profile: Profile) -> Words:
     return profile.vocabulary(language.active())
 
 
+CHEAP = frozenset({"cooling", "large_gone", "sleeping", "gone", "below_cost", "dormant"})
+"""Segments and tiers on which no more is to be spent than the cheapest contact costs."""
+
+
 def segment_name(key: str) -> str:
     """The name of a segment."""
     return {

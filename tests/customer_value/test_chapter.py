@@ -12,6 +12,7 @@ import pytest
 from crm_analysis import style
 from crm_analysis.customer_value import captions, charts, disclosure, future, holdout, listing
 from crm_analysis.customer_value.assessment import CustomerValue, Slipping, assess
+from crm_analysis.customer_value.displays import holdout as shown_holdout
 from crm_analysis.customer_value.displays import tiers as shown_tiers
 from crm_analysis.customer_value.sentences import claims
 from crm_analysis.estimators.proportions import wilson
@@ -74,13 +75,13 @@ def test_buyers_drawn_from_the_model_are_foreseen_by_it(scope_of):
     state = assess(scope_of({"transactions": buyers()}, margin={"rate": 0.5}))
     assert (state.outlook.way, state.outlook.why) == ("model", "")
     said = claims(state)
-    assert "smaller than those of rules of thumb" in said.verdict
+    assert "it beat the rules of thumb" in said.verdict
     value = finding(state, "value_next_12m")
-    assert "**the model beats it**" in value.sentence and "root mean squared error" in value.sentence
+    assert "**it beats the rules of thumb**" in value.sentence
     assert "without a running commitment" not in value.sentence, "nobody here has one"
     thumbs = [rule for rule in state.outlook.holdout.rules if rule.key not in holdout.MODELS]
     errs_less = min(rule.mean_absolute_error for rule in thumbs) < state.outlook.holdout.model.mean_absolute_error
-    assert ("By the mean absolute error" in value.sentence) == errs_less
+    assert ("By the mean absolute error" in shown_holdout.rules(state)["note"]) == errs_less
     last = state.profits.customers["margin"].sum()
     assert f"The last twelve months brought {style.money(last, 'EUR')}" in value.sentence
     assert value.low < value.value < value.high
@@ -90,7 +91,26 @@ def test_buyers_drawn_from_the_model_are_foreseen_by_it(scope_of):
     assert check.model.total == pytest.approx(check.actual, rel=0.15)
     rules = tuple(replace(rule, better_error=np.inf) if rule.key in holdout.MODELS else rule for rule in check.rules)
     by_chance = replace(state, outlook=replace(state.outlook, why="lost", holdout=replace(check, rules=rules)))
-    assert "**no better than chance would make it**" in finding(by_chance, "value_next_12m").sentence
+    assert "**by no more than chance would make it**" in finding(by_chance, "value_next_12m").sentence
+
+
+def test_the_months_ahead_say_that_those_gone_are_counted(scope_of):
+    """Whoever is dormant or lost is in the forecast; a sentence on today's customers would leave them out."""
+    state = assess(scope_of({"transactions": buyers()}, margin={"rate": 0.5}))
+    value, here = finding(state, "value_next_12m"), finding(state, "customers")
+    gone = state.status.loc[state.status["status"].isin(["dormant", "lost"]), "customer_id"]
+    counted = state.outlook.customers["customer_id"]
+    assert value.n == len(counted) > here.value and counted.isin(gone).any()
+    assert "known so far, still here or not," in value.sentence and "still here or not" in verdict(state)
+
+
+def test_an_interval_says_of_what_it_is(scope_of):
+    """The interval that follows a finding says in plain words what it is the interval of."""
+    state = assess(scope_of({"transactions": buyers()}, margin={"rate": 0.5}))
+    for item in claims(state).findings:
+        if item.low is not None:
+            assert "interval of the " in item.basis, item.key
+            assert not any(name in item.basis for name in ("Wilson", "bootstrap", "delta method")), item.key
 
 
 def test_clockwork_is_not(scope_of):
@@ -98,7 +118,7 @@ def test_clockwork_is_not(scope_of):
     state = assess(scope_of({"transactions": clockwork()}))
     assert (state.outlook.way, state.outlook.why) == ("class", "lost")
     assert "does not beat a rule of thumb" in verdict(state)
-    assert "**the model does not beat it**" in finding(state, "value_next_12m").sentence
+    assert "**it does not beat the best rule of thumb**" in finding(state, "value_next_12m").sentence
 
 
 @pytest.mark.parametrize("years", [1, 3])

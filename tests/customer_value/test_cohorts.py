@@ -116,6 +116,22 @@ def test_the_sentence_turns_with_the_data(scope_of, old, new, said):
     assert shown.value_table(state).shape[0] == len(shown.values(state))
 
 
+def test_amounts_on_the_map_are_in_the_unit_that_its_title_names(scope_of):
+    """Large amounts in thousands, which fit their cells; map and table alike."""
+    for factor, divisor, unit in ((1.0, 1.0, "EUR"), (50_000.0, 1_000.0, "thousand EUR")):
+        rows = many(0.5, 0.5)
+        state = state_of(scope_of({"transactions": rows.assign(amount=rows["amount"] * factor)}))
+        state.status = pd.DataFrame({"customer_id": rows["customer_id"].unique(), "branch": "x"})
+        assert shown.money_unit(state) == (divisor, unit)
+        assert shown.value_figure(state)["title"].endswith(f"has brought, {unit}")
+        cells = state.cohorts.cells.query("cohort == '2024Q3' and unit == 0")
+        told = shown.values(state).loc["2024Q3", "1"]
+        assert told * divisor == pytest.approx(cells["cumulated"].item())
+        table = shown.value_table(state)
+        text = table.set_index(table.columns[0]).loc["2024Q3", "1"]
+        assert float(text.replace(",", "")) == pytest.approx(told, abs=0.51)
+
+
 def test_few_are_not_told(scope_of):
     """Three of a hundred who pay again: neither the map nor the table tells how many."""
     state = state_of(scope_of({"transactions": many(0.03, 0.5)}))

@@ -60,7 +60,7 @@ def test_every_topic_bears_it(scope_of, rows):
     assert all(words(state)["title"] for words in tables)
     charts.waterfall(bridge_shown.waterfall(state))
     charts.cohort_map(cohorts_shown.shares(state), unit="quarter")
-    charts.cohort_map(cohorts_shown.values(state), unit="quarter", currency="EUR")
+    charts.cohort_map(cohorts_shown.values(state), unit="quarter", money=True)
     charts.tenure_lines(tenure_shown.lines(state), currency="EUR")
     charts.lorenz(concentration_shown.lorenz(state), who="customers")
     if not state.bridge.why:

@@ -15,12 +15,18 @@ from crm_analysis.customer_value.displays import migration as shown
 from crm_analysis.customer_value.displays import tiers as shown_tiers
 from crm_analysis.customer_value.migration import BACK, LOST, MOVES, NEW, migrate
 from crm_analysis.customer_value.profits import customer_profits
-from crm_analysis.customer_value.wording import segment_name
+from crm_analysis.customer_value.wording import CHEAP, segment_name, segment_treatment
 from crm_analysis.estimators.proportions import wilson
 
 pytestmark = pytest.mark.slow
 
 ORDER = ("gold", "silver", "new")
+
+
+class State(SimpleNamespace):
+    """Told apart by identity, as `CustomerValue` is: what is told of one is kept."""
+
+    __eq__, __hash__ = object.__eq__, object.__hash__
 
 
 def groups(**given: tuple[str, float]) -> pd.DataFrame:
@@ -112,7 +118,7 @@ def shop(n: int = 400, seed: int = 4, months: int = 36, until: str = "2026-09-30
     return pd.DataFrame(rows, columns=["customer_id", "occurred_at", "amount"])
 
 
-def seen(scope) -> SimpleNamespace:
+def seen(scope) -> State:
     """The part of `assess` that tiers and migration rest on."""
     status, previous, earlier = customers.status(scope), scope.previous(), None
     earned = customer_profits(scope, status)
@@ -127,7 +133,7 @@ def seen(scope) -> SimpleNamespace:
     scored = scores.score_customers(status, cuts)
     found = {"status": status, "profits": earned, "tiers": now, "migration": moved, "scores": scored}
     everybody = SimpleNamespace(customers=status, why="")
-    return SimpleNamespace(scope=scope, outlook=everybody, matrix=everybody, **found)
+    return State(scope=scope, outlook=everybody, matrix=everybody, **found)
 
 
 def test_thresholds_are_frozen_at_the_period_before(scope_of):
@@ -186,7 +192,7 @@ def test_pages_hide_small_cells_and_foot_where_they_show(scope_of):
 GROUPS = ("best", "loyal", "sleeping", "gone")
 
 
-def moved_segments(scope_of, log: pd.DataFrame, **counts: dict[str, int]) -> SimpleNamespace:
+def moved_segments(scope_of, log: pd.DataFrame, **counts: dict[str, int]) -> State:
     """A state whose segments are as given, of branch x to begin with: from "before_after" to how many of a branch."""
     rows = [
         (f"{pair}-{branch}-{i}", branch, *pair.split("__"))
@@ -198,7 +204,7 @@ def moved_segments(scope_of, log: pd.DataFrame, **counts: dict[str, int]) -> Sim
     before = each[["customer_id", "before"]].set_axis(["customer_id", "group"], axis=1).assign(value=10.0)
     after = each[["customer_id", "after"]].set_axis(["customer_id", "group"], axis=1).assign(value=4.0)
     found = migrate(before, after, order=GROUPS, known=each["customer_id"], label="2026Q2")
-    return SimpleNamespace(
+    return State(
         scope=scope_of({"transactions": log}),
         status=each[["customer_id", "branch"]],
         scores=each.loc[each["after"].isin(GROUPS), ["customer_id", "after"]].rename(columns={"after": "segment"}),
@@ -221,6 +227,21 @@ def test_how_many_fell_is_told_only_where_each_number_of_them_is(scope_of):
     assert "from **Best**: 50 fell or left, €300 a year" in said[0]
     assert "from **Best**: €198 a year, with those who fell or left" in said[1] and "33" not in said[1]
     assert "< 5" in shown.segments(veiled)["table"].to_numpy()
+
+
+def test_those_lost_are_treated_as_the_segments_say(scope_of):
+    """Whoever the map of segments reaches at low cost is not contacted first for having fallen."""
+    common = {"loyal__best": {"x": 40}, "gone__gone": {"x": 80}, "best__best": {"x": 60}}
+    fell = {"sleeping__gone": "sleeping", "best__loyal": "best"}
+    said = {
+        key: shown.segments(moved_segments(scope_of, shop(8), **common, **{move: {"x": 50}}))["how_to_read"]
+        for move, key in fell.items()
+    }
+    assert "no more on them than the cheapest contact" in said["sleeping"] and "Contact first" not in said["sleeping"]
+    assert "Contact first whoever of them is expected to pay" in said["best"]
+    for key in migration.BEST_FIRST:
+        low = any(word in segment_treatment(key, commitments=True) for word in ("low cost", "cheapest", "no cost"))
+        assert low == (key in CHEAP), key
 
 
 def test_where_few_never_paid_the_migration_does_not_sum_to_all_in_a_segment(scope_of):

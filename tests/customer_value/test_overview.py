@@ -100,10 +100,19 @@ def test_the_check_says_how_many_classes_were_foreseen(state):
 
 
 def test_the_forecast_is_drawn_week_by_week_and_adds_up(state):
-    weeks, check = displays.drawn(state), state.outlook.holdout
+    check = state.outlook.holdout
     assert check.weekly["actual"].sum() == check.tracking["actual"].sum()
     assert check.weekly["expected"].sum() == pytest.approx(check.tracking["expected"].sum(), rel=1e-6)
-    assert displays.pace(state) == ("each week" if len(weeks) > len(displays.tracking(state)) else "each month")
+    many = check.weekly.assign(actual=check.weekly["actual"].clip(lower=10.0))
+    weekly, monthly = (
+        replace(state, outlook=replace(state.outlook, holdout=replace(check, weekly=weeks))) for weeks in (many, None)
+    )
+    assert len(displays.drawn(weekly)) > len(displays.tracking(weekly))
+    for each, pace in ((weekly, "week"), (monthly, "month")):
+        said = displays.track(each)
+        assert displays.pace(each) == f"each {pace}"
+        assert f"by {pace} and cumulated" in said["alt"], "the words are of what is drawn"
+        assert ("Drawn week by week; the table" in said["how_to_read"]) == (pace == "week")
 
 
 def test_a_month_of_few_purchases_is_not_told_by_the_cumulated_ones(state):

@@ -99,3 +99,11 @@ def test_too_few_or_too_young_say_so(scope_of):
 def test_those_seen_near_the_start_of_history_are_not_in_it(scope_of):
     state = state_of(scope_of({"transactions": log(400, 100.0, start="2023-10-01")}))
     assert state.tenure.n < 400
+
+
+def test_whiskers_are_drawn_to_their_ends():
+    years = pd.DataFrame(
+        {"year": [1, 2], "way": "all", "mean": [200.0, 260.0], "low": [-10.0, 230.0], "high": [220.0, 900.0]}
+    )
+    low, high = charts.tenure_lines(years, currency="EUR").axes[0].get_ylim()
+    assert low < -10.0 and high > 900.0

@@ -26,6 +26,12 @@ END = date(2026, 9, 30)
 NO_THRESHOLDS = Thresholds({}, "")
 
 
+class State(SimpleNamespace):
+    """Told apart by identity, as `CustomerValue` is: what is told of one is kept."""
+
+    __eq__, __hash__ = object.__eq__, object.__hash__
+
+
 def visits(counts: list[tuple[int, float]], *, until: date = END, names: str = "c") -> pd.DataFrame:
     """A log in which each customer made some visits of the same amount, one a week back from a day."""
     rows = [
@@ -341,7 +347,7 @@ def test_the_alternative_text_names_only_the_bars_that_are_drawn(scope_of):
         scope = scope_of({"transactions": visits([(2, amount) for amount in amounts])}, **given)
         status = customers.status(scope)
         earned = customer_profits(scope, status)
-        state = SimpleNamespace(scope=scope, status=status, profits=earned, tiers=tiered(scope, status, earned))
+        state = State(scope=scope, status=status, profits=earned, tiers=tiered(scope, status, earned))
         state.outlook, state.matrix = SimpleNamespace(why="", customers=status), SimpleNamespace(customers=status)
         state.scores = status
         assert len(shown.bars(state)) == (4 if drawn else 2)
@@ -349,6 +355,15 @@ def test_the_alternative_text_names_only_the_bars_that_are_drawn(scope_of):
         assert alt == (
             "Share of customers and of profit in each tier." if drawn else "Share of customers in each tier."
         )
+
+
+def test_a_small_count_does_not_hide_those_who_stayed():
+    """The smallest of a row may open another column, that one another row, and so on to the largest."""
+    counts = np.array([[500, 2, 30, 20], [30, 500, 30, 30], [0, 0, 500, 20]])
+    place = np.indices(counts.shape)
+    lines = [place[axis] == i for axis in (0, 1) for i in range(counts.shape[axis])]
+    hidden = privacy.hide_lines(counts, lines, 5)
+    assert not hidden[0, 0] and not hidden[2, 2] and hidden.sum() == 4
 
 
 def test_no_line_of_a_table_tells_a_hidden_cell():

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def cohort_map(cells: pd.DataFrame, *, unit: str, currency: str = "") -> Figure | None:
+def cohort_map(cells: pd.DataFrame, *, unit: str, money: bool = False) -> Figure | None:
     """A heat map: one row per cohort, one column per stretch of tenure; missing cells stay grey.
 
-    cells: wide, index cohort (finished name), columns the number of the stretch. Values are shares, or money where a
-    `currency` is given. `unit` is the finished word for the stretch. None without cells.
+    cells: wide, index cohort (finished name), columns the number of the stretch. Values are shares, or
+    `money` in the unit that the title names. `unit` is the finished word for the stretch. None without cells.
     """
     import seaborn as sns
 
@@ -25,7 +25,7 @@ def cohort_map(cells: pd.DataFrame, *, unit: str, currency: str = "") -> Figure 
         return None
     wide = cells.shape[1]
     sheet, axes = style.figure(7.2, 1.1 + 0.34 * len(cells))
-    text = cells.map(lambda value: "" if value != value else _short(value, currency))
+    text = cells.map(lambda value: "" if value != value else _short(value, money=money))
     axes.set_facecolor(style.LINE)
     sns.heatmap(
         cells,
@@ -37,7 +37,7 @@ def cohort_map(cells: pd.DataFrame, *, unit: str, currency: str = "") -> Figure 
         cbar=False,
         linewidths=1,
         linecolor="white",
-        annot_kws={"fontsize": 8.5 if wide < 11 else 7},  # noqa: PLR2004 - room in a cell
+        annot_kws={"fontsize": 9.5 if wide < 14 else 8},  # noqa: PLR2004 - room in a cell
     )
     style.write_on_cells(axes)
     axes.set_xlabel(_("{unit} of tenure").format(unit=unit))
@@ -50,7 +50,7 @@ def cohort_map(cells: pd.DataFrame, *, unit: str, currency: str = "") -> Figure 
     return sheet
 
 
-def _short(value: float, currency: str) -> str:
-    if currency:
-        return style.money(value, currency).removesuffix(f"{style.SPACE}won")
+def _short(value: float, *, money: bool) -> str:
+    if money:
+        return style.number(value, 0 if abs(value) >= 100 else 1)  # noqa: PLR2004 - three digits
     return style.number(value * 100, 0 if value >= 0.1 or value == 0 else 1)  # noqa: PLR2004 - ten per cent

@@ -42,10 +42,10 @@ def value_matrix(cells: pd.DataFrame, *, rows: list[str], columns: list[str]) ->
         cbar=False,
         linewidths=2,
         linecolor="white",
-        annot_kws={"fontsize": 8, "color": style.INK},
+        annot_kws={"fontsize": 9.5, "color": style.INK},
     )
-    axes.set_xlabel(_("expected over the months ahead, after the cost to serve"))
-    axes.set_ylabel("")
+    axes.set_xlabel(_("future value: expected over the months ahead, after the cost to serve"), labelpad=10)
+    axes.set_ylabel(_("present value: the last twelve months"), labelpad=8)
     axes.xaxis.set_ticks_position("top")
     axes.xaxis.set_label_position("top")
     axes.tick_params(length=0)

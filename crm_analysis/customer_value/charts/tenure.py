@@ -12,6 +12,8 @@ from crm_analysis.language import _
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+ROOM = 1.06  # of the furthest whiskers, so that they are drawn to their ends
+
 
 def tenure_lines(years: pd.DataFrame, *, currency: str) -> Figure | None:
     """Mean margin a head by year of tenure, one line per way of looking.
@@ -34,7 +36,7 @@ def tenure_lines(years: pd.DataFrame, *, currency: str) -> Figure | None:
         reach = [own["mean"] - own["low"], own["high"] - own["mean"]]
         axes.errorbar(own["at"], own["mean"], yerr=reach, fmt="none", ecolor=colours[name], elinewidth=1.2, capsize=2)
     axes.set_xticks(sorted(years["year"].unique()))
-    axes.set_ylim(bottom=min(0.0, float(years["low"].min())))
+    axes.set_ylim(ROOM * min(0.0, float(years["low"].min())), ROOM * float(years[["mean", "high"]].max(axis=None)))
     axes.yaxis.set_major_formatter(lambda value, _position: style.money(value, currency))
     axes.set_xlabel(_("year of tenure"))
     axes.set_ylabel(_("margin a head and year"))

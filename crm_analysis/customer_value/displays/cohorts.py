@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from crm_analysis import privacy, style
+from crm_analysis import language, privacy, style
 from crm_analysis.customer_value import disclosure
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.wording import words
@@ -14,6 +14,7 @@ from crm_analysis.language import _
 
 MARK = "*"
 YEAR = 12
+THOUSANDS = 100_000  # the largest amount from which on all are told in thousands, as short as a cell wants them
 
 
 def _cells(state: CustomerValue) -> pd.DataFrame:
@@ -58,9 +59,20 @@ def shares(state: CustomerValue) -> pd.DataFrame:
 
 
 def values(state: CustomerValue) -> pd.DataFrame:
-    """Margin per acquired customer, cumulated: a row per cohort, a column per stretch."""
+    """Margin per acquired customer, cumulated, in `money_unit`: a row per cohort, a column per stretch."""
     cells = _cells(state)
-    return _wide(cells, "cumulated") if len(cells) else pd.DataFrame()
+    return _wide(cells, "cumulated") / money_unit(state)[0] if len(cells) else pd.DataFrame()
+
+
+def money_unit(state: CustomerValue) -> tuple[float, str]:
+    """What amounts of the map of value are divided by, and what they are told in."""
+    currency = state.scope.profile.currency
+    name = _("won") if currency == "KRW" else currency
+    if not _cells(state)["cumulated"].max() >= THOUSANDS:
+        return 1.0, name
+    if currency == "KRW" and language.active() == "ko":
+        return 10_000.0, "만원"
+    return 1_000.0, _("thousand {currency}").format(currency=name)
 
 
 def _wide(cells: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -96,11 +108,12 @@ def share_table(state: CustomerValue) -> pd.DataFrame:
 
 
 def value_table(state: CustomerValue) -> pd.DataFrame:
-    """Margin per acquired customer, cumulated, as text."""
-    cells, currency = _cells(state), state.scope.profile.currency
+    """Margin per acquired customer, cumulated, as text, in the unit that the title names."""
+    cells = _cells(state)
     if cells.empty:
         return pd.DataFrame()
-    return _table(state, cells.assign(text=cells["cumulated"].map(lambda value: style.money(value, currency))))
+    told = cells["cumulated"] / money_unit(state)[0]
+    return _table(state, cells.assign(text=[style.number(value, 0 if abs(value) >= 100 else 1) for value in told]))  # noqa: PLR2004 - three digits, as on the map
 
 
 def unit_name(months: int) -> str:
@@ -143,7 +156,7 @@ def value_figure(state: CustomerValue) -> dict[str, Any]:
     return {
         "table": value_table(state),
         "title": _("Cohorts: what an acquired {customer} has brought, {currency}").format(
-            customer=words(state.scope.profile).customer, currency=state.scope.profile.currency
+            customer=words(state.scope.profile).customer, currency=money_unit(state)[1]
         ),
         "alt": _("Cumulated margin per acquired customer by cohort and {unit} of tenure.").format(unit=unit(state)),
         "how_to_read": f"{year_sentence(state)} {note}",

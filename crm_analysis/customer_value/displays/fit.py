@@ -52,8 +52,8 @@ def counted(state: CustomerValue) -> dict[str, Any]:
             "n": style.number(outside.loc[worst, "n"]),
         }
         said = _(
-            "**Not quite: {missed} of {classes} classes lie beyond chance**, most of all number of repeats {repeats}, "
-            "{foreseen} by the {model} model and {n} counted. Trust it for sums, not for that class. "
+            "**Not quite: beyond chance in {missed} of {classes} classes**, most of all at number of repeats "
+            "{repeats}, {foreseen} by the {model} model and {n} counted. Trust it for sums, not for that class. "
         )
     read = _(
         "Counted: all those valued without a commitment. By the model: as many new ones, observed for as long. With "

@@ -10,7 +10,7 @@ import pandas as pd
 from crm_analysis import customers, privacy, style
 from crm_analysis.customer_value import disclosure, listing
 from crm_analysis.customer_value.assessment import CustomerValue
-from crm_analysis.customer_value.holdout import Holdout, Rule
+from crm_analysis.customer_value.holdout import MODELS, Holdout, Rule
 from crm_analysis.customer_value.wording import rule_name, words
 from crm_analysis.language import _
 from crm_analysis.units import add_months
@@ -55,9 +55,14 @@ def _over_time(state: CustomerValue, found: pd.DataFrame, days: list[pd.Timestam
     return frame.drop(columns=["ago", "customers"]).reset_index(drop=True)
 
 
+def by_week(state: CustomerValue) -> bool:
+    """Whether the chart is by week, while the table stays by month."""
+    return len(drawn(state)) > len(tracking(state))
+
+
 def pace(state: CustomerValue) -> str:
     """What one point of the chart's first panel is, as its title."""
-    return _("each week") if len(drawn(state)) > len(tracking(state)) else _("each month")
+    return _("each week") if by_week(state) else _("each month")
 
 
 def inside(frame: pd.DataFrame) -> tuple[int, int]:
@@ -123,8 +128,13 @@ def track(state: CustomerValue) -> dict[str, Any]:
     return {
         "table": tracking_table(state),
         "title": _("The forecast over time"),
-        "alt": _("Repeat {orders} by month and cumulated: what took place against the {model}.").format(**values),
-        "how_to_read": read.format(**values),
+        "alt": (
+            _("Repeat {orders} by week and cumulated: what took place against the {model}.")
+            if by_week(state)
+            else _("Repeat {orders} by month and cumulated: what took place against the {model}.")
+        ).format(**values),
+        "how_to_read": read.format(**values)
+        + (" " + _("Drawn week by week; the table, and the count of months, are by month.") if by_week(state) else ""),
     }
 
 
@@ -165,7 +175,7 @@ def rules(state: CustomerValue) -> dict[str, Any]:
         "interval widened for the number of models tried; a model is used where it lies above zero."
     ).format(orders=words(state.scope.profile).orders)
     if best is not None:
-        note += _choice(check, best)
+        note += _choice(check, best) + _by_absolute_error(check, best)
     for key, why in check.failed:
         note += " " + _("{model} could not be fitted ({why}).").format(model=rule_name(key), why=style.plain(why))
     return {"title": _("Models against rules of thumb"), "frame": frame, "note": note}
@@ -189,3 +199,18 @@ def _choice(check: Holdout, chosen: Rule) -> str:
             "{model} is taken, which has the best AIC on what came before."
         )
     return " " + template.format(models=", ".join(rule_name(rule.key) for rule in level), model=rule_name(chosen.key))
+
+
+def _by_absolute_error(check: Holdout, chosen: Rule) -> str:
+    """That a rule of thumb errs less by the other measure, where the model is used and one does."""
+    best = min((rule for rule in check.rules if rule.key not in MODELS), key=lambda rule: rule.mean_absolute_error)
+    if not check.model_wins or best.mean_absolute_error >= chosen.mean_absolute_error:
+        return ""
+    return " " + _(
+        "By the mean absolute error, which forgives large misses, a rule of thumb ({rule}) errs less, {other} against "
+        "{error}."
+    ).format(
+        rule=rule_name(best.key),
+        other=style.number(best.mean_absolute_error, 2),
+        error=style.number(chosen.mean_absolute_error, 2),
+    )

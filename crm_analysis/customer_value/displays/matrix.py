@@ -208,8 +208,9 @@ def sentence(state: CustomerValue) -> str:
     if not style.undefined(found.share("elsewhere")):
         parts.append(
             _(
-                "The forecast itself leaves {doubtful} in doubt of their cell; as single people vary, {elsewhere} will "
-                "turn out in another, {otherwise} with another treatment: these are odds, not labels."
+                "The forecast itself leaves the cell of {doubtful} in doubt; as single people vary, {elsewhere} will "
+                "prove to belong in another cell, {otherwise} in one with another treatment: these are odds, not "
+                "labels."
             ).format(
                 doubtful=style.percent(found.share("doubtful"), 0),
                 elsewhere=style.percent(found.share("elsewhere"), 0),

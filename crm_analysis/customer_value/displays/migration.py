@@ -13,7 +13,7 @@ from crm_analysis.customer_value import disclosure, listing
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.displays.tiers import hidden_tiers
 from crm_analysis.customer_value.migration import BACK, LOST, MOVES, NEW, Migration, gains
-from crm_analysis.customer_value.wording import segment_name, tier_name, words
+from crm_analysis.customer_value.wording import CHEAP, segment_name, tier_name, words
 from crm_analysis.language import _
 
 Name = Callable[[str], str]
@@ -258,28 +258,20 @@ def _advice(state: CustomerValue, found: Migration, name: Name) -> str:
         return ""
     worst = by_group.sum()[known].idxmin()
     told = _told_in_full(state, found, worst)
-    said = {
-        (True, True): _(
-            "Most was lost from {group}: {n} fell or left, {loss} a year. Time alone moves them where few come back."
-        ),
-        (True, False): _(
-            "Most was lost from {group}: {n} fell or left, {loss} a year. Contact first whoever of them is expected "
-            "to pay for it."
-        ),
-        (False, True): _(
-            "Most was lost from {group}: {loss} a year, with those who fell or left. Time alone moves them where few "
-            "come back."
-        ),
-        (False, False): _(
-            "Most was lost from {group}: {loss} a year, with those who fell or left. Contact first whoever of them is "
-            "expected to pay for it."
-        ),
-    }[told, state.outlook.why == "one_time"]
-    return said.format(
+    said = (
+        _("Most was lost from {group}: {n} fell or left, {loss} a year.")
+        if told
+        else _("Most was lost from {group}: {loss} a year, with those who fell or left.")
+    ).format(
         group=f"**{style.escape(name(worst))}**",
         n=style.number(by_group.size()[worst]) if told else "",
         loss=style.money(-float(by_group.sum()[worst]), state.scope.profile.currency),
     )
+    if state.outlook.why == "one_time":
+        return f"{said} {_('Time alone moves them where few come back.')}"
+    if worst in CHEAP:
+        return f"{said} {_('Spend no more on them than the cheapest contact costs.')}"
+    return f"{said} {_('Contact first whoever of them is expected to pay for it.')}"
 
 
 def _told_in_full(state: CustomerValue, found: Migration, group: str) -> bool:

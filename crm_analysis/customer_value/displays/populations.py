@@ -109,7 +109,10 @@ def population_table(state: CustomerValue) -> pd.DataFrame:
         "segments": (_("Segments"), _("with {orders}, ever")),
         "matrix": (_("Matrix of present and future value"), _("everybody with a status")),
         "profit": (_("Profit"), _("with {orders} or contacted at a cost within twelve months, or not lost")),
-        "ahead": (_("Months ahead"), _("with a running commitment, or with {orders} that could be repeated")),
+        "ahead": (
+            _("Months ahead"),
+            _("still here or not, with a running commitment or {orders} that could be repeated"),
+        ),
         "tiers": (_("Tiers"), _("not lost")),
         HERE: (_("Still here"), _("neither dormant nor lost")),
     }

@@ -46,10 +46,10 @@ def retention(state: CustomerValue) -> Finding | None:
     why = _why_gone(state)
     return Finding(
         key="customer_value.retention",
-        sentence=f"{sentence} {why}".strip(),
+        sentence=f"{why} {sentence}".strip(),  # the interval that follows is of who stayed
         **saying.measured(state, state.kept, change),
         unit="share",
-        basis=_("Wilson 95 %"),
+        basis=_("95 % interval of the share who stayed"),
         n=saying.resting_on(state, state.retention.customers, state.retention.n),
         stake=_stake_of_staying(state),
         tone={"up": "good", "down": "bad"}.get(direction, "neutral"),
@@ -83,8 +83,8 @@ def _why_gone(state: CustomerValue) -> str:
     return saying.say(
         state,
         _(
-            "Of those who left, {held} held a regular commitment: {cancelled} of them ended it, **{unpaid} simply "
-            "stopped being paid**, long enough ago to count as gone, and can still be repaired."
+            "Of those who left within the year, {held} held a regular commitment: {cancelled} of them ended it, "
+            "**{unpaid} simply stopped being paid**, long enough ago to count as gone, and can still be repaired."
         ),
         held=style.percent(len(held) / len(gone), 0),
         cancelled=style.number(len(held) - unpaid),
@@ -136,7 +136,7 @@ def below_cost(state: CustomerValue) -> Finding | None:
         ),
         **saying.measured(state, shape.below_cost, state.below_cost_change),
         unit="share",
-        basis=_("Wilson 95 %"),
+        basis=_("95 % interval of the share below cost"),
         n=saying.resting_on(state, state.profits.customers, shape.n),
         stake=saving,
         tone="bad" if bad else "neutral",
@@ -277,7 +277,7 @@ def concentration(state: CustomerValue) -> Finding | None:
         low=shape.top_low,
         high=shape.top_high,
         unit="share",
-        basis=_("bootstrap 95 %"),
+        basis=_("95 % interval of the share of the best tenth"),
         n=saying.resting_on(state, state.profits.customers, shape.n),
         stake=loss[0] if loss else 0.0,
         label=_("Profit from the best tenth"),

@@ -34,7 +34,7 @@ def measures(state: CustomerValue) -> list[Finding]:
                 sentence="",
                 **saying.measured(state, state.outlook.one_time, None),
                 unit="share",
-                basis=_("Wilson 95 %"),
+                basis=_("95 % interval"),
                 n=saying.resting_on(state, state.status, state.outlook.one_time.n),
                 label=_("Never came back"),
                 definition=saying.say(

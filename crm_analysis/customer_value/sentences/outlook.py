@@ -5,10 +5,7 @@ from __future__ import annotations
 from crm_analysis import privacy, style
 from crm_analysis.customer_value import listing
 from crm_analysis.customer_value.assessment import CustomerValue
-from crm_analysis.customer_value.holdout import MODELS, Holdout
-from crm_analysis.customer_value.renewals import MONTHS
 from crm_analysis.customer_value.sentences import saying
-from crm_analysis.customer_value.wording import rule_name
 from crm_analysis.findings import Finding
 from crm_analysis.language import _
 
@@ -21,8 +18,8 @@ def next_year(state: CustomerValue) -> Finding | None:
         saying.say(
             state,
             _(
-                "**Today's {customers} should bring {value} of margin over the next {months} months**, {regular} of it "
-                "from running commitments."
+                "**All {customers} known so far, still here or not, should bring {value} of margin over the next "
+                "{months} months**, {regular} of it from running commitments."
             ),
             value=saying.money(state, outlook.value),
             months=outlook.months,
@@ -31,7 +28,10 @@ def next_year(state: CustomerValue) -> Finding | None:
         if outlook.regular > 0 and _parts_shown(state)
         else saying.say(
             state,
-            _("**Today's {customers} should bring {value} of margin over the next {months} months.**"),
+            _(
+                "**All {customers} known so far, still here or not, should bring {value} of margin over the next "
+                "{months} months.**"
+            ),
             value=saying.money(state, outlook.value),
             months=outlook.months,
         )
@@ -82,9 +82,15 @@ def _parts_shown(state: CustomerValue) -> bool:
 
 def _basis_of_outlook(state: CustomerValue) -> str:
     if state.outlook.way == "model":
-        return _("95 %: parameters (delta method), chance, and the error in the holdout")
+        return _(
+            "95 % interval of the expected margin: what the model leaves open, chance, and how far it was off when "
+            "tried"
+        )
     if state.outlook.way == "class" and state.outlook.holdout is not None:
-        text = _("95 %: spread between customers over the last {months} months, scaled to {ahead} months")
+        text = _(
+            "95 % interval of the expected margin: spread between customers over the last {months} months, scaled to "
+            "{ahead} months"
+        )
         return text.format(months=state.outlook.holdout.months, ahead=state.outlook.months)
     return _("not checked: no interval")
 
@@ -131,72 +137,30 @@ def _how_sure(state: CustomerValue) -> str:
         )
     if check is None or model is None:
         return _("The history is too short to hold any of it out: treat this as a first guess.")
-    best = check.thumb
     if check.model_wins:
         template = _(
-            "{tried}, the model foresaw {model} {orders} and {actual} took place; its root mean squared error per "
-            "{customer} is {error}, that of the best rule of thumb {other}: **the model beats it**, plan with it."
+            "{tried}, the model foresaw {model} {orders} and {actual} took place: **it beats the rules of thumb**, "
+            "plan with it."
         )
-    elif model.root_mean_squared_error < best.root_mean_squared_error:
+    elif model.root_mean_squared_error < check.thumb.root_mean_squared_error:
         template = _(
-            "{tried}, the model foresaw {model} {orders} and {actual} took place; its root mean squared error per "
-            "{customer} is {error}, that of the best rule of thumb {other}: **no better than chance would make it**, "
-            "so recent experience is used instead."
+            "{tried}, the model foresaw {model} {orders} and {actual} took place. It missed by less than the best rule "
+            "of thumb, but **by no more than chance would make it**, so recent experience is used instead."
         )
     else:
         template = _(
-            "{tried}, the model foresaw {model} {orders} and {actual} took place; its root mean squared error per "
-            "{customer} is {error}, that of the best rule of thumb {other}: **the model does not beat it**, so recent "
-            "experience is used instead."
+            "{tried}, the model foresaw {model} {orders} and {actual} took place: **it does not beat the best rule of "
+            "thumb**, so recent experience is used instead."
         )
     tried = (
         _("Tried on the last {months} months, on {customers} without a running commitment alone")
         if state.scope.has("commitments")
         else _("Tried on the last {months} months")
     )
-    said = saying.say(
+    return saying.say(
         state,
         template,
         tried=saying.say(state, tried, months=check.months),
         model=style.number(model.total),
         actual=style.number(check.actual),
-        error=style.number(model.root_mean_squared_error, 2),
-        other=style.number(best.root_mean_squared_error, 2),
-    )
-    return " ".join(part for part in (said, _by_absolute_error(check), _renewals(state)) if part)
-
-
-def _by_absolute_error(check: Holdout) -> str:
-    """That a rule of thumb errs less by the other measure, where the model is used and one does."""
-    model = check.model
-    if model is None or not check.model_wins:
-        return ""
-    best = min(
-        (rule for rule in check.rules if rule.key not in MODELS),
-        key=lambda rule: rule.mean_absolute_error,
-    )
-    if best.mean_absolute_error >= model.mean_absolute_error:
-        return ""
-    return _(
-        "By the mean absolute error, which forgives large misses, a rule of thumb ({rule}) errs less, {other} against "
-        "{error}."
-    ).format(
-        rule=rule_name(best.key),
-        other=style.number(best.mean_absolute_error, 2),
-        error=style.number(model.mean_absolute_error, 2),
-    )
-
-
-def _renewals(state: CustomerValue) -> str:
-    """How commitments came out of their own holdout, where there is one."""
-    lasting = state.renewals
-    if lasting is None or not lasting.held_out or not state.outlook.regular > 0:
-        return ""
-    return _(
-        "Commitments have a test of their own: of those running {months} months before, {foreseen} renewals were "
-        "foreseen and {actual} took place."
-    ).format(
-        months=MONTHS,
-        foreseen=style.number(lasting.model_total if lasting.model_wins else lasting.ratio_total),
-        actual=style.number(lasting.actual_total),
     )

@@ -103,28 +103,28 @@ def _verdict_on_future(state: CustomerValue) -> str:
         return ""
     template = {
         "": _(
-            "Today's {customers} should bring {value} over the next {months} months; where {orders} are foreseen by a "
-            "model, its squared errors are smaller than those of rules of thumb."
+            "All {customers} known so far, still here or not, should bring {value} over the next {months} months; "
+            "where {orders} are foreseen by a model, it beat the rules of thumb when tried on months already over."
         ),
         "lost": _(
-            "Today's {customers} should bring {value} over the next {months} months; the model of {orders} does not "
-            "beat a rule of thumb here, so recent experience is used."
+            "All {customers} known so far, still here or not, should bring {value} over the next {months} months; the "
+            "model of {orders} does not beat a rule of thumb here, so recent experience is used."
         ),
         "few": _(
-            "Today's {customers} should bring {value} over the next {months} months; too few come back to fit a model "
-            "of {orders}."
+            "All {customers} known so far, still here or not, should bring {value} over the next {months} months; too "
+            "few come back to fit a model of {orders}."
         ),
         "one_time": _(
-            "Today's {customers} should bring {value} over the next {months} months; models of repeat {orders} add "
-            "nothing here."
+            "All {customers} known so far, still here or not, should bring {value} over the next {months} months; "
+            "models of repeat {orders} add nothing here."
         ),
         "young": _(
-            "Today's {customers} should bring some {value} over the next {months} months, a first guess: the history "
-            "is too short to check it."
+            "All {customers} known so far, still here or not, should bring some {value} over the next {months} months, "
+            "a first guess: the history is too short to check it."
         ),
         "diagnosis": _(
-            "Today's {customers} should bring {value} over the next {months} months, by a rule of thumb: the model of "
-            "{orders} could not be fitted reliably."
+            "All {customers} known so far, still here or not, should bring {value} over the next {months} months, by a "
+            "rule of thumb: the model of {orders} could not be fitted reliably."
         ),
     }[outlook.why]
     return saying.say(state, template, value=saying.money(state, outlook.value), months=outlook.months)

@@ -65,7 +65,16 @@ def kinds(study: Study, profile: Profile) -> dict[str, Any]:
         _(
             "The twelve months to {day} for all, by the same rules, with the share of every level from the lowest up; "
             "branches without answers of staff or dealers are out."
-        ).format(day=style.day(study.as_of)),
+        ).format(day=style.day(study.as_of))
+        + (
+            " "
+            + _(
+                "The page of a branch whose data end earlier counts the twelve months to its own last day, so its "
+                "numbers differ."
+            )
+            if len(study.branches) > 1
+            else ""
+        ),
     )
 
 
