@@ -74,6 +74,7 @@ def test_a_clean_data_set_breaks_nothing(data_set: Any) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_each_row_rule_breaks_on_its_own_row(data_set: Any) -> None:
     tables, expected = data_set.clean_tables(), {}
     table_of = {rule.id: rule.table for rule in row_rules()}

@@ -38,6 +38,7 @@ def after(tables):
     return aftermaths(member_flows(scope, evaluate(scope)), scope)
 
 
+@pytest.mark.slow
 def test_purchases_pulled_forward_leave_a_dip_and_the_dip_turns_with_the_truth():
     tables = association()
     treated, control = arms(tables)
@@ -57,6 +58,7 @@ def pulled_gain(tables):
     return evaluate(scope).measured[0].effect("margin").plain.difference
 
 
+@pytest.mark.slow
 def test_buyers_who_learned_to_wait_buy_more_at_a_discount_afterwards():
     tables = association()
     treated, control = arms(tables)

@@ -207,6 +207,7 @@ def test_arms_that_do_not_fit_together_block_each():
 # effects
 
 
+@pytest.mark.slow
 def test_ratios_are_sums_over_sums():
     result = call(found())
     treated, control = arms_of(result)
@@ -397,6 +398,7 @@ def test_nobody_planned_to_be_held_out_contradicts_a_control_group():
     assert call(found(profile=profile)).state == "blocked"
 
 
+@pytest.mark.slow
 def test_cards_end_in_a_verdict_with_interval_and_chance_and_something_to_do():
     won, lost, open_ = found(lift=40_000.0), found(lift=0.0, cost=6e6), found()
     for evaluation, opening, step in (

@@ -54,6 +54,7 @@ def test_the_sentence_turns_with_the_difference_and_says_what_is_missing():
     assert "cannot be compared" in said(compare_kinds([result("A", None, None)], {"A": "gift"}))
 
 
+@pytest.mark.slow
 def test_kinds_come_from_the_table_and_are_drawn():
     tables = association()
     tables["campaigns"]["reward_kind"] = ["Discount", "recognition", None]
@@ -107,6 +108,7 @@ def test_a_silent_list_rises_by_itself_as_others_as_silent_do():
     assert rows.loc["treated", "after"] == pytest.approx(inside["amount"].sum() / 300)
 
 
+@pytest.mark.slow
 def test_the_sentence_names_the_best_comparison_there_is():
     controlled = examine(FrameScope(winback(controlled=True), make_profile()))
     assert displays.comebacks.sentence(controlled).startswith("**The held-out members of Thank&#45;you call rose")

@@ -138,6 +138,7 @@ def test_a_branch_that_began_late_is_a_step_of_its_own(scope_of):
     assert found.steps["amount"].sum() == pytest.approx(found.change)
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_truth():
     """Customers leave with a known probability: the interval of what they take holds its expectation, 95 times in
     a hundred or so."""

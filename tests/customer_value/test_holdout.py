@@ -255,6 +255,7 @@ def test_a_single_bad_customer_breaks_nothing(scope_of):
     assert {"zero", "minus"} <= set(found.customers.index) and "late" not in found.customers.index
 
 
+@pytest.mark.slow
 def test_a_cohort_of_one_day_is_fitted_all_the_same(scope_of):
     log = log_of(600)
     first = log.groupby("customer_id")["occurred_at"].transform("min")
@@ -272,6 +273,7 @@ def test_discount_of_an_even_stream():
     assert mean_discount(0.10, 1.0, 1.0) == pytest.approx(mean_discount(0.10, 0.0, 1.0) / 1.1)
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_forecast_month_by_month(scope_of):
     state = assess(scope_of({"transactions": log_of()}, margin={"rate": 0.5}))
     frame, words = displays.tracking(state), displays.track(state)
@@ -289,6 +291,7 @@ def test_the_page_shows_the_forecast_month_by_month(scope_of):
     assert charts.tracking(displays.tracking(without)) is None and displays.track(without)["title"] == ""
 
 
+@pytest.mark.slow
 def test_a_model_whose_months_miss_is_said_to(scope_of):
     state = assess(scope_of({"transactions": log_of()}))
     track = state.outlook.holdout.tracking

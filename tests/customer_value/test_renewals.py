@@ -58,6 +58,7 @@ def test_commitments_drawn_from_the_model_are_foreseen_by_it(scope_of):
     assert found.factor.mean() == pytest.approx(1.0) and found.factor.min() < 1 < found.factor.max()
 
 
+@pytest.mark.slow
 def test_old_commitments_count_for_more_and_the_sum_stays(scope_of):
     state = assess(scope_of(promises()))
     frame = state.outlook.customers.set_index("customer_id")["expected_value"]
@@ -99,6 +100,7 @@ def test_one_that_ends_before_it_starts_breaks_nothing(scope_of):
     assert renewals(scope_of(frames)).n == 200
 
 
+@pytest.mark.slow
 def test_where_nobody_leaves_early_it_is_not_said(scope_of):
     """All stay for a year and a half, then a third goes at once."""
     frames = promises(600, alpha=1.0, beta=1e6)

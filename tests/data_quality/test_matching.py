@@ -153,6 +153,7 @@ def brute_force(customers: pd.DataFrame) -> dict[tuple[str, str], str]:
     return known
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(records)
 def test_blocking_finds_exactly_the_pairs_that_brute_force_finds(rows: list[tuple[str | None, ...]]) -> None:
@@ -162,6 +163,7 @@ def test_blocking_finds_exactly_the_pairs_that_brute_force_finds(rows: list[tupl
     assert found == brute_force(customers)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(records, st.randoms(use_true_random=False))
 def test_order_of_rows_is_irrelevant_and_counts_hold(rows: list[tuple[str | None, ...]], random: object) -> None:

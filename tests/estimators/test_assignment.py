@@ -45,6 +45,7 @@ def test_the_draw_is_fixed_for_all_time():
     ]
 
 
+@pytest.mark.slow
 def test_everybody_is_held_out_equally_often_over_salts():
     frame = units(40, 7)
     draws = 800

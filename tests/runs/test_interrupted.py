@@ -199,6 +199,7 @@ time.sleep(30)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_what_workers_are_forked_from_is_deaf_to_ctrl_c_from_its_start():
     script = (

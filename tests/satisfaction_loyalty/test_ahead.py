@@ -66,6 +66,7 @@ def test_the_interval_holds_what_the_year_brings(scope_of) -> None:
     assert found.away < 0.1 * found.back
 
 
+@pytest.mark.slow
 def test_it_turns_with_who_came_back(scope_of) -> None:
     where = scope(scope_of, bought())
     ours, theirs = (value_ahead(where, followed(loyal=lambda i, odd=odd: i % 2 == odd)) for odd in (0, 1))

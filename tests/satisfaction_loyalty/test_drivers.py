@@ -100,6 +100,7 @@ def test_shares_add_up_and_kinds_are_found() -> None:
     assert list(first_to_fix(found)["item"])[:2] in (["i0", "i1"], ["i1", "i0"])
 
 
+@pytest.mark.slow
 def test_two_hundred_items_and_few_answers_are_said_plainly() -> None:
     many = _answers(600, items=200)
     found = importance(many.frame, many, draws=20)
@@ -206,6 +207,7 @@ def test_an_item_asked_twice_is_named_and_has_no_gain_of_its_own() -> None:
     assert (table.loc[["i0", "i2"], "kind"] == "undetermined").all()
 
 
+@pytest.mark.slow
 def test_the_strongest_items_are_kept_where_there_are_too_many() -> None:
     many = _answers(600, items=200)
     found = importance(many.frame, many, draws=20)

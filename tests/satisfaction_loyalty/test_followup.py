@@ -175,6 +175,7 @@ def worth(mean: float, se: float = 0.0) -> Estimate:
     )
 
 
+@pytest.mark.slow
 def test_money_carries_the_error_of_the_step_and_of_the_margin() -> None:
     """Product of a difference of shares and a mean margin: the interval holds the truth in 19 of 20 samples."""
     share_under_cap = 0.98186  # mean of a gamma of shape 1/2 cut at its 99th percentile, by numerical integration

@@ -37,6 +37,7 @@ def test_branches_that_differ_are_told_apart():
     assert found.p < 1e-3 and found.aic_gain > 0
 
 
+@pytest.mark.slow
 def test_branches_that_do_not_differ_seldom_seem_to():
     """Forty pairs drawn from one model: p is uniform."""
     p = np.array([compared([branch(2 * i), branch(2 * i + 1)]).p for i in range(40)])

@@ -115,6 +115,7 @@ def test_spend_of_discrete_giving():
     assert by_gift.values == by_purchase.values and by_gift.unit == "year"
 
 
+@pytest.mark.slow
 def test_independence_is_not_rejected_where_it_holds():
     """The raw rank correlation is above nil though frequency and spend are unrelated, and would be significant nearly
     always; relative to what the model expects it is not.
