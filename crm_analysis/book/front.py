@@ -141,22 +141,31 @@ def verdict(
     earned = _from(by_chapter, contents.earned)
     if earned is not None and earned["value"] is not None:
         currency = writer.profile.currency
+        shared = _from(by_chapter, contents.after_shared)
         if earned["low"] is not None and earned["low"] > 0:
             template = _("**The programmes that can be measured earned {net}** after their own costs ({interval}).")
         elif earned["high"] is not None and earned["high"] < 0:
             template = _("**The programmes that can be measured lost {net}** after their own costs ({interval}).")
+        elif shared is not None and (shared["high"] < 0 or shared["low"] > 0):
+            template = _(
+                "**Before shared systems and data, whether our programmes earn money is not settled**: net {net} "
+                "({interval})."
+            )
         else:
             template = _("**Whether our programmes earn money is not settled**: net {net} ({interval}).")
         lost = earned["high"] is not None and earned["high"] < 0
         said.append(
             template.format(
-                net=style.money(abs(earned["value"]) if lost else earned["value"], currency),
+                net=style.money(
+                    abs(earned["value"]) if lost else earned["value"],
+                    currency,
+                    like=max((abs(end) for end in (earned["low"], earned["high"]) if end is not None), default=None),
+                ),
                 interval=style.interval(
                     *((-earned["high"], -earned["low"]) if lost else (earned["low"], earned["high"])), "money", currency
                 ),
             )
         )
-        shared = _from(by_chapter, contents.after_shared)
         if shared is not None:
             said.append(shared["sentence"])
     if not said:

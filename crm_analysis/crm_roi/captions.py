@@ -59,6 +59,14 @@ def portfolio(evaluation: Evaluation) -> dict[str, Any]:
             "Right of the line earned more than it cost. A bar that crosses it is not settled. Dots: return on cost; "
             "bars: "
             "95 % interval. A programme without held-out members has no dot, whatever its members paid."
+        )
+        + (
+            " "
+            + _("Not drawn, and in the table alone, since too early to judge: {names}.").format(
+                names=", ".join(style.escape(result.name) for result in evaluation.running)
+            )
+            if evaluation.running
+            else ""
         ),
     }
 
@@ -103,7 +111,9 @@ def plan(evaluation: Evaluation) -> dict[str, Any]:
         ).format(n=len(costs), over=style.money(over, evaluation.currency))
     return {
         "table": frames.cost_plan_table(evaluation),
-        "title": _("What was planned and what it cost"),
+        "title": _("What was planned and what it cost")
+        if evaluation.branch == "all"
+        else _("What was planned and what it cost, all branches together"),
         "alt": alt,
         "how_to_read": _(
             "Bars: actual cost of the whole programme; the upright line: its plan. Red: lines of the ledger that "

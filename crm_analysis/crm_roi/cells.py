@@ -9,7 +9,7 @@ from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.estimators.means import MeanDifference
 from crm_analysis.language import _
 
-__all__ = ["assigned_tell", "chance", "count", "estimate", "money", "with_interval"]
+__all__ = ["amount", "assigned_tell", "chance", "count", "estimate", "money", "with_interval"]
 
 
 def assigned_tell(result: CampaignResult, evaluation: Evaluation) -> bool:
@@ -32,10 +32,22 @@ def with_interval(text: str, low: float | None, high: float | None, unit: str, e
     )
 
 
+def amount(value: float | None, low: float | None, high: float | None, currency: str) -> str:
+    """An amount at the scale of its interval, in brackets; alone where it has none."""
+    if value is None or low is None or high is None or low == high:
+        return style.money(value, currency)
+    return _("{value} ({interval})").format(
+        value=style.money(value, currency, like=max(abs(low), abs(high))),
+        interval=style.interval(low, high, "money", currency),
+    )
+
+
 def estimate(found: MeanDifference | None, unit: str, evaluation: Evaluation) -> str:
     """A difference with its interval; a dash where there is none."""
     if found is None:
         return style.DASH
+    if unit == "money":
+        return amount(found.difference, found.low, found.high, evaluation.currency)
     text = style.value(found.difference, unit, evaluation.currency)
     if unit == "points" and text != style.DASH:
         text = _("{difference} points").format(difference=text)

@@ -43,9 +43,10 @@ class DiscountUse:
 class Aftermath:
     """The `days` after one campaign's window, treated against control, per member; money in the profile's currency.
 
-    `margin` below zero is a dip: purchases pulled forward. `of_gain` is that margin over the gain within the window.
-    `on_discount` is the difference in the share of what was paid at a discount, None where the treated took none in the
-    window or nobody bought afterwards. Assumes randomised arms, and that neither was treated again meanwhile.
+    `margin` below zero is a dip: purchases pulled forward. `of_gain` is that margin over the gain within the window,
+    where there is shown to be one. `on_discount` is the difference in the share of what was paid at a discount, None
+    where the treated took none in the window or nobody bought afterwards. Assumes randomised arms, and that neither was
+    treated again meanwhile.
     """
 
     key: str
@@ -135,7 +136,7 @@ def _aftermath(flow: MemberFlows, scope: Scope) -> Aftermath | None:
     arms = flow.arms(followed=True)
     margin = arms.difference(*parts["left"])
     effect = flow.result.effect("margin")
-    gain = effect.plain.difference if effect is not None else 0.0
+    gain = effect.plain if effect is not None and (effect.plain.low or 0.0) > 0 else None
     took = _took_discount(flow)
     on_discount = None
     reduced = parts["paid_on_discount"]
@@ -159,7 +160,7 @@ def _aftermath(flow: MemberFlows, scope: Scope) -> Aftermath | None:
         took_discount=took,
         margin=margin,
         orders=arms.difference(*parts["n_orders"]),
-        of_gain=margin.difference / gain if gain > 0 else None,
+        of_gain=margin.difference / gain.difference if gain is not None else None,
         on_discount=on_discount,
     )
 

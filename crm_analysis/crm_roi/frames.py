@@ -69,18 +69,14 @@ def _results_table(evaluation: Evaluation, results: tuple[CampaignResult, ...]) 
         rows.append(
             {
                 _("Programme"): style.plain(result.name),
-                _("Purpose"): words.programme(result.programme),
                 _("Treated"): cells.count(result, "treated", evaluation),
                 _("Held out"): cells.count(result, "control", evaluation),
                 _("Margin gained"): money(roi.incremental_margin if roi else None),
                 _("Cost"): money(roi.cost if roi else _charged(result, evaluation)),
-                _("Net"): cells.with_interval(money(roi.net), roi.net_low, roi.net_high, "money", evaluation)
-                if roi
-                else style.DASH,
+                _("Net"): cells.amount(roi.net, roi.net_low, roi.net_high, evaluation.currency) if roi else style.DASH,
                 _("ROI"): cells.with_interval(style.percent(roi.roi, 0), roi.roi_low, roi.roi_high, "share", evaluation)
                 if roi
                 else style.DASH,
-                _("Chance that it earned"): cells.chance(roi.probability_earned) if roi else style.DASH,
                 _("Result"): _result(result),
             }
         )

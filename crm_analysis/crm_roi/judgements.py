@@ -36,17 +36,29 @@ def _net_finding(evaluation: Evaluation) -> Finding:
             "**All controlled programmes together: margin gained {margin}, cost {cost}**; the net of {net} is within "
             "chance."
         ),
+        "before_shared": _(
+            "**All controlled programmes together: margin gained {margin}, cost {cost}**; the net of {net} before "
+            "shared systems and data is within chance."
+        ),
         "fell": _("**All controlled programmes together cost {cost}, and margin fell by {fall}**: {net} net."),
         "perhaps_fell": _(
             "**All controlled programmes together cost {cost}**: {net} net. That margin was {fall} lower is within "
             "chance; only the net loss is settled."
         ),
-    }[_outcome(portfolio.verdict, portfolio.incremental_margin, portfolio.margin_high)]
+        "perhaps_rose": _(
+            "**All controlled programmes together cost {cost}**: {net} net. That margin was {margin} higher is within "
+            "chance; only the net loss is settled."
+        ),
+    }[
+        "before_shared"
+        if portfolio.settled_by_shared
+        else _outcome(portfolio.verdict, portfolio.incremental_margin, portfolio.margin_low, portfolio.margin_high)
+    ]
     sentence = template.format(
         fall=phrases.money(abs(portfolio.incremental_margin), evaluation),
         margin=phrases.money(portfolio.incremental_margin, evaluation),
         cost=phrases.money(portfolio.cost, evaluation),
-        net=phrases.money(portfolio.net, evaluation),
+        net=phrases.money(portfolio.net, evaluation, beside=(portfolio.low, portfolio.high)),
     )
     return Finding(
         key="crm_roi.net",
@@ -72,11 +84,13 @@ def _net_finding(evaluation: Evaluation) -> Finding:
     )
 
 
-def _outcome(verdict: str, margin: float, margin_high: float) -> str:
-    """The verdict; of a loss with less margin than without, whether that `fell` or `perhaps_fell`, within chance."""
-    if verdict != "lost" or margin >= 0:
+def _outcome(verdict: str, margin: float, margin_low: float, margin_high: float) -> str:
+    """The verdict; of a loss, also whether margin `fell`, or `perhaps_fell` or `perhaps_rose`, within chance."""
+    if verdict != "lost" or margin_low > 0:
         return verdict
-    return "fell" if margin_high < 0 else "perhaps_fell"
+    if margin_high < 0:
+        return "fell"
+    return "perhaps_fell" if margin < 0 else "perhaps_rose"
 
 
 def _campaign_finding(result: CampaignResult, evaluation: Evaluation) -> Finding | None:
@@ -127,13 +141,17 @@ def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
             "**{name} lost {net}** ({interval}): it cost {cost}. That margin was {fall} lower is within chance; "
             "only the net loss is settled."
         ),
-    }[_outcome(roi.verdict, roi.incremental_margin, roi.incremental_high)]
+        "perhaps_rose": _(
+            "**{name} lost {net}** ({interval}): it cost {cost}. That margin was {margin} higher is within chance; "
+            "only the net loss is settled."
+        ),
+    }[_outcome(roi.verdict, roi.incremental_margin, roi.incremental_low, roi.incremental_high)]
     sentence = template.format(
         name=phrases.name_of(result),
         fall=phrases.money(abs(roi.incremental_margin), evaluation),
         interval=phrases.loss_interval(roi.net_low, roi.net_high, evaluation, lost=roi.verdict == "lost"),
-        signed=phrases.money(roi.net, evaluation),
-        net=phrases.money(abs(roi.net), evaluation),
+        signed=phrases.money(roi.net, evaluation, beside=(roi.net_low, roi.net_high)),
+        net=phrases.money(abs(roi.net), evaluation, beside=(roi.net_low, roi.net_high)),
         cost=phrases.money(roi.cost, evaluation),
         margin=phrases.money(roi.incremental_margin, evaluation),
         ratio=style.number(roi.roi, 2),
@@ -269,6 +287,7 @@ def measures(evaluation: Evaluation) -> tuple[Finding, ...]:
                 unit="money",
                 basis=_("randomised, clustered by person, 95 %; shared costs as booked"),
                 n=portfolio.n_members,
+                tone=phrases.tone(portfolio.verdict_with_shared),
                 causal=True,
                 label=_("Net of programmes after shared costs"),
                 definition=_(

@@ -19,12 +19,23 @@ def loss_interval(low: float, high: float, evaluation: Evaluation, *, lost: bool
 def with_shared(portfolio: Portfolio, evaluation: Evaluation) -> str:
     """What is left when the systems and data of the period are paid too, whichever programmes they served."""
     net, low, high = (value - portfolio.shared for value in (portfolio.net, portfolio.low, portfolio.high))
-    return _(
-        "With the {shared} of shared systems and data that fall in the period, the net is **{net}** ({interval})."
-    ).format(
+    verdict = portfolio.verdict_with_shared
+    template = {
+        "earned": _(
+            "With the {shared} of shared systems and data that fall in the period, **{net} was earned** ({interval})."
+        ),
+        "lost": _(
+            "With the {shared} of shared systems and data that fall in the period, **{net} was lost** ({interval})."
+        ),
+        "unknown": _(
+            "With the {shared} of shared systems and data that fall in the period, it **is not settled**: net {net} "
+            "({interval})."
+        ),
+    }[verdict]
+    return template.format(
         shared=money(portfolio.shared, evaluation),
-        net=money(net, evaluation),
-        interval=interval(low, high, evaluation),
+        net=money(net if verdict == "unknown" else abs(net), evaluation, beside=(low, high)),
+        interval=loss_interval(low, high, evaluation, lost=verdict == "lost"),
     )
 
 
@@ -43,9 +54,9 @@ def names_of(results: Sequence[CampaignResult]) -> str:
     return ", ".join(name_of(result) for result in results)
 
 
-def money(amount: float, evaluation: Evaluation) -> str:
-    """An amount in the currency of the evaluation."""
-    return style.money(amount, evaluation.currency)
+def money(amount: float, evaluation: Evaluation, *, beside: tuple[float, float] | None = None) -> str:
+    """An amount in the currency of the evaluation, at the scale of the interval `beside` it."""
+    return style.money(amount, evaluation.currency, like=max(map(abs, beside)) if beside else None)
 
 
 def interval(low: float, high: float, evaluation: Evaluation) -> str:

@@ -103,7 +103,7 @@ class TestPlan:
 class NextTest:
     """The test that would settle the costliest campaign of which nobody knows what it earned.
 
-    `state` is planned, hopeless (planned too, but no test of any list shows a return of `MOST_USEFUL_ROI` or less),
+    `state` is planned, hopeless (a plan is made, but no test of any list shows a return of `MOST_USEFUL_ROI` or less),
     settled (nothing is unknown), unknown_cost, short_history, short_list or withheld. `plan` and the rest are there for
     the first two alone; `adjusted` is the same test read with CUPED. `passed_over` cost more, but no test of their
     lists would show a useful return, or none can be planned.

@@ -98,7 +98,7 @@ class Policy:
 
     Profits are in the profile's currency, for all `n` members of the list: margin gained less what their behaviour
     cost, the contacts made and the `fixed_cost`, which is spent unless nobody is contacted. `everybody` is the
-    programme's own net carried over to those held out: on its treated members alone it would be `as_it_ran`, the net of
+    programme's own net carried over to those held out: on its treated members alone it would be the net of
     its return, to the last digit.
     `contact_cost` is what one contact saved would save; `whole_cost` marks that the ledger does not tell contacts from
     the rest, so that all cost counts as theirs. `over_everybody` is targeting less contacting everybody. Profits
@@ -114,7 +114,6 @@ class Policy:
     contact_cost: float
     fixed_cost: float
     whole_cost: bool
-    as_it_ran: float
     everybody: Gain
     targeted: Gain
     over_everybody: Gain
@@ -404,7 +403,6 @@ def _policy(units: pd.DataFrame, features: np.ndarray, result: CampaignResult, r
         contact_cost=contact,
         fixed_cost=fixed,
         whole_cost=roi.break_even_contact_cost is None,
-        as_it_ran=roi.net,
         everybody=_over_list(found.everybody, fixed),
         targeted=_over_list(found.targeted, fixed * (1 - found.share_idle)),
         over_everybody=_over_list(found.over_everybody, -fixed * found.share_idle),

@@ -153,9 +153,23 @@ class Portfolio:
     @property
     def verdict(self) -> str:
         """earned, lost or unknown."""
-        if self.low > 0:
-            return "earned"
-        return "lost" if self.high < 0 else "unknown"
+        return _verdict(self.low, self.high)
+
+    @property
+    def verdict_with_shared(self) -> str:
+        """earned, lost or unknown once the shared costs are paid too."""
+        return _verdict(self.low - self.shared, self.high - self.shared)
+
+    @property
+    def settled_by_shared(self) -> bool:
+        """Whether only the shared costs settle what is not settled before them."""
+        return self.verdict == "unknown" and self.verdict_with_shared != "unknown"
+
+
+def _verdict(low: float, high: float) -> str:
+    if low > 0:
+        return "earned"
+    return "lost" if high < 0 else "unknown"
 
 
 @dataclass(frozen=True, slots=True)

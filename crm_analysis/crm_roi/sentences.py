@@ -27,18 +27,24 @@ def claims(
 ) -> Claims:
     """What the page says about the campaigns of one branch and period.
 
-    `further` findings join the measures; `policies` say of which campaigns choosing whom to contact is known to pay.
+    `further` findings join the measures; the one on the whole programme also closes the verdict. `policies` say of
+    which campaigns choosing whom to contact is known to pay.
     """
     if evaluation.without_tables:
         return _without_tables()
     found = findings(evaluation)
     return Claims(
-        verdict=_verdict(evaluation),
+        verdict=" ".join([_verdict(evaluation), *_whole(further)]),
         findings=tuple(found[:MOST_FINDINGS]),
         actions=advice.actions(evaluation, profile, policies or {}),
         unknowns=advice.unknowns(evaluation, profile),
         measures=tuple(found[MOST_FINDINGS:]) + measures(evaluation) + tuple(further),
     )
+
+
+def _whole(further: Sequence[Finding]) -> list[str]:
+    """Whether all programmes and the systems they share have paid back so far, where that is known."""
+    return [finding.sentence for finding in further if finding.key == "crm_roi.programme_net"]
 
 
 def _without_tables() -> Claims:
@@ -59,8 +65,11 @@ def _verdict(evaluation: Evaluation) -> str:
     portfolio, measured = evaluation.portfolio, evaluation.measured
     if portfolio is None:
         return _verdict_without_result(evaluation)
+    verdict = "before_shared" if portfolio.settled_by_shared else portfolio.verdict
+    between = (portfolio.low, portfolio.high)
     money = {
-        "net": phrases.money(abs(portfolio.net), evaluation),
+        "net": phrases.money(abs(portfolio.net), evaluation, beside=between),
+        "signed": phrases.money(portfolio.net, evaluation, beside=between),
         "interval": phrases.loss_interval(portfolio.low, portfolio.high, evaluation, lost=portfolio.verdict == "lost"),
     }
     if len(measured) == 1:
@@ -69,8 +78,12 @@ def _verdict(evaluation: Evaluation) -> str:
             "earned": _("{name} **earned {net} after its own costs** ({interval})."),
             "lost": _("{name} **lost {net} after its own costs** ({interval})."),
             "unknown": _("Whether {name} earned its cost **is not settled**: net {signed} ({interval})."),
-        }[portfolio.verdict]
-        parts = [template.format(name=only, signed=phrases.money(portfolio.net, evaluation), **money)]
+            "before_shared": _(
+                "Before shared systems and data, whether {name} earned its cost **is not settled**: net {signed} "
+                "({interval})."
+            ),
+        }[verdict]
+        parts = [template.format(name=only, **money)]
     else:
         template = {
             "earned": _(
@@ -86,12 +99,15 @@ def _verdict(evaluation: Evaluation) -> str:
                 "settled**: "
                 "net {signed} ({interval})."
             ),
-        }[portfolio.verdict]
+            "before_shared": _(
+                "Before shared systems and data, whether the {n} controlled programmes that closed in {period} earned "
+                "their cost together **is not settled**: net {signed} ({interval})."
+            ),
+        }[verdict]
         parts = [
             template.format(
                 n=portfolio.n_campaigns,
                 period=style.period(evaluation.period),
-                signed=phrases.money(portfolio.net, evaluation),
                 **money,
             )
         ]

@@ -24,8 +24,6 @@ from crm_analysis.tables import Scope
 from crm_analysis.units import DAYS_PER_WEEK, months_to_days
 from crm_analysis.value_models import CannotFit, Fit, GammaGammaFit, Histories, promises
 
-ONE_TIME_SHARE = 0.9  # with more customers than this without a repeat purchase, repeat buying decides nothing
-
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
@@ -140,13 +138,8 @@ def outlook(
 
 
 def never_back(summary: pd.DataFrame, days: int) -> Proportion:
-    """Share of the customers first seen at least `days` ago who never came back; undefined where there are none.
-
-    Whoever came later has not had the time to: counting them would call every growing organisation one of one-time
-    buyers.
-    """
-    seen_for = (pd.to_datetime(summary["observed_to"]) - pd.to_datetime(summary["first_on"])).dt.days
-    once = summary.loc[seen_for >= days, "n_repeat_orders"] == 0
+    """Share of the customers first seen at least `days` ago who never came back; undefined where there are none."""
+    once = customers.never_back(summary, days)
     return wilson(int(once.sum()), len(once))
 
 
@@ -155,7 +148,7 @@ def _fitted(
 ) -> tuple[RepeatFit | None, GammaGammaFit | None, str]:
     """The models, and why they are not used (empty when they are)."""
     if repeat < settings.min_repeat_customers:
-        return None, None, "one_time" if one_time > ONE_TIME_SHARE else "few"
+        return None, None, "one_time" if one_time > customers.ONE_TIME_SHARE else "few"
     best = check.model if check is not None else None
     try:
         with np.errstate(all="ignore"):  # a search that ends badly is told by `converged`
@@ -163,7 +156,7 @@ def _fitted(
         spend = value_models.fit_gamma_gamma(histories)
     except CannotFit:
         return None, None, "few"
-    if one_time > ONE_TIME_SHARE:
+    if one_time > customers.ONE_TIME_SHARE:
         return fit, spend, "one_time"
     if check is None:
         return fit, spend, "young"

@@ -75,13 +75,8 @@ def customer_profits(scope: Scope, status: pd.DataFrame, *, months_ago: int = 0,
     return Profits(frame.drop(columns=["years", "points"]).reset_index(names="customer_id"), known)
 
 
-def _within_year(table: ibis.Table, ends: dict[str, Any], on: Any) -> ibis.Table:
-    table = table.mutate(_day=table.occurred_at.cast("date"), _end=customers.end_of(table.branch, ends, on))
-    return table.filter(table._day <= table._end, table._day > table._end - ibis.interval(months=MONTHS))
-
-
 def _payments(scope: Scope, ends: dict[str, Any], on: Any) -> pd.DataFrame:
-    rows = _within_year(customers.payments(scope), ends, on)
+    rows = customers.within_year(customers.payments(scope), ends, on)
     is_order = rows.kind != "refund"
     memo = {
         name: rows[column].abs().sum(where=is_order) if column in rows.columns else ibis.null("float64")
@@ -90,10 +85,8 @@ def _payments(scope: Scope, ends: dict[str, Any], on: Any) -> pd.DataFrame:
     return (
         rows.group_by("customer_id")
         .aggregate(
-            gross=rows.amount.sum(where=is_order),
+            **customers.brought(scope, rows),
             refunds=rows.amount.abs().sum(where=~is_order),
-            regular=rows.amount.sum(where=is_order & customers.under_commitment(rows)),
-            one_off=rows.amount.sum(where=is_order & ~customers.under_commitment(rows)),
             restricted=(
                 rows.amount.sum(where=is_order & rows.restricted)
                 if "restricted" in rows.columns
@@ -101,7 +94,6 @@ def _payments(scope: Scope, ends: dict[str, Any], on: Any) -> pd.DataFrame:
             ),
             **memo,
             n_orders=rows._day.nunique(where=is_order),
-            margin=customers.row_margin(scope, rows).sum(),
         )
         .to_pandas()
         .fillna(0.0)
@@ -113,7 +105,7 @@ def _contacts(scope: Scope, ends: dict[str, Any], on: Any) -> tuple[pd.DataFrame
     if not scope.has("contacts"):
         return pd.DataFrame({"n": [], "cost": []}, index=pd.Index([], name="customer_id", dtype=object)), False
     table = scope.table("contacts")
-    rows = _within_year(table.filter(table.customer_id.notnull()), ends, on)
+    rows = customers.within_year(table.filter(table.customer_id.notnull()), ends, on)
     known = "cost" in scope.columns("contacts")
     each = scope.profile.cost_to_serve.per_contact
     cost = rows.cost.fill_null(each) if known else ibis.literal(each)
@@ -152,7 +144,7 @@ def _branch_costs(scope: Scope, ends: dict[str, Any], on: Any) -> pd.DataFrame:
     rows = table.filter(
         table.branch.notnull(), table.campaign_id.isnull(), table.driver.isin(["customer", "order", "contact"])
     )
-    rows = _within_year(rows.rename(occurred_at="incurred_on"), ends, on)
+    rows = customers.within_year(rows.rename(occurred_at="incurred_on"), ends, on)
     of_reward = (rows.category == "reward").fill_null(False) if "category" in rows.columns else ibis.literal(False)
     rows = rows.mutate(reward=of_reward)
     return rows.group_by(["branch", "driver", "reward"]).aggregate(amount=rows.amount.sum()).to_pandas()

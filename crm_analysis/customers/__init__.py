@@ -6,6 +6,7 @@ from crm_analysis.customers.statuses import (
     Retention,
     ShareChange,
     branch_ends,
+    brought,
     classify,
     end_of,
     known_until,
@@ -19,19 +20,23 @@ from crm_analysis.customers.statuses import (
     status,
     status_at,
     status_back,
+    within_year,
 )
-from crm_analysis.customers.summary import summarize, under_commitment
+from crm_analysis.customers.summary import ONE_TIME_SHARE, never_back, summarize, under_commitment
 
 __all__ = [
     "GONE",
+    "ONE_TIME_SHARE",
     "STATUSES",
     "Retention",
     "ShareChange",
     "branch_ends",
+    "brought",
     "classify",
     "end_of",
     "known_until",
     "months_back",
+    "never_back",
     "one_off",
     "payments",
     "retention",
@@ -43,4 +48,5 @@ __all__ = [
     "status_back",
     "summarize",
     "under_commitment",
+    "within_year",
 ]

@@ -282,6 +282,25 @@ def row_margin(scope: Scope, rows: ibis.Table) -> ibis.Value:
     return signed_amount(rows, ibis.coalesce(*known, rows.amount.abs() * scope.profile.margin.rate))
 
 
+def within_year(table: ibis.Table, ends: dict[str, date], on: date) -> ibis.Table:
+    """The rows of the twelve months up to each branch's end, or up to `on`; `_day` is the day of `occurred_at`."""
+    table = table.mutate(_day=table.occurred_at.cast("date"), _end=end_of(table.branch, ends, on))
+    return table.filter(table._day <= table._end, table._day > table._end - ibis.interval(months=12))
+
+
+def brought(scope: Scope, rows: ibis.Table) -> dict[str, ibis.Value]:
+    """What customers brought with payments `rows`, to aggregate: gross, regular (collected under commitments), one_off,
+    and margin after refunds.
+    """
+    order, committed = rows.kind != "refund", under_commitment(rows)
+    return {
+        "gross": rows.amount.sum(where=order),
+        "regular": rows.amount.sum(where=order & committed),
+        "one_off": rows.amount.sum(where=order & ~committed),
+        "margin": row_margin(scope, rows).sum(),
+    }
+
+
 def one_off(scope: Scope, months: int) -> pd.DataFrame:
     """The summary of purchases outside commitments as it stood `months` before the scope's end."""
     on, ends = months_back(scope, months)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from crm_analysis.contracts.totals import signed_amount
 
+ONE_TIME_SHARE = 0.9  # with more customers than this without a repeat purchase, repeat buying decides nothing
 UNITS = {"day": "D", "week": "W", "month": "M"}
 COLUMNS = (
     "customer_id",
@@ -129,3 +130,13 @@ def under_commitment(rows: ibis.Table) -> ibis.Value:
     """Whether a transaction was paid under a commitment: dues, or anything that names one."""
     dues = rows.kind == "dues"
     return dues | rows.commitment_id.notnull() if "commitment_id" in rows.columns else dues
+
+
+def never_back(summary: pd.DataFrame, days: int) -> pd.Series:
+    """Of each customer of a summary first seen at least `days` ago, whether they never came back.
+
+    Whoever came later has not had the time to: counting them would call every growing organisation one of one-time
+    buyers.
+    """
+    seen_for = (pd.to_datetime(summary["observed_to"]) - pd.to_datetime(summary["first_on"])).dt.days
+    return summary.loc[seen_for >= days, "n_repeat_orders"] == 0

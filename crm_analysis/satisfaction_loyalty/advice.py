@@ -14,7 +14,7 @@ from crm_analysis.satisfaction_loyalty.displays import (
 )
 from crm_analysis.satisfaction_loyalty.drivers import first_to_fix
 from crm_analysis.satisfaction_loyalty.study import Study, very_dissatisfied_valuable
-from crm_analysis.satisfaction_loyalty.verdicts import Told, largest_step
+from crm_analysis.satisfaction_loyalty.verdicts import Told, largest_step, left_above
 
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
@@ -61,12 +61,12 @@ def _direction_action(text: str, owner: str) -> Action:
     )
 
 
-def _perfection(told: Told) -> str:
-    """What is left for the last step where the link saturates: nothing, or what its interval does not exclude."""
-    most = told.study.steps[-1].difference.high
-    if most <= told.link.margin:
+def _perfection(told: Told, position: int) -> str:
+    """What is left above the level at `position` where the link saturates: nothing, or what is not excluded."""
+    most = left_above(told, position)
+    if not most:
         return _("Nothing on perfection above it.")
-    return _("Perfection above it comes second: of the last step up to {most} points are not excluded.").format(
+    return _("Perfection above it comes second: a rise of up to {most} points from there is not excluded.").format(
         most=style.points(most, 0, sign=False)
     )
 
@@ -79,9 +79,9 @@ def _direction(told: Told, study: Study) -> str | None:
         shown = {"below": told.name(-2), "top": told.name(-1), "item": item, "first": _annoying_first(told, study)}
         if item and shown["first"]:
             return _(
-                "Work on turning “{below}” into “{top}”, starting with {item}; {first}, which comes first for "
-                "satisfaction as a whole, keeps {customers} from being annoyed rather than delighting them. Try it on "
-                "a random half of the “{below}” first."
+                "Work on turning “{below}” into “{top}”, starting with {item}, the first of its kind in the list of "
+                "what to fix; {first} leads that list, but keeps {customers} from being annoyed rather than delighting "
+                "them. Try it on a random half of the “{below}” first."
             ).format(**shown, customers=told.words.customers)
         if item:
             return _(
@@ -93,13 +93,13 @@ def _direction(told: Told, study: Study) -> str | None:
         )
     if kind == "saturating":
         early = told.link.bottom is not None and told.link.bottom.high < 0 and not (top is not None and top.high < 0)
-        to = told.name(1) if early else told.name(-2)
+        to = 1 if early else -2
         lift = (
             _("Spend on lifting the dissatisfied up to “{to}”, starting with {item}; try it on a random half first.")
             if item
             else _("Spend on lifting the dissatisfied up to “{to}”; try it on a random half first.")
-        ).format(to=to, item=item)
-        return f"{lift} {_perfection(told)}"
+        ).format(to=told.name(to), item=item)
+        return f"{lift} {_perfection(told, to)}"
     if kind in ("takes_off", "uneven"):
         at = 2 if kind == "takes_off" else largest_step(told)
         return _("Lift “{low}” to “{next}”, where loyalty rises most; try it on a random half first.").format(
@@ -107,8 +107,8 @@ def _direction(told: Told, study: Study) -> str | None:
         )
     if kind == "straight":
         return _(
-            "Spend where a step up is cheapest, at whatever level: no level returns more than another; try it on a "
-            "random half first."
+            "Spend where a step up is cheapest, at whatever level: that one level returns more than another is not "
+            "shown; try it on a random half first."
         )
     if kind == "flat":
         return _(

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import ibis
 import numpy as np
 import pandas as pd
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 MONTHS = 12
 FEWEST = 30  # customers who came back, and who did not
-ONE_TIME_SHARE = 0.9  # with more than this who never came back, a model of repeat buying has nothing to say
 LEVEL = 0.95
 
 
@@ -36,7 +34,8 @@ class Ahead:
 
     `gap` carries how much customers differ and what the parameters leave open: those of the models, and the yields of
     promises. `back` and `away` are the two means, `n_back` and `n_away` the customers. `why` says why there is none:
-    "few" (of either), "no_model" (too few came back more than once, hardly anybody does, or no fit), or is empty.
+    "few" (of either), "no_model" (too few came back more than once, hardly anybody does, no fit, or one whose error is
+    not known), or is empty.
     """
 
     gap: Estimate | None
@@ -48,11 +47,12 @@ class Ahead:
 
 
 def value_ahead(scope: Scope, followed: pd.DataFrame) -> Ahead:
-    """`followed` has customer_id, loyal and weight of customers whose follow-up is known.
+    """`followed` has customer_id, loyal and weight of customers whose follow-up is known; no weight does not count.
 
     Values stand as of the scope's end, undiscounted. Values above the 99th percentile of the customers followed count
     as that percentile, so that one major donor does not set the figure.
     """
+    followed = followed[followed["weight"] > 0]
     loyal = followed["loyal"].to_numpy(bool)
     n_back, n_away = int(loyal.sum()), int((~loyal).sum())
     if min(n_back, n_away) < FEWEST:
@@ -83,6 +83,8 @@ def value_ahead(scope: Scope, followed: pd.DataFrame) -> Ahead:
     each = np.minimum(each, np.quantile(each, MARGIN_CAP))
     back, away = (weighted_mean(each[here], weights=weight[here]) for here in (loyal, ~loyal))
     mean, se = back.mean - away.mean, float(np.sqrt(back.se**2 + away.se**2 + error**2))
+    if not np.isfinite(se):
+        return Ahead(gap=None, n_back=n_back, n_away=n_away, why="no_model")
     half = normal_quantile(LEVEL) * se
     gap = Estimate(
         mean=mean, se=se, low=mean - half, high=mean + half, n=len(followed),
@@ -94,25 +96,15 @@ def value_ahead(scope: Scope, followed: pd.DataFrame) -> Ahead:
 def _brought(scope: Scope) -> pd.DataFrame:
     """What each customer brought over the last twelve months: gross, regular, one_off, margin after refunds."""
     on, ends = customers.months_back(scope, 0)
-    rows = customers.payments(scope)
-    rows = rows.mutate(_day=rows.occurred_at.cast("date"), _end=customers.end_of(rows.branch, ends, on))
-    rows = rows.filter(rows._day <= rows._end, rows._day > rows._end - ibis.interval(months=MONTHS))
-    order, committed = rows.kind != "refund", customers.under_commitment(rows)
-    found = rows.group_by("customer_id").aggregate(
-        gross=rows.amount.sum(where=order),
-        regular=rows.amount.sum(where=order & committed),
-        one_off=rows.amount.sum(where=order & ~committed),
-        margin=customers.row_margin(scope, rows).sum(),
-    )
-    return found.to_pandas().fillna(0.0)
+    rows = customers.within_year(customers.payments(scope), ends, on)
+    return rows.group_by("customer_id").aggregate(**customers.brought(scope, rows)).to_pandas().fillna(0.0)
 
 
 def _fitted(scope: Scope, free: pd.DataFrame, histories: Histories) -> tuple[BgNbdFit, GammaGammaFit] | None:
     """The models of those without a running commitment; None where they have nothing to say."""
-    seen_for = (pd.to_datetime(free["observed_to"]) - pd.to_datetime(free["first_on"])).dt.days
-    old = free[seen_for >= scope.profile.status.dormant_days]
+    one_time = float(customers.never_back(free, scope.profile.status.dormant_days).mean())
     repeat = int((histories.frame["x"] > 0).sum())
-    if repeat < scope.profile.value.min_repeat_customers or (old["n_repeat_orders"] == 0).mean() > ONE_TIME_SHARE:
+    if repeat < scope.profile.value.min_repeat_customers or one_time > customers.ONE_TIME_SHARE:
         return None
     try:
         with np.errstate(all="ignore"):  # a search that ends badly is told by `converged`

@@ -40,8 +40,8 @@ class Drivers:
 
     `table` has one row per item, largest share first: item, dimension, share (of the explained variance; they add up to
     one), low, high, rank_first, rank_last (the ranks it can have), r2 (its part of R2), n, mean, mean_low, mean_high,
-    scale_low, scale_high, target, gap (target less mean, missing without a target), priority (share times room left to
-    the target or the top of the scale), fix_first, fix_last (the places by priority it can have), what
+    scale_low, scale_high, target, gap (target less mean, missing without a target), room (what is left
+    to the target or the top of the scale), fix_first, fix_last (the places by gain it can have), what
     `contrasts.penalty_reward` finds, and what goes with lifting the item to its target, or to the top of its scale:
     gain (points of the index, 0 to 100), gain_low, gain_high, loyalty (share), loyalty_low, loyalty_high, established
     (whether the interval of the gain lies above zero).
@@ -50,7 +50,7 @@ class Drivers:
     with satisfaction, where there were too many. `collinear` items were answered nearly as others together predict. `n`
     of the `n_scored` respondents with a score (`parts` of them in each branch) answered every item used. `slope` is the
     difference in loyalty (share) that goes with one point of satisfaction on 0 to 100. `reason` is empty, or why there
-    is no table: no_items, too_few, no_variation, unexplained.
+    is no table: no_items, too_few, no_variation, one_item, unexplained.
     """
 
     table: pd.DataFrame
@@ -149,8 +149,10 @@ def importance(
         return said("no_items", _empty())
     if n < ANSWERS_PER_ITEM * max(p, 2):
         return said("too_few", _empty())
-    if p < 2 or whole["satisfaction"].nunique() < 2 or (whole[names].nunique() < 2).any():
+    if p == 0 or whole["satisfaction"].nunique() < 2 or (whole[names].nunique() < 2).any():
         return said("no_variation", _empty())
+    if p == 1:
+        return said("one_item", _empty())
     rng = np.random.default_rng(seed)
     data, weight = whole[[*names, "satisfaction", "_index"]].to_numpy(float), whole["weight"].to_numpy(float)
     people = moments.clusters(rows.loc[whole.index, "customer_id"])
@@ -186,15 +188,12 @@ def importance(
     table = table.merge(_scores(rows, names, answers), on="item")
     table = table.merge(penalty_reward(whole, names, answers, level=LEVEL), on="item")
     aim = table["target"].fillna(table["scale_high"])
-    table["priority"] = table["share"] * ((aim - table["mean"]) / (table["scale_high"] - table["scale_low"])).clip(0)
-    room = (aim - table["mean"]).clip(0).to_numpy()
+    table["room"] = (aim - table["mean"]).clip(0)
+    room = table["room"].to_numpy(float)
     moved = moments.means(drawn)[:, :p] - moments.means(total)[:p]  # the mean of a draw less the mean of all
-    width = (table["scale_high"] - table["scale_low"]).to_numpy(float)
-    priorities = again * np.where(room > 0, np.maximum(room - moved, 0.0), 0.0) / width
-    places = rank_intervals(table["priority"].to_numpy(float), priorities, level=LEVEL)
-    table["fix_first"], table["fix_last"] = places
     slopes = slope + slope_error * rng.standard_normal(draws)
     gains, gains_drawn = _gain(moments.covariance(total), moments.covariance(drawn), p, room, moved)
+    table["fix_first"], table["fix_last"] = rank_intervals(gains[:, 1], gains_drawn[..., 1], level=LEVEL)
     gains[tolerance < ALIKE], gains_drawn[:, tolerance < ALIKE] = math.nan, math.nan
     table["gain"] = gains[:, 1]
     table["gain_low"], table["gain_high"] = np.quantile(gains_drawn[..., 1], (tail, 1 - tail), axis=0)
@@ -226,7 +225,7 @@ def _empty() -> pd.DataFrame:
         "target",
         "gap",
         *CONTRASTS[1:],
-        "priority",
+        "room",
         "fix_first",
         "fix_last",
     ]
@@ -248,13 +247,17 @@ def _scores(rows: pd.DataFrame, names: list[str], answers: Answers) -> pd.DataFr
 
 
 def first_to_fix(drivers: Drivers, *, most: int = 3) -> pd.DataFrame:
-    """Items that explain much and score below their target, or the top of the scale: highest priority first.
+    """Items below their target, or the top of the scale: those with the largest gain in the index first.
 
-    Items whose gain is not established come after those whose gain is.
+    Items whose gain is not established come after those whose gain is, by the share they explain.
     """
     table = drivers.table
-    below = table[table["priority"] > 0]
-    return below.sort_values(["established", "priority"], ascending=False, kind="stable").head(most)
+    below = table[table["room"] > 0]
+    sure = below["established"].astype(bool)
+    ordered = below.assign(_gain=below["gain"].where(sure)).sort_values(
+        ["_gain", "share"], ascending=False, kind="stable", na_position="last"
+    )
+    return ordered.drop(columns="_gain").head(most)
 
 
 def may_come_first(drivers: Drivers) -> tuple[str, ...]:

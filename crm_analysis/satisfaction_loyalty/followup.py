@@ -8,8 +8,10 @@ the last answer would drop earlier ones by their outcome.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import ibis
 import numpy as np
@@ -312,13 +314,24 @@ class StepWorth:
 def in_money(step: float, low: float, high: float, margin: Estimate, *, level: float) -> tuple[float, float, float]:
     """A difference in loyalty, with its limits, in money per hundred customers: value, low, high.
 
-    The difference times the margin of a customer who came back. Its limits and the margin's error, at the same
-    `level`, are combined as those of a product of two independent estimates, to first order: each side is the root of
-    the sum of the squares of both parts (the delta method, where the limits of the difference are symmetric).
+    The difference times `margin`: that of a customer who came back, or what coming back makes to the months ahead.
+    Where it is negative the limits change sides. They and the margin's error, at the same `level`, are combined as
+    those of a product of two independent estimates, to first order: each side is the root of the sum of the squares of
+    both parts (the delta method, where the limits of the difference are symmetric).
     """
     value, spread = step * margin.mean, step * normal_quantile(level) * margin.se
-    down, up = margin.mean * (step - low), margin.mean * (high - step)
+    ends = margin.mean * (low - step), margin.mean * (high - step)
+    down, up = min(ends), max(ends)
     return 100 * value, 100 * (value - math.hypot(down, spread)), 100 * (value + math.hypot(up, spread))
+
+
+def rise(lower: Mapping[str, Any], upper: Mapping[str, Any], *, among: int) -> Difference:
+    """Loyalty at `upper` less that at `lower`, two rows of a table of `among` levels (Newcombe).
+
+    The interval is wide enough for the steps of the table to hold all at once.
+    """
+    first, second = (wilson(r["rate"] * r["n"], r["n"], n_effective=r["n_effective"]) for r in (lower, upper))
+    return two_proportions(first, second, level=1 - (1 - STEPS_HOLD) / (among - 1))
 
 
 def step_worth(levels: pd.DataFrame, margin: Estimate) -> list[StepWorth]:
@@ -330,8 +343,7 @@ def step_worth(levels: pd.DataFrame, margin: Estimate) -> list[StepWorth]:
     found = []
     rows = levels.to_dict("records")
     for lower, upper in zip(rows, rows[1:], strict=False):
-        first, second = (wilson(r["rate"] * r["n"], r["n"], n_effective=r["n_effective"]) for r in (lower, upper))
-        step = two_proportions(first, second, level=1 - (1 - STEPS_HOLD) / (len(rows) - 1))
+        step = rise(lower, upper, among=len(rows))
         money, low, high = in_money(step.value, step.low, step.high, margin, level=step.level)
         found.append(
             StepWorth(

@@ -93,7 +93,9 @@ def _link_finding(told: Told) -> Finding | None:
         )
     )
     sentence = template.format(
-        shape=headline(link.kind),
+        shape=_("{shape}, but the branches do not share one curve").format(shape=headline(link.kind))
+        if told.study.branches_differ
+        else headline(link.kind),
         n=style.number(link.n),
         customers=told.words.customers,
         first=style.day(follow.first),
@@ -116,11 +118,11 @@ def _link_finding(told: Told) -> Finding | None:
         low=step.low,
         high=step.high,
         unit="points",
-        basis=_("last step, Newcombe 95 % for all {steps} steps at once; association, not proof").format(
+        basis=_("last step, 95 % interval for all {steps} steps at once; association, not proof").format(
             steps=len(told.study.steps)
         )
         if len(told.study.steps) > 1
-        else _("last step, Newcombe 95 %; association, not proof"),
+        else _("last step, 95 % interval; association, not proof"),
         n=link.n,
         stake=_stake(told),
         tone="wait" if link.kind in ("no_link", "not_established", "uneven") else "neutral",
@@ -209,9 +211,9 @@ def _top_box_finding(study: Study, profile: Profile) -> Finding | None:
         low=wave.top_box.low if shown else None,
         high=wave.top_box.high if shown else None,
         unit="share",
-        basis=_("Wilson 95 % on the effective number, answers of the period")
+        basis=_("95 % interval on the effective number, answers of the period")
         if study.answers.weighted
-        else _("Wilson 95 %, answers of the period"),
+        else _("95 % interval, answers of the period"),
         n=_resting_on(study, wave.n),
         tone=tone,
         label=_("Share on the top level of satisfaction"),
@@ -234,7 +236,7 @@ def _worth_finding(told: Told) -> Finding | None:
         if told.study.ahead is not None and told.study.ahead.gap is not None:
             later = in_money(link.slope, link.slope - half, link.slope + half, told.study.ahead.gap, level=link.level)
         sentence = _(
-            "A hundred {customers} one level higher, wherever on the scale, go with **{money} more margin within "
+            "A hundred {customers} one level higher, on average over the scale, go with **{money} more margin within "
             "{window} days**. That is a difference between people, and an upper bound if satisfaction is the whole "
             "cause."
         ).format(customers=told.words.customers, money=style.money(value, told.profile.currency), window=window)
@@ -256,9 +258,13 @@ def _worth_finding(told: Told) -> Finding | None:
             window=window,
         )
     if later is not None:
-        sentence += " " + _("Over the next 12 months it would be {money} ({interval}), likewise.").format(
+        sentence += " " + _(
+            "In the 12 months after the end of the data it would be another {money} ({interval}), likewise: what comes "
+            "after those {window} days, less from whoever has stopped by then."
+        ).format(
             money=style.money(later[0], told.profile.currency),
             interval=style.interval(later[1], later[2], "money", told.profile.currency),
+            window=window,
         )
     return Finding(
         key=f"{CHAPTER}.step_worth",
@@ -270,14 +276,18 @@ def _worth_finding(told: Told) -> Finding | None:
         basis=_("association, not proof; interval of the line's slope and of the margin per head together")
         if link.kind == "straight"
         else _(
-            "association, not proof; interval wide enough for any step that is picked (Bonferroni), the error of the "
+            "association, not proof; interval wide enough for any step that is picked, the error of the "
             "margin per head in it"
         ),
         n=link.n,
         label=_("Margin that goes with a step of satisfaction, per 100 {customers}").format(
             customers=told.words.customers
         ),
-        definition=_("Step in loyalty times the mean margin, within the window, of a customer who came back."),
+        definition=_(
+            "Step in loyalty times the mean margin, within the window, of a customer who came back; in the 12 months "
+            "after the end of the data, times what those who came back are expected to bring more than those who did "
+            "not."
+        ),
     )
 
 
@@ -329,14 +339,13 @@ def _driver_finding(study: Study, profile: Profile) -> Finding | None:
         low=float(row["low"]),
         high=float(row["high"]),
         unit="share",
-        basis=_("{method} share of R², bootstrap 95 %; association within one survey").format(
-            method=study.drivers.method
-        ),
+        basis=_("share of what the items explain, 95 % interval; association within one survey"),
         n=study.drivers.n,
         label=_("Explained by {item}").format(item=name),
         definition=_(
-            "Share of the explained variance of overall satisfaction; priority is share times room to the target."
-        ),
+            "Share of the explained variance of overall satisfaction ({method}); what to fix first is the item with "
+            "which the most points of the index go between its score and its target."
+        ).format(method=study.drivers.method),
     )
 
 
@@ -370,7 +379,7 @@ def _silence_finding(study: Study, words: Words) -> Finding | None:
         low=gap.low,
         high=gap.high,
         unit="points",
-        basis=_("Newcombe 95 %; active within the year before"),
+        basis=_("95 % interval; active within the year before"),
         n=silence.answered.n + silence.silent.n,
         label=_("Respondents' loyalty less that of the silent"),
         tone="neutral" if gap.low <= 0 <= gap.high else "wait",
@@ -399,7 +408,7 @@ def _promoters_finding(study: Study) -> Finding | None:
         low=wave.nps.low,
         high=wave.nps.high,
         unit="index",
-        basis=_("normal 95 %, linearised where weighted"),
+        basis=_("95 % interval, counting the design where weighted"),
         n=_resting_on(study, wave.nps.n),
         label=_("Net promoter score, −100 to 100"),
         compare=True,
@@ -424,7 +433,7 @@ def _measures(study: Study, profile: Profile) -> list[Finding]:
                 low=wave.index.low,
                 high=wave.index.high,
                 unit="index",
-                basis=_("normal 95 %, linearised where weighted"),
+                basis=_("95 % interval, counting the design where weighted"),
                 n=_resting_on(study, wave.index.n),
                 label=_("Satisfaction index, 0 to 100"),
                 compare=True,
@@ -445,7 +454,7 @@ def _measures(study: Study, profile: Profile) -> list[Finding]:
                 low=link.top.low,
                 high=link.top.high,
                 unit="points",
-                basis=_("Holm-adjusted 95 %; association, not proof"),
+                basis=_("95 % interval, adjusted for two kinks; association, not proof"),
                 n=link.n,
                 label=_("Kink at the top, points of loyalty"),
                 compare=True,

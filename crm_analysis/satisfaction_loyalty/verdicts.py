@@ -11,6 +11,7 @@ from crm_analysis.profile.settings import Profile, Words
 from crm_analysis.satisfaction_loyalty import shape
 from crm_analysis.satisfaction_loyalty.displays import item_name, level_name
 from crm_analysis.satisfaction_loyalty.displays.link import shown_link
+from crm_analysis.satisfaction_loyalty.followup import rise
 from crm_analysis.satisfaction_loyalty.measure import loyal_from
 from crm_analysis.satisfaction_loyalty.study import Study
 
@@ -120,7 +121,7 @@ def _stated_headline(link: shape.Shape) -> str:
         "accelerating": _("intent accelerates at the top"),
         "takes_off": _("intent takes off above the lowest levels; acceleration at the top is not established"),
         "saturating": _("intent saturates"),
-        "straight": _("intent rises in a straight line"),
+        "straight": _("intent rises with satisfaction, and no bend is shown"),
         "uneven": _("intent rises in unequal steps"),
         "flat": _("intent hardly depends on satisfaction"),
         "no_link": _("no link between satisfaction and intent is established"),
@@ -161,30 +162,55 @@ def _takes_off(told: Told) -> str:
     )
 
 
+def left_above(told: Told, position: int) -> float:
+    """The most by which loyalty may still rise from the level at `position` to the highest; 0 where it does not matter.
+
+    Its interval's upper end, unless that lies within the margin of what would not matter.
+    """
+    rows = told.link.levels.to_dict("records")
+    most = rise(rows[position], rows[-1], among=len(rows)).high
+    return 0.0 if most <= told.link.margin else most
+
+
+def _no_further(told: Told) -> str:
+    """The end of the verdict where the last step is small: whether what lies above is known not to matter."""
+    template = (
+        _("The difference lies on the way up to “{below}”.")
+        if left_above(told, -2)
+        else _("The difference lies on the way up to “{below}”, not in perfection.")
+    )
+    return template.format(below=told.name(-2))
+
+
 def _saturating(told: Told) -> str:
     top, bottom = told.link.top, told.link.bottom
     if top is not None and top.high < 0:
-        return _(
-            "Loyalty saturates at the top: **going from “{below}” to “{top}” adds {last} points, the step before "
-            "added {before}**. The gain lies in lifting {customers} up to “{below}”, not in perfection."
-        ).format(**told.at_the_top(told.step(-2)))
+        return (
+            _(
+                "Loyalty saturates at the top: **the step from “{below}” to “{top}” goes with {last} points of "
+                "loyalty, the step before it with {before}**."
+            ).format(**told.at_the_top(told.step(-2)))
+            + f" {_no_further(told)}"
+        )
     if bottom is not None and bottom.high < 0:
         return _(
-            "Loyalty rises fast and flattens: **leaving “{lowest}” is worth {first} points, the step after it "
-            "{second}**. The gain lies in ending dissatisfaction."
+            "Loyalty rises fast and flattens: **the step up from “{lowest}” goes with {first} points of loyalty, the "
+            "step after it with {second}**. The difference lies where dissatisfaction ends."
         ).format(lowest=told.name(0), first=step_text(told.step(1)), second=step_text(told.step(2)))
     before = (told.rate(-2) - told.rate(0)) / (len(told.link.levels) - 2)
-    return _(
-        "Loyalty levels off at the top: **the last step, from “{below}” to “{top}”, adds {last} points; the steps "
-        "before it added {before} on average**. The gain lies in lifting {customers} up to “{below}”, not in "
-        "perfection."
-    ).format(**told.at_the_top(before))
+    return (
+        _(
+            "Loyalty levels off at the top: **the last step, from “{below}” to “{top}”, goes with {last} points of "
+            "loyalty; the steps before it with {before} on average**."
+        ).format(**told.at_the_top(before))
+        + f" {_no_further(told)}"
+    )
 
 
 def _straight(told: Told) -> str:
     return _(
-        "The link is straight: **each level of satisfaction goes with {slope} points more {customers} who came "
-        "back**, at the top as at the bottom. A kink of {seen} points at the top would have been seen."
+        "Loyalty rises with satisfaction, and no bend is shown: **each level goes with {slope} points more "
+        "{customers} who came back, on average**. A kink at the top of less than {seen} points could have been missed."
     ).format(
         slope=style.points(told.link.slope, 0, sign=False),
         customers=told.words.customers,
@@ -307,7 +333,7 @@ def headline(kind: str) -> str:
         "accelerating": _("Loyalty accelerates at the top"),
         "takes_off": _("Loyalty takes off above the lowest levels"),
         "saturating": _("Loyalty saturates"),
-        "straight": _("Loyalty rises in a straight line"),
+        "straight": _("Loyalty rises with satisfaction, and no bend is shown"),
         "uneven": _("Loyalty rises in unequal steps"),
         "flat": _("Loyalty hardly depends on satisfaction"),
         "no_link": _("No link between satisfaction and loyalty is established"),

@@ -8,6 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+__all__ = [
+    "COLUMNS",
+    "STANDINGS",
+    "Z95",
+    "Yield",
+    "margin_rate",
+    "mean_discount",
+    "moved",
+    "over_years",
+    "regular",
+    "standing_of",
+    "tilt",
+]
 STANDINGS = ("up to date", "overdue", "dormant")
 COLUMNS = (
     "customer_id",
@@ -176,4 +189,5 @@ def over_years(a_year: pd.Series, moves: pd.DataFrame, years: float, rate_annual
 
 
 def standing_of(frame: pd.DataFrame) -> pd.Series:
+    """How the running commitment of each customer stands, by `status`: one of `STANDINGS`; all else is up to date."""
     return frame["status"].map(lambda status: status if status in ("overdue", "dormant") else "up to date")

@@ -84,6 +84,22 @@ def test_programmes_earned_lost_or_not_settled(writer, low, high, said):
     assert said in verdict(writer, outcome, Contents.read())
 
 
+@pytest.mark.parametrize(("low", "high", "settled"), [(-28e6, -10e6, True), (-28e6, 1e6, False)])
+def test_what_only_shared_costs_settle_is_not_called_unsettled(writer, low, high, settled):
+    outcome = whole("crm_roi", "crm_roi.net", -9e6, -18e6, 3e5)
+    after = {
+        "key": "crm_roi.net_after_shared",
+        "value": (low + high) / 2,
+        "low": low,
+        "high": high,
+        "sentence": "Lost.",
+    }
+    outcome["crm_roi"].claims["measures"].append(after)
+    said = verdict(writer, outcome, Contents.read())
+    assert said.startswith("**Before shared systems and data, whether") == settled
+    assert said.startswith("**Whether our programmes") != settled and said.endswith("Lost.")
+
+
 def test_without_either_measure_the_first_chapter_speaks(writer):
     assert verdict(writer, whole("data_quality", "data_quality.score", 0.9), Contents.read()) == "v"
 

@@ -144,7 +144,7 @@ def test_everybody_gives_the_same_answer(tried):
 
 def test_a_level_without_a_loyal_customer_and_levels_without_a_disloyal_one(tried):
     read = tried("steps")
-    assert read.verdict.startswith("Loyalty rises fast and flattens: **leaving “score 1” is worth 100 points")
+    assert read.verdict.startswith("Loyalty rises fast and flattens: **the step up from “score 1” goes with 100 points")
     assert "0.0 % at “score 1”, 100 % at “score 4”, 100 % at “score 5”" in read.findings
     assert re.search(r"score 1 \d+ \*? ?0\.0 % 0\.0 to \d+\.\d %", read.page), (
         "an interval where a level has no loyal one"

@@ -1,6 +1,7 @@
 """Campaign evaluation from tables: definitions, identities, bad input, and verdicts that turn with the data."""
 
 import dataclasses
+import html
 from datetime import date, timedelta
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from crm_analysis.crm_roi import associations, captions, charts, frames
+from crm_analysis.crm_roi import associations, captions, cells, charts, frames
 from crm_analysis.crm_roi.displays import effects, gate
 from crm_analysis.crm_roi.evaluation import evaluate, member_lists
 from crm_analysis.crm_roi.gate import overlaps
@@ -119,14 +120,32 @@ def test_a_running_programme_costs_a_branch_its_share(evaluated):
 
 
 @pytest.mark.parametrize(
-    ("high", "words"), [(-1.0, "margin fell by"), (1.0, "lower is within chance; only the net loss is settled")]
+    ("margin", "low", "high", "words"),
+    [
+        (-10.0, -19.0, -1.0, "margin fell by"),
+        (-10.0, -21.0, 1.0, "lower is within chance; only the net loss is settled"),
+        (10.0, -1.0, 21.0, "higher is within chance; only the net loss is settled"),
+        (10.0, 1.0, 19.0, "and brought in"),
+    ],
 )
-def test_a_fall_in_margin_is_a_fact_only_outside_chance(evaluated, high, words):
+def test_what_a_loss_did_to_margin_is_a_fact_only_outside_chance(evaluated, margin, low, high, words):
     result = call(evaluated)
-    loss = {"incremental_margin": -10.0, "incremental_high": high, "net": -90.0, "net_low": -99.0, "net_high": -9.0}
-    roi = dataclasses.replace(result.roi, **loss)
+    loss = {"net": -90.0, "net_low": -99.0, "net_high": -9.0}
+    roi = dataclasses.replace(result.roi, incremental_margin=margin, incremental_low=low, incremental_high=high, **loss)
     turned = tuple(dataclasses.replace(r, roi=roi) if r is result else r for r in evaluated.closed)
-    assert any(words in finding.sentence for finding in said(dataclasses.replace(evaluated, closed=turned)).findings)
+    together = dataclasses.replace(
+        evaluated.portfolio,
+        n_campaigns=2,
+        incremental_margin=margin,
+        margin_low=low,
+        margin_high=high,
+        net=-90.0,
+        low=-99.0,
+        high=-9.0,
+    )
+    found = said(dataclasses.replace(evaluated, closed=turned, portfolio=together)).findings
+    assert all(words in finding.sentence for finding in found if finding.key in ("crm_roi.net", "crm_roi.call26.roi"))
+    assert ("brought in" in " ".join(finding.sentence for finding in found)) == (low > 0)
 
 
 def test_branches_share_costs_and_members(scope, evaluated):
@@ -251,6 +270,34 @@ def test_shared_costs_fall_in_their_months_and_in_no_return(evaluated):
 
 
 # bad input: a clear message, and the rest of the page alive
+
+
+@pytest.mark.parametrize(
+    ("net", "low", "high", "shared", "own", "together"),
+    [
+        (-9e6, -18e6, 3e5, 1e7, "Before shared systems and data, whether", "19.0 m won was lost"),
+        (2e7, 1.5e7, 2.5e7, 1e7, "**earned 20.0 m won", "10.0 m won was earned"),
+        (1e7, 5e6, 1.5e7, 1e7, "**earned 10.0 m won", "it **is not settled**"),
+        (0.0, -9e6, 9e6, 1e6, "Whether Thank-you call earned its cost **is not settled**", "it **is not settled**"),
+    ],
+    ids=["lost by the shared costs", "earned with them too", "earned before them", "not settled either way"],
+)
+def test_the_verdict_says_what_shared_costs_settle(evaluated, net, low, high, shared, own, together):
+    portfolio = dataclasses.replace(evaluated.portfolio, net=net, low=low, high=high, shared=shared)
+    found = said(dataclasses.replace(evaluated, portfolio=portfolio))
+    verdict = html.unescape(found.verdict).replace("\xa0", " ")
+    assert own in verdict and together in verdict
+    measure = next(f for f in found.measures if f.key == "crm_roi.net_after_shared")
+    assert measure.sentence in found.verdict and measure.value == net - shared
+    assert ("before shared systems" in " ".join(f.sentence for f in found.measures)) == portfolio.settled_by_shared
+
+
+def test_an_amount_stands_at_the_scale_of_its_interval():
+    assert (
+        cells.amount(898_000.0, 780_000.0, 1_010_000.0, "KRW").replace("\xa0", " ") == "0.90 m won (0.78 to 1.01 m won)"
+    )
+    assert cells.amount(-245.0, -3_515.0, 3_024.0, "KRW").replace("\xa0", " ") == "−245 won (−3,515 to 3,024 won)"
+    assert cells.amount(1_200.0, None, None, "KRW") == "1,200\xa0won" and cells.amount(None, 1.0, 2.0, "KRW") == "–"
 
 
 def test_control_smaller_than_30():

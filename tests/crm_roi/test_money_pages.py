@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 from crm_analysis import language
-from crm_analysis.crm_roi import charts, displays
+from crm_analysis.crm_roi import captions, charts, displays
 from crm_analysis.crm_roi.amounts import Amount, PerUnit
 from crm_analysis.crm_roi.displays import intervals
 from crm_analysis.crm_roi.lifetime import Bucket
+from crm_analysis.crm_roi.sentences import claims
 from crm_analysis.crm_roi.study import examine
 from tests.crm_roi.conftest import FrameScope, association, make_profile
 
@@ -46,6 +47,47 @@ FIGURES = {
 @pytest.fixture(scope="module")
 def study(scope):
     return examine(scope)
+
+
+def test_whether_the_whole_has_paid_closes_the_verdict_and_only_where_it_is_known(study, branch):
+    sentence = displays.programme.sentence(study.finance.programme, "KRW")
+    for found, told in ((study, True), (branch, False)):
+        said = claims(found.evaluation, profile=PROFILE, further=displays.findings(found, profile=PROFILE))
+        assert said.verdict.endswith(sentence) == told and ("their systems included" in said.verdict) == told
+    assert "**" not in displays.programme.figure(study)["alt"]
+
+
+def test_a_branch_page_says_that_planned_costs_are_those_of_all_branches(study, branch):
+    assert captions.plan(branch.evaluation)["title"].endswith(", all branches together")
+    assert not captions.plan(study.evaluation)["title"].endswith(", all branches together")
+
+
+def test_a_running_programme_is_said_to_be_in_the_table_alone(study):
+    assert "since too early to judge: Autumn letter." in captions.portfolio(study.evaluation)["how_to_read"]
+    nothing = dataclasses.replace(study.evaluation, running=())
+    assert "too early" not in captions.portfolio(nothing)["how_to_read"]
+
+
+@pytest.mark.parametrize(
+    ("rate", "cell"),
+    [
+        (Amount(74.9, 1.21, None), "> 100\xa0%"),
+        (Amount(0.33, 0.23, 1.4), "33\xa0% (at least 23\xa0%)"),
+        (Amount(0.33, 0.23, 0.56), "33\xa0% (23 to 56\xa0%)"),
+    ],
+)
+def test_a_margin_rate_that_cannot_be_reached_has_no_digits(study, rate, cell):
+    costing = tuple(dataclasses.replace(each, break_even_rate=rate) for each in study.finance.costing)
+    turned = dataclasses.replace(study, finance=dataclasses.replace(study.finance, costing=costing))
+    assert set(displays.costing.break_even(turned)["frame"]["Margin rate at least"]) == {cell}
+
+
+def test_no_cell_shows_raw_marks(study, branch, empty):
+    for found in (study, branch, empty):
+        frames = [make(found)["frame"] for make in TABLES.values()]
+        frames += [item["frame"] for item in displays.cards.cards(found, profile=PROFILE)["given"]]
+        for frame in frames:
+            assert frame is None or not frame.astype(str).apply(lambda column: column.str.contains("`")).any().any()
 
 
 @pytest.fixture(scope="module")

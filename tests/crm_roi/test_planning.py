@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from statsmodels.stats.power import NormalIndPower
 
+from crm_analysis.crm_roi import displays
 from crm_analysis.crm_roi.evaluation import evaluate
 from crm_analysis.crm_roi.history import margins_in, past_windows
 from crm_analysis.crm_roi.money import estimate_roi
@@ -20,6 +21,7 @@ from crm_analysis.crm_roi.planning import (
     power_curve,
     spread_of,
 )
+from crm_analysis.crm_roi.study import examine
 from crm_analysis.estimators.designs import cohens_h, units_per_arm_for_proportions
 from tests.crm_roi.conftest import FrameScope, association, make_profile
 
@@ -170,6 +172,27 @@ def test_a_list_that_no_test_can_settle_gives_way(scope):
     found = next_test(varied, evaluate(varied))
     assert [each.campaign_id for each in found.passed_over] == ["GALA26"]
     assert (found.state, found.campaign.campaign_id) == ("planned", "CALL26")
+
+
+def test_a_test_that_could_not_settle_anything_is_neither_shown_nor_drawn():
+    """The page of programmes without control says what half held out would show; a second number would contradict."""
+    frames = association(lift=40_000.0)
+    rows = frames["transactions"]
+    rows.loc[rows["customer_id"].isin([f"D{i:04d}" for i in range(60)]), "amount"] *= 19
+    varied = FrameScope(frames, make_profile())
+    study = examine(varied)
+    assert (study.next_test.state, study.next_test.campaign.campaign_id) == ("hopeless", "GALA26")
+    sheet = displays.planning.sheet(study, profile=varied.profile)
+    assert sheet["frame"].empty and sheet["note"].startswith("No test of Gala is worth planning")
+    assert displays.planning.curves(study.next_test).empty
+    assert displays.planning.power(study.next_test, profile=varied.profile)["alt"] == " "
+    assert displays.planning.findings(study) == ()
+
+
+def test_the_curve_reaches_past_the_smallest_return_that_the_plan_shows():
+    cheaper = FrameScope(association(cost=2_500_000.0), make_profile())
+    found = next_test(cheaper, evaluate(cheaper))
+    assert displays.planning.curves(found)["roi"].max() > found.plan.detectable_roi
 
 
 def test_where_every_programme_is_settled_there_is_nothing_to_test():

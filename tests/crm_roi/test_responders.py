@@ -156,7 +156,7 @@ def test_contacting_everybody_is_the_net_as_it_ran_carried_over_to_all_members(e
     found = study(**effects)
     (one,), (result,) = found.responders, found.evaluation.closed
     roi, policy = result.roi, one.policy
-    assert policy.n == roi.n_treated + roi.n_control == len(policy.members) and policy.as_it_ran == roi.net
+    assert policy.n == roi.n_treated + roi.n_control == len(policy.members)
     for mine, its in (
         (policy.everybody.mean, roi.net), (policy.everybody.low, roi.net_low), (policy.everybody.high, roi.net_high),
     ):  # fmt: skip
@@ -164,8 +164,6 @@ def test_contacting_everybody_is_the_net_as_it_ran_carried_over_to_all_members(e
     on_the_treated = policy.fixed_cost + policy.contact_cost * roi.n_treated
     assert on_the_treated == pytest.approx(roi.cost), "one definition of cost"
     assert policy.targeted.mean == pytest.approx(policy.everybody.mean + policy.over_everybody.mean)
-    row = displays.responders.targeting(found)["frame"].iloc[0]
-    assert row["Net as it ran"] == style.money(roi.net, "KRW")
 
 
 def test_discounts_taken_and_costs_of_orders_are_in_the_worth_of_everybody():
@@ -338,6 +336,17 @@ def test_pages_say_withheld_and_draw(differing):
     assert charts.effect_bands(displays.responders.bands(differing), currency="KRW") is not None
     curve = displays.responders.curves(differing)
     assert curve["gain"].iloc[0] == 0.0 and curve["line"].iloc[-1] == pytest.approx(curve["gain"].iloc[-1])
+
+
+def test_the_dashed_line_is_the_effect_on_all_that_the_tables_state(differing):
+    bands = displays.responders.bands(differing)
+    (result,) = (r for r in differing.evaluation.closed if r.campaign_id == differing.responders[0].campaign_id)
+    effect = result.effect("margin").plain.difference
+    assert set(bands["all"]) == {effect}
+    fig = charts.effect_bands(bands, currency="KRW")
+    (line,) = (each for each in fig.axes[0].lines if each.get_label() == "all together")
+    assert set(line.get_ydata()) == {effect}
+    assert by_code(differing.responders[0], "value").pooled.mean != pytest.approx(effect), "another number"
 
 
 def legend_of(fig) -> list[str]:

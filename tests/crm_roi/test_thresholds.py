@@ -1,5 +1,6 @@
 """The effect at an entry line: found by hand, planted and absent, pushed over, and said when there is none."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -141,6 +142,29 @@ def test_dots_are_means_of_enough_people_and_the_figure_is_drawn():
     assert gap == pytest.approx(at.effect.conventional)
     assert charts.around_the_line(*displays.thresholds.drawn(found), currency="KRW") is not None
     assert len(displays.thresholds.table(found)["frame"]) == 11
+
+
+@pytest.mark.parametrize("n_over", [0, 2, 3])
+def test_a_fit_is_drawn_only_where_dots_on_either_side_carry_it(n_over):
+    found = study(effect=50_000.0)
+    (at,) = found.thresholds
+    over, near = at.dots["position"] >= 0, at.dots["position"].abs() < at.effect.bandwidth
+    assert (over & near).sum() >= 3 and (~over & near).sum() >= 3, "drawn as it is"
+    thin = pd.concat([at.dots[~over], at.dots[over & near].head(n_over)])
+    found = replace(found, thresholds=(replace(at, dots=thin),))
+    dots, lines = displays.thresholds.drawn(found)
+    said = displays.thresholds.figure(found)["how_to_read"]
+    assert len(dots) == len(thin) and lines.empty == (n_over < 3)
+    assert ("No line is drawn" in said) == (n_over < 3) and ("local fits" in said) == (n_over == 3)
+    assert charts.around_the_line(dots, lines, currency="KRW") is not None
+
+
+def test_far_beyond_the_line_digits_say_nothing():
+    found = study(effect=0.0)
+    (at,) = found.thresholds
+    wide = replace(at, doubled=replace(at.doubled, bandwidth=6.5))
+    table = displays.thresholds.table(replace(found, thresholds=(wide,)))["frame"]
+    assert any("from < 10\xa0% to > 1,000\xa0% of the line" in text for text in table["Found"])
 
 
 def test_a_rule_is_checked_when_the_profile_is_read():

@@ -149,7 +149,11 @@ def test_one_programme_has_no_rank_and_three_are_left_as_they_are(scope, evaluat
     tables, _treated, _gain = world((1_200.0, 600.0, 500.0))
     study = examine(scope_of(tables))
     assert study.together.spread is None and (study.together.ranking["weight"] == 1).all()
-    assert "nothing is drawn anywhere" in together.ranking(study)["how_to_read"]
+    shown = together.ranking(study)
+    assert "each is shown as it came out" in shown["how_to_read"] and "drawn towards" not in shown["how_to_read"]
+    assert not any("drawn" in column or "Weight" in column for column in shown["table"])
+    (ax,) = charts.ranking(study.together.ranking).axes
+    assert ax.get_legend() is None and len(ax.collections) == 1, "one bar each, not the same bar twice"
 
 
 def test_the_universal_holdout_agrees_with_the_sum_of_the_programmes():

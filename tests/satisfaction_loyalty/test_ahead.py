@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from crm_analysis import customers, value_models
+from crm_analysis.satisfaction_loyalty import ahead
 from crm_analysis.satisfaction_loyalty.ahead import FEWEST, value_ahead
 from crm_analysis.units import months_to_days
 
@@ -96,6 +97,22 @@ def test_commitments_count_by_what_promises_brought(scope_of) -> None:
 def test_too_few_of_either_are_not_compared(scope_of) -> None:
     found = value_ahead(scope(scope_of, bought()), followed(loyal=lambda i: i < FEWEST - 1))
     assert found.gap is None and (found.why, found.n_back) == ("few", FEWEST - 1)
+
+
+@pytest.mark.parametrize("arm", [0, 1])
+def test_answers_without_weight_do_not_count_towards_either(scope_of, arm: int) -> None:
+    """With no weight at all on one side there was a division by zero and a gap that is no number."""
+    silent = followed()
+    silent.loc[silent.index % 2 == arm, "weight"] = 0.0
+    found = value_ahead(scope(scope_of, bought()), silent)
+    assert found.gap is None and found.why == "few" and min(found.n_back, found.n_away) == 0
+
+
+def test_an_error_that_is_no_number_leaves_the_months_ahead_unvalued(scope_of, monkeypatch) -> None:
+    by_model = ahead._by_model
+    monkeypatch.setattr(ahead, "_by_model", lambda *given: (by_model(*given)[0], float("nan")))
+    found = value_ahead(scope(scope_of, bought()), followed())
+    assert found.gap is None and found.why == "no_model"
 
 
 def test_where_hardly_anybody_comes_back_there_is_no_model(scope_of) -> None:

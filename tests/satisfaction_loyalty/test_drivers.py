@@ -14,6 +14,7 @@ import statsmodels.api as sm
 
 from crm_analysis.estimators.importance import johnson, lmg, rank_intervals
 from crm_analysis.profile.settings import Survey
+from crm_analysis.satisfaction_loyalty import charts
 from crm_analysis.satisfaction_loyalty.answers import Answers, prepare
 from crm_analysis.satisfaction_loyalty.contrasts import penalty_reward, robust_regression
 from crm_analysis.satisfaction_loyalty.drivers import first_to_fix, importance, may_come_first, quadrants
@@ -114,6 +115,8 @@ def test_items_that_never_vary_are_left_out() -> None:
     answers.frame["i2"] = 3.0
     found = importance(answers.frame, answers, draws=20)
     assert found.left_out == ("i2",) and set(found.table["item"]) == {"i0", "i1"}
+    answers.frame["i1"] = 3.0
+    assert importance(answers.frame, answers).reason == "one_item", "it varies, yet there is none to share with"
     answers.frame["satisfaction"] = 4.0
     assert importance(answers.frame, answers).reason == "no_variation"
     answers.frame[["i0", "i1"]] = 3.0
@@ -279,6 +282,19 @@ def test_what_comes_first_is_open_where_two_are_worth_the_same_and_closed_where_
     assert (found.n, found.n_scored, found.parts) == (4000, 4000, (4000,))
 
 
+def test_what_to_fix_is_ranked_by_the_gain_that_is_printed_and_not_by_the_share_explained() -> None:
+    """Everybody scores i1 low, so it explains little; yet more goes with its target than with that of i0."""
+    rng = np.random.default_rng(int(os.environ.get("CRM_TEST_SEED", "3")))
+    answers = _worth_fixing(rng, (0.3, 0.0, 0.0), 4000)
+    answers.frame["i1"] = rng.integers(1, 3, 4000).astype(float)
+    answers.frame["satisfaction"] = (answers.frame["satisfaction"] + 0.4 * (answers.frame["i1"] - 1.5)).clip(1, 5)
+    found = importance(answers.frame, answers, draws=300)
+    table = found.table.set_index("item")
+    assert table.loc["i0", "share"] > 0.5 and table.loc["i1", "gain_low"] > table.loc["i0", "gain_high"]
+    assert list(first_to_fix(found)["item"])[:2] == ["i1", "i0"]
+    assert may_come_first(found) == ("i1",) and table.loc["i1", ["fix_first", "fix_last"]].tolist() == [1, 1]
+
+
 @pytest.mark.slow
 def test_the_true_first_to_fix_is_among_those_that_may_come_first() -> None:
     """Two of the same worth: both are named in 95 of 100 samples or more (the larger of both always is)."""
@@ -289,3 +305,19 @@ def test_the_true_first_to_fix_is_among_those_that_may_come_first() -> None:
         answers = _worth_fixing(rng, (0.3, 0.3, 0.1), 600)
         both += {"i0", "i1"} <= set(may_come_first(importance(answers.frame, answers, draws=200)))
     assert both / runs > 0.95 - 4 * np.sqrt(0.95 * 0.05 / runs)
+
+
+@pytest.mark.parametrize("share", [0.19, 0.2, 0.22, 0.24])
+@pytest.mark.parametrize("distance", [-14.0, -0.5, 0.5])
+def test_no_name_on_the_map_of_targets_is_struck_by_a_line(share: float, distance: float) -> None:
+    points = pd.DataFrame({"name": ["Transfer problems solved"], "share": [share], "distance": [distance], "even": 0.2})
+    points = points.assign(
+        low=share - 0.05, high=0.5, distance_low=distance - 1, distance_high=distance + 20, known=True
+    )
+    drawing = charts.quadrants(points)
+    assert drawing is not None
+    (axes,) = drawing.axes
+    (name,) = (text for text in axes.texts if text.get_text() == "Transfer problems solved")
+    drawing.draw_without_rendering()
+    box, (x, y) = name.get_window_extent(), axes.transData.transform((0.0, 0.2))
+    assert not box.x0 <= x <= box.x1 and not box.y0 <= y <= box.y1

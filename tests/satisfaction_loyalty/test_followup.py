@@ -17,6 +17,7 @@ from crm_analysis.satisfaction_loyalty.answers import Answers, prepare
 from crm_analysis.satisfaction_loyalty.followup import (
     FollowUp,
     follow,
+    in_money,
     margin_per_loyal,
     missing_by_outcome,
     paid_within,
@@ -193,6 +194,16 @@ def test_money_carries_the_error_of_the_step_and_of_the_margin() -> None:
         alone += bare.money_low <= truth <= bare.money_high
     assert 0.915 < held / runs < 0.985, "four Monte Carlo errors"
     assert alone < held, "taking the margin as known would miss more often"
+
+
+@pytest.mark.parametrize(("step", "low", "high"), [(0.10, 0.02, 0.12), (-0.05, -0.20, 0.01), (0.0, -0.1, 0.3)])
+@pytest.mark.parametrize("se", [0.0, 1.0, 40.0])
+def test_money_with_the_other_sign_is_the_mirror_image(step: float, low: float, high: float, se: float) -> None:
+    """Whoever costs 50 brings minus what whoever brings 50 would: value and interval are turned at zero."""
+    gains, costs = (in_money(step, low, high, worth(mean, se), level=0.95) for mean in (50.0, -50.0))
+    assert costs == pytest.approx((-gains[0], -gains[2], -gains[1]))
+    if se == 0:
+        assert costs == pytest.approx((-5000 * step, -5000 * high, -5000 * low)), "known margins: the step's own limits"
 
 
 def test_steps_are_worth_the_margin_of_those_who_stay() -> None:

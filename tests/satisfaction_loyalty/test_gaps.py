@@ -275,11 +275,8 @@ def test_staff_and_dealers_by_the_same_functions() -> None:
     ]
 
 
-def test_the_distribution_of_a_group_hides_small_counts_and_the_next() -> None:
+def test_the_distribution_of_a_group_hides_small_counts_and_two_more_as_its_index_stands_beside_it() -> None:
     levels = tuple((str(k), n, n / 40) for k, n in enumerate((0, 3, 7, 10, 20), start=1))
     shown = measuring._level_shares(levels, 5)
-    assert (shown["2"], shown["3"]) == ("–", "–") and (shown["4"], shown["5"]) == (
-        style.percent(0.25),
-        style.percent(0.5),
-    )
+    assert [shown[level] for level in "2345"] == ["–", "–", "–", style.percent(0.5)]
     assert measuring._level_shares(levels, 1)["2"] == style.percent(0.075)

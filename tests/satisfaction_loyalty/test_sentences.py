@@ -122,7 +122,12 @@ def told(profile: Profile, frames: dict[str, pd.DataFrame]) -> tuple[Study, Clai
             "accelerates at the top",
             "Work on turning “satisfied” into “very satisfied”",
         ),
-        (STRAIGHT, "The link is straight", "rises in a straight line", "Spend where a step up is cheapest"),
+        (
+            STRAIGHT,
+            "Loyalty rises with satisfaction, and no bend is shown",
+            "rises with satisfaction, and no bend is shown",
+            "Spend where a step up is cheapest, at whatever level: that one level returns more than another is not",
+        ),
         (
             SATURATING,
             "Loyalty saturates at the top",
@@ -191,10 +196,31 @@ def test_no_link_beside_an_interval_without_zero_is_explained(
     assert (why in said.verdict, why in finding.sentence) == (span_apart, step_apart)
     assert "all 5 levels tested together, p = ." in said.verdict
     assert "fits the data" not in said.verdict or not span_apart
-    assert finding.basis.startswith("last step, Newcombe 95 % for all 4 steps at once")
+    assert finding.basis.startswith("last step, 95 % interval for all 4 steps at once")
     assert "It shows none, so the rows below it are no findings" in displays.tests_note(study, profile)
     steps = displays.steps_table(study, profile)
     assert steps["95 % interval"].iloc[-1] == style.interval(finding.low, finding.high, "points"), "one interval of it"
+
+
+@pytest.mark.parametrize(
+    ("answered", "came_back", "opening", "perfection"),
+    [
+        ([600] * 5, [60, 360, 420, 480, 492], "Loyalty saturates at the top", "comes second: a rise of up to"),
+        ([4000] * 5, [800, 1600, 2400, 3200, 3200], "Loyalty saturates at the top", "Nothing on perfection"),
+        ([6000] * 5, [1200, 3000, 3360, 3480, 3600], "Loyalty rises fast and flat", "comes second: a rise of up to"),
+        ([6000] * 5, [1200, 3000, 3030, 3030, 3060], "Loyalty rises fast and flat", "Nothing on perfection"),
+    ],
+)
+def test_perfection_is_ruled_out_by_verdict_and_action_alike_and_only_where_the_whole_rise_above_is_small(
+    profile: Profile, answered: list[int], came_back: list[int], opening: str, perfection: str
+) -> None:
+    study, said, _scope = told(profile, exactly(answered, came_back))
+    assert study.link is not None and study.link.kind == "saturating"
+    assert said.verdict.startswith(opening), said.verdict
+    assert perfection in said.actions[0].text
+    if opening.endswith("top"):
+        assert ("not in perfection" in said.verdict) == (perfection == "Nothing on perfection")
+    assert not any(word in said.verdict for word in (" adds ", "added", "is worth", "gain")), "an association"
 
 
 def everything(study: Study, profile: Profile) -> None:
@@ -344,6 +370,30 @@ def test_two_branches_with_one_index_and_different_answers_are_named(profile: Pr
     assert spread[spread["name"] == "Seoul"]["share"].sum() == pytest.approx(1)
 
 
+@pytest.mark.parametrize(("elsewhere", "differ"), [(FLAT, True), (CONVEX, False)])
+def test_the_finding_of_all_says_itself_that_branches_do_not_share_one_curve(
+    profile: Profile, elsewhere: tuple[float, ...], differ: bool
+) -> None:
+    """The front page prints the finding without the verdict around it."""
+    n = [900] * 5
+    there = exactly(n, [round(900 * rate) for rate in elsewhere])
+    names = {"customer_id": "HNL-b-" + there["transactions"]["customer_id"], "branch": "busan"}
+    there["transactions"] = there["transactions"].assign(**names)
+    survey = there["survey_responses"]
+    there["survey_responses"] = survey.assign(
+        response_id="b-" + survey["response_id"], customer_id="HNL-b-" + survey["customer_id"], branch="busan"
+    )
+    here = exactly(n, [round(900 * rate) for rate in CONVEX])
+    both = {name: pd.concat([here[name], there[name]], ignore_index=True) for name in here}
+    scope = FakeScope(profile, both, branch="all")
+    study = analyse(scope)  # type: ignore[arg-type]
+    said = claims(study, scope)  # type: ignore[arg-type]
+    assert study.branches_differ == differ
+    assert said.findings[0].key == "satisfaction_loyalty.link"
+    assert ("the branches do not share one curve.**" in said.findings[0].sentence) == differ
+    assert ("The branches do not share one curve" in said.verdict) == differ
+
+
 def test_a_level_that_would_tell_a_small_number_is_not_drawn(profile: Profile) -> None:
     study, said, _scope = told(profile, world((0.01, 0.3, 0.5, 0.6, 0.8), n=3000))
     curve = displays.curve_frame(study, profile)
@@ -372,7 +422,8 @@ def test_zero_to_ten_scale(profile: Profile) -> None:
     frames["survey_responses"]["satisfaction"] = frames["survey_responses"]["satisfaction"] * 2
     study, said, _scope = told(profile.model_copy(update={"survey": survey}), frames)
     assert study.link is not None and list(study.link.levels["label"]) == ["0-2", "3-4", "5-6", "7-8", "9-10"]
-    assert said.verdict.startswith("The link is straight")
+    assert said.verdict.startswith("Loyalty rises with satisfaction, and no bend is shown")
+    assert study.link.kind == "straight" and "could have been missed" in said.verdict
 
 
 def test_levels_without_loyal_customers(profile: Profile) -> None:

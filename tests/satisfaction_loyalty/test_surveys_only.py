@@ -140,7 +140,7 @@ def test_sfo_index_promoters_drivers_and_shape() -> None:
     assert "with reaching 5 go" in fix and "That it comes before Retail shops" in fix, "two are worth about the same"
     assert (study.drivers.n, study.drivers.n_scored) == (1483, 2688)
     assert displays.groups_spread(study, profile).empty, "one group stands in the distribution already"
-    assert said.findings[0].basis.startswith("Wilson 95 % on the effective number")
+    assert said.findings[0].basis.startswith("95 % interval on the effective number")
     assert drawn(study, profile) == {
         "waves": True,
         "promoters": True,

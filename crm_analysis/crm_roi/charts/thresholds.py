@@ -18,7 +18,7 @@ __all__ = ["around_the_line"]
 
 
 def around_the_line(dots: pd.DataFrame | None, lines: pd.DataFrame | None, *, currency: str) -> Figure | None:
-    """Means by distance from the line, and the two local fits that meet at it."""
+    """Means by distance from the line, and the two local fits that meet at it; `lines` is empty where none is drawn."""
     if dots is None or lines is None or dots.empty:
         return None
     fig, ax = style.figure(7.2, 3.8)

@@ -74,6 +74,7 @@ def trends(points: pd.DataFrame, *, currency: str) -> Figure | None:
         ax.set_xticks(list(own["window"]), [_("programme") if w == 0 else f"{-w}" for w in own["window"]])
         ax.set_xlim(own["window"].min() - 0.5, 0.5)
         _against_zero(ax, currency, vertical=False)
+        ax.set_ylabel(_("margin per member, list less others"))
         if len(names) > 1:
             ax.set_title(style.plain(name))
     axes[-1].set_xlabel(_("windows before the programme, the one just before being zero by definition"))

@@ -119,9 +119,7 @@ def _money(result: CampaignResult, evaluation: Evaluation) -> str:
     return _("gained {margin} for {cost}: net {net}, return {roi}").format(
         margin=style.money(roi.incremental_margin, evaluation.currency),
         cost=style.money(roi.cost, evaluation.currency),
-        net=cells.with_interval(
-            style.money(roi.net, evaluation.currency), roi.net_low, roi.net_high, "money", evaluation
-        ),
+        net=cells.amount(roi.net, roi.net_low, roi.net_high, evaluation.currency),
         roi=cells.with_interval(style.percent(roi.roi, 0), roi.roi_low, roi.roi_high, "share", evaluation),
     )
 
@@ -129,20 +127,24 @@ def _money(result: CampaignResult, evaluation: Evaluation) -> str:
 def _verdict(result: CampaignResult, evaluation: Evaluation, profile: Profile) -> str:
     roi = result.roi
     if roi is None:
-        why = html.unescape(advice.why_unknown(result, evaluation, profile))
-        return _("Not known. {why}").format(why=why) if why else words.state(result.state)
+        why = _as_cell(advice.why_unknown(result, evaluation, profile))
+        return _("It is not known {why}").format(why=why[0].lower() + why[1:]) if why else words.state(result.state)
     template = {
         "earned": _("It earned: net {net}; the chance that it earned is {chance}."),
         "lost": _("It lost: net {net}; the chance that it earned is {chance}."),
         "unknown": _("Not settled: net {net}; the chance that it earned is {chance}."),
     }[roi.verdict]
-    net = style.money(roi.net, evaluation.currency)
     return template.format(
-        net=cells.with_interval(net, roi.net_low, roi.net_high, "money", evaluation),
+        net=cells.amount(roi.net, roi.net_low, roi.net_high, evaluation.currency),
         chance=cells.chance(roi.probability_earned),
     )
 
 
 def _next(result: CampaignResult, evaluation: Evaluation, profile: Profile, policy: Policy | None) -> str:
     step = advice.action(result, evaluation, profile, policy)
-    return _("nothing before that is cleared up") if step is None else html.unescape(step.text)
+    return _("nothing before that is cleared up") if step is None else _as_cell(step.text)
+
+
+def _as_cell(sentence: str) -> str:
+    """A sentence as a cell's plain text, which knows no markup."""
+    return html.unescape(sentence).replace("`", "")

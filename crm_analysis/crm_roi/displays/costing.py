@@ -115,6 +115,16 @@ def _per_unit(found: PerUnit, currency: str) -> str:
     return intervals.amount(Amount(found.value, found.low, found.high), "money", currency)
 
 
+def _rate(found: Amount | None) -> str:
+    """A margin rate to break even at, as far as it can be reached."""
+    if found is None:
+        return style.DASH
+    if found.value > 1:
+        return f"> {style.percent(1.0, 0)}"
+    reachable = found.high is not None and found.high <= 1
+    return intervals.amount(Amount(found.value, found.low, found.high if reachable else None), "share", digits=0)
+
+
 def break_even(study: Study) -> dict[str, Any]:
     """Contact cost, margin, margin rate and lift that would break even, as keyword arguments of `report.table`."""
     evaluation = study.evaluation
@@ -132,7 +142,7 @@ def break_even(study: Study) -> dict[str, Any]:
                 else intervals.amount(contact, "money", currency),
                 _("Margin per member at least"): intervals.amount(each.break_even_margin, "money", currency),
                 _("Margin gained per member"): intervals.amount(each.margin_gained, "money", currency),
-                _("Margin rate at least"): intervals.amount(each.break_even_rate, "share", digits=0),
+                _("Margin rate at least"): _rate(each.break_even_rate),
                 _("Lift at least"): intervals.amount(each.break_even_lift, "share", digits=0),
                 _("Lift reached"): intervals.amount(each.lift, "share", digits=0),
             }

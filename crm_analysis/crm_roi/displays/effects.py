@@ -142,8 +142,8 @@ def reached_table(evaluation: Evaluation) -> pd.DataFrame:
                 _("Reached, of the treated"): style.share(n_treated, result.n_treated, evaluation.min_cell, 0),
                 _("Reached, of the held out"): style.share(n_control, result.n_control, evaluation.min_cell, 0),
                 _("Margin gained per member assigned"): cells.estimate(effect.plain, "money", evaluation),
-                _("Margin gained per member reached"): cells.with_interval(
-                    style.money(found.effect, evaluation.currency), found.low, found.high, "money", evaluation
+                _("Margin gained per member reached"): cells.amount(
+                    found.effect, found.low, found.high, evaluation.currency
                 ),
             }
         )
@@ -164,12 +164,11 @@ def ways_table(evaluation: Evaluation) -> pd.DataFrame:
 
 
 def _way(result: CampaignResult, name: str, roi: RoiEstimate, evaluation: Evaluation) -> dict[str, str]:
-    net = style.money(roi.net, evaluation.currency)
     return {
         _("Programme"): style.plain(result.name),
         _("Way"): name,
         _("Margin gained per member"): style.money(roi.margin_per_treated, evaluation.currency),
-        _("Net"): cells.with_interval(net, roi.net_low, roi.net_high, "money", evaluation),
+        _("Net"): cells.amount(roi.net, roi.net_low, roi.net_high, evaluation.currency),
         _("ROI, Fieller 95 %"): style.interval(roi.roi_low, roi.roi_high, "share", digits=0),
         _("ROI, bootstrap 95 %"): style.interval(roi.bootstrap_low, roi.bootstrap_high, "share", digits=0),
         _("Result"): words.verdict(roi.verdict),

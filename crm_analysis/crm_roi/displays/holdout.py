@@ -92,7 +92,7 @@ def _state(code: str) -> str:
 
 
 def _amount(value: float | None, low: float | None, high: float | None, evaluation: Evaluation) -> str:
-    return cells.with_interval(style.money(value, evaluation.currency), low, high, "money", evaluation)
+    return cells.amount(value, low, high, evaluation.currency)
 
 
 def _summed(found: Holdout, evaluation: Evaluation) -> str:

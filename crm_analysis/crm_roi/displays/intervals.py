@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import privacy, style
-from crm_analysis.crm_roi import captions
+from crm_analysis.crm_roi import captions, cells
 from crm_analysis.crm_roi.amounts import Amount
 from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.findings import Finding
@@ -20,6 +20,8 @@ def amount(found: Amount | None, unit: str, currency: str = "", digits: int | No
     """The value and, in brackets, its interval; a dash without a value."""
     if found is None:
         return style.DASH
+    if unit == "money" and found.low is not None and found.high is not None:
+        return cells.amount(found.value, found.low, found.high, currency)
     text = style.value(found.value, unit, currency, digits)
     if unit == "points" and text != style.DASH:
         text = _("{difference} points").format(difference=text)

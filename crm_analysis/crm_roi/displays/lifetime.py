@@ -152,7 +152,7 @@ def winning(study: Study) -> dict[str, Any]:
             )
             for label, n, parts, cost, unit, veiled in rows
         ],
-        columns=[_("Cost of"), _("Within a year"), _("On average")],
+        columns=[_("Cost of"), _("People within the year"), _("Cost of each, on average")],
     )
     said = needs.get(found.missing, "")
     return intervals.noted(
@@ -162,7 +162,9 @@ def winning(study: Study) -> dict[str, Any]:
         (said + " " if said else "")
         + _(
             "Cost of acquisition programmes, and of welcome, retention, win-back and care programmes, over everybody "
-            "won or kept in the year: averages, not effects. What one more cost stands in the table above. Intervals "
+            "won or kept in the year: averages, not effects. New are all whose first payment fell in the year, also "
+            "those gone again since; the leaky bucket counts the new who are still there. What one more cost stands in "
+            "the table above. Intervals "
             "take the numbers of people for chance and the costs for known; costs that branches share are on the page "
             "of all."
         ),

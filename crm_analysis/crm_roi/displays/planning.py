@@ -29,10 +29,10 @@ _CURVE_SHARES = (0.1, 0.2, 0.5)
 
 def curves(found: NextTest) -> pd.DataFrame:
     """holdout_share, roi, earned, lost, planned, label_at (height at which a line is labelled), for the chart."""
-    if found.plan is None:
+    if found.state != "planned" or found.plan is None:
         return pd.DataFrame(columns=["holdout_share", "roi", "earned", "lost", "planned", "label_at"])
     plan = found.plan
-    right = max(2.0, math.ceil(1.5 * min(plan.detectable_roi, MOST_USEFUL_ROI)))
+    right = max(2.0, math.ceil(1.5 * plan.detectable_roi))
     shares = _shares(plan)
     frame = power_curve(plan, returns=tuple(np.linspace(-1.0, right, _FINE)), shares=shares)
     heights = dict(zip(shares, _LABELS, strict=False))
@@ -49,7 +49,7 @@ def _shares(plan: TestPlan) -> list[float]:
 
 def power(found: NextTest, *, profile: Profile) -> dict[str, Any]:
     """Words and table of the power curves, as keyword arguments of `report.figure`."""
-    if found.plan is None:
+    if found.state != "planned" or found.plan is None:
         return {"title": "", "alt": " ", "how_to_read": ""}
     plan = found.plan
     return {
@@ -102,7 +102,7 @@ def sheet(study: Study, *, profile: Profile) -> dict[str, Any]:
     if study.evaluation.without_tables:
         return {"frame": None}
     title = _("The next test: what would settle the costliest unknown")
-    if found.plan is None or found.campaign is None:
+    if found.state != "planned":
         return {"title": title, "frame": pd.DataFrame(), "note": _why_not(found)}
     return {"title": title, "frame": options(found, profile=profile), "note": _assumes()}
 
@@ -124,8 +124,12 @@ def _why_not(found: NextTest) -> str:
         "unknown_cost": _("What the unsettled programmes cost is not known, so break-even cannot be tested."),
         "short_list": _("The list of {name} is too short for two arms that can be compared."),
         "short_history": _("Before {name} began its members' data hold no window in which their margins vary."),
+        "hopeless": _(
+            "No test of {name} is worth planning: as its members' margins varied before it, even half of them held out "
+            "would not show a return of {roi} or less. Test whether members go on paying at all, or spend less on each."
+        ),
         "withheld": _("No test is planned on the list of {name}: too few of it paid, or one nearly all."),
-    }[found.state].format(name=name)
+    }[found.state].format(name=name, roi=style.percent(MOST_USEFUL_ROI, 0))
 
 
 def options(found: NextTest, *, profile: Profile) -> pd.DataFrame:
@@ -162,7 +166,7 @@ def options(found: NextTest, *, profile: Profile) -> pd.DataFrame:
                 adjusted=words.return_seen(adjusted.detectable_roi, planned=True),
             ),
         ),
-        (_("Duration"), _duration(plan) if found.state == "planned" else _hopeless(plan)),
+        (_("Duration"), _duration(plan)),
     ]
     return pd.DataFrame(rows, columns=[_("Test plan"), _("Value")])
 
@@ -204,13 +208,6 @@ def _duration(plan: TestPlan) -> str:
         roi=style.percent(plan.expected_roi, 0),
         n=style.number(plan.n_needed),
     )
-
-
-def _hopeless(plan: TestPlan) -> str:
-    return _(
-        "this list alone will not settle it: {n} members are needed to find a return of {roi}. Test whether members go "
-        "on paying at all, or spend less on each"
-    ).format(n=style.number(plan.n_needed), roi=style.percent(plan.expected_roi, 0))
 
 
 def findings(study: Study) -> tuple[Finding, ...]:

@@ -37,7 +37,7 @@ def figure(study: Study) -> dict[str, Any]:
             else _("Whether the whole has paid cannot be said: no programme has a return, or there is no cost ledger.")
         )
     else:
-        alt = sentence(found, evaluation.currency)
+        alt = sentence(found, evaluation.currency).replace("**", "")
     return {
         "table": _table(study),
         "title": _("Has the whole paid, systems included?"),
@@ -61,9 +61,13 @@ def sentence(found: Programme, currency: str) -> str:
         "paid": intervals.months(found.payback_months),
     }
     if found.payback_months is not None:
-        return _("The whole paid back after {paid} and is {net} ahead after {months} ({interval}).").format(**said)
+        return _(
+            "All programmes so far, their systems included, paid back after {paid} and are {net} ahead after {months} "
+            "({interval})."
+        ).format(**said)
     return _(
-        "The whole has not paid back after {months}: {net} short (net {interval}); chance that it has: {chance}."
+        "**All programmes so far, their systems included, have not paid back after {months}: {net} short** (net "
+        "{interval}); chance that they have: {chance}."
     ).format(**said)
 
 
@@ -109,7 +113,7 @@ def alongside(study: Study) -> dict[str, Any]:
     for each in study.finance.alongside:
         if each.found is None:
             said = (
-                _("needs the table `{table}`").format(table=tables[each.missing])
+                _("needs the table “{table}”").format(table=tables[each.missing])
                 if each.missing in tables
                 else _("too few before or after")
             )

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import privacy, style
+from crm_analysis.crm_roi import cells
 from crm_analysis.crm_roi.responders import AGES, FEWEST_TO_LEARN, FOLD_DRAWS, REST, Group, Responders, Split
 from crm_analysis.crm_roi.results import Evaluation
 from crm_analysis.crm_roi.study import Study
@@ -45,11 +46,17 @@ def curves(study: Study) -> pd.DataFrame:
 
 
 def bands(study: Study) -> pd.DataFrame:
-    """Effect by band of value before, of the largest campaigns: name, band, n_bands, value, low, high, shrunk, all."""
+    """Effect by band of value before, of the largest campaigns: name, band, n_bands, value, low, high, shrunk, all.
+
+    `all` is the campaign's own effect, as its tables have it. The bands' weighted mean, towards which they are
+    shrunken, is another number where the spread differs from band to band.
+    """
     rows = []
+    effects = {result.campaign_id: result.effect("margin") for result in study.evaluation.closed}
     for found in _largest(study):
+        on_all = effects[found.campaign_id]
         split = next((s for s in found.splits if s.code == "value"), None)
-        if split is None or split.pooled is None:
+        if split is None or split.pooled is None or on_all is None:
             continue
         for number, group in enumerate(split.groups, 1):
             if _hidden(group, study.evaluation) or group.found.low is None:
@@ -57,7 +64,7 @@ def bands(study: Study) -> pd.DataFrame:
             plain = group.found
             rows.append(
                 (found.name, number, len(split.groups), plain.difference, plain.low, plain.high, group.shrunk,
-                 split.pooled.mean)
+                 on_all.plain.difference)
             )  # fmt: skip
     return pd.DataFrame(rows, columns=["name", "band", "n_bands", "value", "low", "high", "shrunk", "all"])
 
@@ -75,7 +82,7 @@ def qini_figure(study: Study) -> dict[str, Any]:
         {
             _("Programme"): [style.plain(found.name) for found in drawn],
             _("Qini coefficient, per member"): [
-                _amount(found.qini.coefficient, found.qini.coefficient_low, found.qini.coefficient_high, currency)
+                cells.amount(found.qini.coefficient, found.qini.coefficient_low, found.qini.coefficient_high, currency)
                 for found in drawn
                 if found.qini is not None
             ],
@@ -118,14 +125,12 @@ def band_figure(study: Study) -> dict[str, Any]:
     if shrunken.any():
         said.append(
             _(
-                "Filled dots: the difference drawn towards the effect on all by as much as chance explains; the closer "
-                "they lie to the line, the less is known of any difference."
+                "Filled dots: the difference drawn towards the bands' mean, in which the surer band weighs more, by as "
+                "much as chance explains; the closer together they lie, the less is known of any difference."
             )
         )
     if not shrunken.all():
-        said.append(
-            _("How much three bands or fewer truly differ is not known: none is drawn towards the effect on all.")
-        )
+        said.append(_("How much three bands or fewer truly differ is not known: none is drawn towards the others."))
     return {
         "table": _band_table(frame, study.evaluation.currency),
         "title": title,
@@ -142,7 +147,8 @@ def _band_table(frame: pd.DataFrame, currency: str) -> pd.DataFrame:
             _("Programme"): [style.plain(name) for name in frame["name"]],
             _("Value before"): [_band(n, of) for n, of in zip(frame["band"], frame["n_bands"], strict=True)],
             _("Difference"): [
-                _amount(v, a, b, currency) for v, a, b in zip(frame["value"], frame["low"], frame["high"], strict=True)
+                cells.amount(v, a, b, currency)
+                for v, a, b in zip(frame["value"], frame["low"], frame["high"], strict=True)
             ],
         }
     )
@@ -169,10 +175,10 @@ def groups(study: Study, profile: Profile) -> dict[str, Any]:
                         _("Held out"): _count(group, "control", study.evaluation),
                         _("Difference"): _("withheld")
                         if hidden
-                        else _amount(plain.difference, plain.low, plain.high, currency),
+                        else cells.amount(plain.difference, plain.low, plain.high, currency),
                         _("Shrunken"): style.DASH
                         if hidden
-                        else _amount(group.shrunk, group.shrunk_low, group.shrunk_high, currency),
+                        else cells.amount(group.shrunk, group.shrunk_low, group.shrunk_high, currency),
                         _("The rule would contact"): style.share(
                             group.n_targeted, group.n_judged, study.evaluation.min_cell, 0
                         ),
@@ -183,10 +189,10 @@ def groups(study: Study, profile: Profile) -> dict[str, Any]:
         "title": _("Who responds, by group"),
         "frame": None if study.evaluation.without_tables else pd.DataFrame(rows),
         "note": _(
-            "Margin per member, treated less held out, 95 % intervals. Shrunken: drawn towards the effect on all by "
-            "the share of its variance that is chance (empirical Bayes, Morris 1983); of three groups or fewer the "
-            "spread is not known and nothing is drawn. Differences are tested by Cochran's Q, adjusted for the number "
-            "of splits (Holm). Groups too small in an arm stand together."
+            "Margin per member, treated less held out, 95 % intervals. Shrunken: drawn towards the groups' mean, in "
+            "which the surer group weighs more, by the share of its variance that is chance (empirical Bayes, Morris "
+            "1983); of three groups or fewer the spread is not known and none is shrunken. Differences are tested by "
+            "Cochran's Q, adjusted for the number of splits (Holm). Groups too small in an arm stand together."
         ),
     }
 
@@ -206,7 +212,6 @@ def targeting(study: Study) -> dict[str, Any]:
                 _("Programme"): style.plain(found.name),
                 _("Cost of a contact"): style.money(policy.contact_cost, currency),
                 _("The rule would contact"): style.share(policy.n_targeted, policy.n, study.evaluation.min_cell, 0),
-                _("Net as it ran"): style.money(policy.as_it_ran, currency),
                 _("Profit, everybody"): _gain(policy.everybody, currency),
                 _("Profit, by the rule"): _gain(policy.targeted, currency),
                 _("Rule less everybody"): _gain(policy.over_everybody, currency),
@@ -410,12 +415,5 @@ def _band(number: int, of: int) -> str:
     return _("{number} of {of} (highest)").format(number=of, of=of) if number == of else f"{number} / {of}"
 
 
-def _amount(value: float | None, low: float | None, high: float | None, currency: str) -> str:
-    text = style.money(value, currency)
-    if value is None or low is None or high is None or low == high:
-        return text
-    return _("{value} ({interval})").format(value=text, interval=style.interval(low, high, "money", currency))
-
-
 def _gain(gain: Gain, currency: str) -> str:
-    return _amount(gain.mean, gain.low, gain.high, currency)
+    return cells.amount(gain.mean, gain.low, gain.high, currency)

@@ -94,7 +94,8 @@ def figure(study: Study) -> dict[str, Any]:
         "how_to_read": _(
             "Each bar moves one assumption between its ends and leaves the others; the widest matters most. The dark "
             "line is the present value as it stands, the thin one zero: a bar that crosses zero can turn the verdict. "
-            "Ends of margin rate, costs and discount rate are settings of the profile (roi.ranges)."
+            "On the right: the present value at either end. Ends of margin rate, costs and discount rate are settings "
+            "of the profile (roi.ranges)."
         ),
     }
 

@@ -52,17 +52,17 @@ def sentence(each: Claim) -> str:
     """What is known of one claim here."""
     if each.verdict == "untestable":
         return {
-            "costs": _("Cannot be tested: needs the tables `costs` and `campaigns`."),
+            "costs": _("Cannot be tested: needs the tables “costs” and “campaigns”."),
             "costs, acquisition": _(
-                "Cannot be tested: needs lines in the table `costs` for campaigns whose programme is acquisition."
+                "Cannot be tested: needs lines in the table “costs” for campaigns whose programme is acquisition."
             ),
             "costs, retention": _(
-                "Cannot be tested: needs lines in the table `costs` for campaigns that serve to keep customers."
+                "Cannot be tested: needs lines in the table “costs” for campaigns that serve to keep customers."
             ),
-            "cases": _("Cannot be tested: needs the table `cases`."),
+            "cases": _("Cannot be tested: needs the table “cases”."),
             "withheld": _("Withheld: it would tell how many were won or kept where they are too few."),
             "few": _("Cannot be tested: too few complaints on one side whose follow-up has closed."),
-        }.get(each.needs, _("Cannot be tested: needs a year of `transactions` before the period's end."))
+        }.get(each.needs, _("Cannot be tested: needs a year of “transactions” before the period's end."))
     found = each.found
     assert found is not None
     said = {"n": style.number(each.n)}

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import privacy, style
+from crm_analysis.crm_roi import cells
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.crm_roi.thresholds import BAND, NEAR, PUSH_DAYS, Threshold
 from crm_analysis.estimators.discontinuity import Jump
@@ -17,11 +18,25 @@ from crm_analysis.language import _
 
 __all__ = ["drawn", "figure", "findings", "sentence", "table"]
 
+FEWEST_DOTS = 3
+"""Fewest dots on a side of the line, within the bandwidth, for the fitted lines to be drawn."""
+_FAR = 10.0
+
 
 def drawn(study: Study) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
-    """Dots and fitted lines of the largest measured list; nothing where there is none."""
+    """Dots and fitted lines of the largest measured list; nothing where there is none, no lines where too few dots."""
     found = _shown(study)
-    return (None, None) if found is None else (found.dots, found.lines)
+    if found is None or found.lines is None:
+        return None, None
+    return found.dots, found.lines if _enough_dots(found) else found.lines.iloc[:0]
+
+
+def _enough_dots(found: Threshold) -> bool:
+    """Whether either side of the line has dots enough within the bandwidth to show what a fit through them rests on."""
+    if found.dots is None or found.effect is None:
+        return False
+    near = found.dots.loc[found.dots["position"].abs() < found.effect.bandwidth, "position"]
+    return min((near < 0).sum(), (near >= 0).sum()) >= FEWEST_DOTS
 
 
 def figure(study: Study) -> dict[str, Any]:
@@ -32,15 +47,22 @@ def figure(study: Study) -> dict[str, Any]:
         return {"title": "", "alt": " ", "how_to_read": ""}
     if found is None:
         return {"title": title, "alt": _why_nothing(study), "how_to_read": ""}
-    note = _(
-        "Dots: mean margin of neighbours in value before, larger for more people. Lines: local fits on either side "
-        "within the bandwidth; their gap at the dotted line is the effect on those at the line, if nothing else "
-        "changes there and nobody could place himself just over it. It says nothing about the best far above the line."
+    dots = _("Dots: mean margin of neighbours in value before, larger for more people.")
+    fits = (
+        _(
+            "Lines: local fits on either side within the bandwidth; their gap at the dotted line is the effect on "
+            "those at the line, if nothing else changes there and nobody could place himself just over it. It says "
+            "nothing about the best far above the line."
+        )
+        if _enough_dots(found)
+        else _(
+            "No line is drawn: with fewer than {n} dots on a side, near the line, it would hang on a handful of people."
+        ).format(n=FEWEST_DOTS)
     )
     return {
         "title": title,
         "alt": _("Margin in the window by value before, on both sides of the line of {name}.").format(name=found.name),
-        "how_to_read": f"{sentence(found, study)} {note}",
+        "how_to_read": f"{sentence(found, study)} {dots} {fits}",
         "table": _dots_table(found, study),
     }
 
@@ -77,17 +99,18 @@ def sentence(found: Threshold, study: Study) -> str:
         "interval": style.interval(effect.low, effect.high, "money", currency),
         "cost": style.money(cost, currency),
     }
+    reservations = _reservations(found)
     if cost is None:
-        text = _("At the line {name} changed margin by {value} a member ({interval}).")
-    elif effect.low > cost:
+        text = _("At the line of {name} margin differs by {value} a member ({interval}).")
+    elif effect.low > cost and not reservations:
         text = _("**At the line {name} added {value} a member** ({interval}), more than the {cost} it cost.")
-    elif effect.high < cost:
+    elif effect.high < cost and not reservations:
         text = _("**At the line {name} did not pay**: it added {value} a member ({interval}) at a cost of {cost}.")
     else:
         text = _(
             "**Whether {name} pays at the line cannot be told**: {value} a member ({interval}), at a cost of {cost}."
         )
-    return " ".join([text.format(**said), *_reservations(found)])
+    return " ".join([text.format(**said), *reservations])
 
 
 def findings(study: Study) -> tuple[Finding, ...]:
@@ -173,7 +196,7 @@ def _checks(found: Threshold, study: Study) -> list[tuple[str, str]]:
     )
     rows = [(_("The line"), said)]
     if found.effect is None:
-        return [*rows, (_("Effect per member"), _reason(found))]
+        return [*rows, (_("Effect per member"), _reason(found).replace("`", ""))]  # a cell knows no markup
     rows += [
         (_("Effect per member"), _jump(found.effect, currency, cell)),
         (_("the same, half the bandwidth"), _jump(found.halved, currency, cell)),
@@ -230,14 +253,20 @@ def _rounded(amount: float) -> float:
 def _jump(found: Jump | None, currency: str, cell: int) -> str:
     if found is None:
         return _("cannot be looked at: too few people, or no data that far back")
-    return _("{value} ({interval}); {below} below, {above} above, from {low} to {high} of the line").format(
-        value=style.money(found.value, currency),
-        interval=style.interval(found.low, found.high, "money", currency),
+    return _("{value}; {below} below, {above} above, from {low} to {high} of the line").format(
+        value=cells.amount(found.value, found.low, found.high, currency),
         below=privacy.count(found.n_below, cell),
         above=privacy.count(found.n_above, cell),
-        low=style.percent(math.exp(-found.bandwidth), 0),
-        high=style.percent(math.exp(found.bandwidth), 0),
+        low=_of_line(math.exp(-found.bandwidth)),
+        high=_of_line(math.exp(found.bandwidth)),
     )
+
+
+def _of_line(share: float) -> str:
+    """A share of the line; beyond a tenth or ten times of it digits say nothing."""
+    if share > _FAR:
+        return f"> {style.percent(_FAR, 0)}"
+    return style.percent(share, 0) if share > 1 / _FAR else f"< {style.percent(1 / _FAR, 0)}"
 
 
 def _entered(found: Threshold) -> str:
@@ -249,13 +278,12 @@ def _entered(found: Threshold) -> str:
 def _years(found: MeanDifference | None, currency: str, cell: int) -> str:
     if found is None:
         return _("cannot be looked at: too few people, or no data that far back")
-    return _("{now} each ({n}), a year earlier {then} ({n_then}); difference {value} ({interval})").format(
+    return _("{now} each ({n}), a year earlier {then} ({n_then}); difference {value}").format(
         now=style.money(found.mean_treated, currency),
         n=privacy.count(found.n_treated, cell),
         then=style.money(found.mean_control, currency),
         n_then=privacy.count(found.n_control, cell),
-        value=style.money(found.difference, currency),
-        interval=style.interval(found.low, found.high, "money", currency),
+        value=cells.amount(found.difference, found.low, found.high, currency),
     )
 
 

@@ -24,26 +24,42 @@ def ranking(study: Study) -> dict[str, Any]:
         alt = captions.SILENT
     elif frame.empty:
         alt = _("A ranking needs two programmes with a return; there are fewer so far.")
+    elif study.together.spread is None:
+        alt = _("Return on cost of {n} programmes, best first.").format(n=len(frame))
     else:
         alt = _("Return on cost of {n} programmes, the best guess of each drawn towards the mean of all.").format(
             n=len(frame)
         )
-    few = _("With three programmes or fewer their spread is not known, and nothing is drawn anywhere.")
+    overlap = _("Where bars overlap widely the order is not settled.")
+    how = (
+        _(
+            "The best of several results is partly the luckiest. With three programmes or fewer it is not known how "
+            "much they truly differ, so each is shown as it came out."
+        )
+        if study.together.spread is None
+        else _(
+            "The best of several results is partly the luckiest. Full dots: each result drawn towards the mean of all "
+            "programmes, the more the less certain it is."
+        )
+    )
     return {
         "table": ranking_table(study),
         "title": _("Which programme to extend first"),
         "alt": alt,
-        "how_to_read": _(
-            "The best of several results is partly the luckiest. Full dots: each result drawn towards the mean of all "
-            "programmes, the more the less certain it is. Where bars overlap widely the order is not settled."
-        )
-        + (f" {few}" if study.together.spread is None and not frame.empty else ""),
+        "how_to_read": f"{how} {overlap}",
     }
 
 
 def ranking_table(study: Study) -> pd.DataFrame:
     """The ranking as text."""
     frame, evaluation = study.together.ranking, study.evaluation
+    drawn = {
+        _("ROI, drawn towards all"): [
+            cells.with_interval(style.percent(row.shrunk, 0), row.shrunk_low, row.shrunk_high, "share", evaluation)
+            for row in frame.itertuples()
+        ],
+        _("Weight of its own result"): [style.percent(weight, 0) for weight in frame["weight"]],
+    }
     return pd.DataFrame(
         {
             _("Programme"): [style.plain(name) for name in frame["name"]],
@@ -51,11 +67,7 @@ def ranking_table(study: Study) -> pd.DataFrame:
                 cells.with_interval(style.percent(row.roi, 0), row.low, row.high, "share", evaluation)
                 for row in frame.itertuples()
             ],
-            _("ROI, drawn towards all"): [
-                cells.with_interval(style.percent(row.shrunk, 0), row.shrunk_low, row.shrunk_high, "share", evaluation)
-                for row in frame.itertuples()
-            ],
-            _("Weight of its own result"): [style.percent(weight, 0) for weight in frame["weight"]],
+            **({} if study.together.spread is None else drawn),
             _("Net"): [style.money(net, evaluation.currency) for net in frame["net"]],
             _("p (adjusted)"): [
                 f"{style.p_value(row.p)} ({style.p_value(row.p_adjusted)})" for row in frame.itertuples()
@@ -89,9 +101,7 @@ def _row(pair: Interaction, evaluation: Evaluation) -> dict[str, str]:
     means = [style.money(mean, evaluation.currency) for mean in pair.means] or [style.DASH] * 4
     interaction = style.DASH
     if pair.interaction is not None:
-        interaction = cells.with_interval(
-            style.money(pair.interaction, evaluation.currency), pair.low, pair.high, "money", evaluation
-        )
+        interaction = cells.amount(pair.interaction, pair.low, pair.high, evaluation.currency)
     why = {"few": _("too few in a group"), "withheld": _("withheld")}
     return {
         _("First"): names[pair.first],

@@ -326,8 +326,7 @@ def _estimate(occasion: Occasion | None, method: str, evaluation: Evaluation) ->
     contrast: Contrast | None = None if occasion is None else occasion.estimates[method]
     if contrast is None:
         return style.DASH
-    text = style.money(contrast.estimate, evaluation.currency)
-    return cells.with_interval(text, contrast.low, contrast.high, "money", evaluation)
+    return cells.amount(contrast.estimate, contrast.low, contrast.high, evaluation.currency)
 
 
 def _listed(found: Comparison, evaluation: Evaluation) -> str:

@@ -81,7 +81,7 @@ def kinds(study: Study, profile: Profile) -> dict[str, Any]:
 def stores(study: Study) -> dict[str, Any]:
     """The constructed pair of stores, where several branches stand side by side."""
     return noted(
-        _("Two branches with the same index"),
+        _("A constructed example: two branches with the same index"),
         displays.stores_table(two_stores()) if len(study.branches) > 1 else None,
         _("A constructed pair: same index, same curve, answers spread otherwise; see the method page."),
     )

@@ -79,9 +79,10 @@ def quadrants(table: pd.DataFrame) -> Figure | None:
     if table.empty:
         return None
     drawing, axes = style.figure(7.2, 4.4)
-    corners: list[Any] = []
-    axes.axvline(0, color=style.MUTE, linewidth=1.0)
-    axes.axhline(table["even"].iloc[0], color=style.MUTE, linewidth=1.0)
+    taken: list[Any] = [
+        axes.axvline(0, color=style.MUTE, linewidth=1.0),
+        axes.axhline(table["even"].iloc[0], color=style.MUTE, linewidth=1.0),
+    ]
     axes.hlines(table["share"], table["distance_low"], table["distance_high"], color=style.GREY, linewidth=1.0)
     axes.vlines(table["distance"], table["low"], table["high"], color=style.GREY, linewidth=1.0)
     for x, y, known in zip(table["distance"], table["share"], table["known"], strict=True):
@@ -97,18 +98,18 @@ def quadrants(table: pd.DataFrame) -> Figure | None:
         (0.01, "left", _("important, below target")),
         (0.99, "right", _("important, target met")),
     ):
-        corners.append(
+        taken.append(
             axes.text(place, 0.98, text, transform=axes.transAxes, ha=side, va="top", fontsize=9, color=style.MUTE)
         )
     for place, side, text in (
         (0.01, "left", _("less important, below target")),
         (0.99, "right", _("less important, target met")),
     ):
-        corners.append(
+        taken.append(
             axes.text(place, 0.02, text, transform=axes.transAxes, ha=side, va="bottom", fontsize=9, color=style.MUTE)
         )
     ordered = table.sort_values("share", ascending=False, kind="stable")
-    _label_apart(drawing, axes, ordered["distance"], ordered["share"], ordered["name"], corners)
+    _label_apart(drawing, axes, ordered["distance"], ordered["share"], ordered["name"], taken)
     return drawing
 
 
@@ -120,7 +121,7 @@ def performance(table: pd.DataFrame, *, xlabel: str, ylabel: str) -> Figure | No
     if table.empty:
         return None
     drawing, axes = style.figure(7.2, 3.8)
-    axes.axhline(0, color=style.GREY, linewidth=1.0)
+    nothing = axes.axhline(0, color=style.GREY, linewidth=1.0)
     axes.vlines(table["performance"], table["low"], table["high"], color=style.GREY, linewidth=1.4)
     axes.plot(table["performance"], table["importance"], linestyle="none", marker="o", markersize=7, color=style.ACCENT)
     axes.set_xlim(0, 100)
@@ -135,15 +136,15 @@ def performance(table: pd.DataFrame, *, xlabel: str, ylabel: str) -> Figure | No
     ]
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
-    _label_apart(drawing, axes, table["performance"], table["importance"], table["name"], corners)
+    _label_apart(drawing, axes, table["performance"], table["importance"], table["name"], [*corners, nothing])
     return drawing
 
 
 def _label_apart(drawing: Figure, axes: Any, xs: pd.Series, ys: pd.Series, names: pd.Series, taken: list[Any]) -> None:
-    """Names beside their points, each at the first place around it that covers no other name and no point."""
+    """Names beside their points, each at the first place around it that covers no other name, no line and no point."""
     drawing.draw_without_rendering()
     points = axes.transData.transform(np.column_stack([xs, ys]))
-    boxes = [text.get_window_extent() for text in taken]
+    boxes = [each.get_window_extent().padded(2) for each in taken]  # a line alone has no area
     boxes += [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in points]
     for x, y, name in zip(xs, ys, names, strict=True):
         label = axes.annotate(

@@ -89,8 +89,8 @@ def fix_table(study: Study, profile: Profile) -> pd.DataFrame:
 def fix_note(study: Study) -> str:
     """How the short list is made and what its gains are."""
     note = _(
-        "Ranked by the share explained times the room left to the target, items whose gain is not established last; "
-        "places: every one that an item can hold by that product (95 %). "
+        "Ranked by the points of the index, items whose gain is not established last, by the share they explain; "
+        "places: every one that an item can hold by those points (95 %). "
         "Points: what goes with the target, or the top of the scale, being reached, the other items as they are; a "
         "difference between respondents, not a promise."
     )
@@ -151,18 +151,20 @@ def drivers_note(study: Study, profile: Profile) -> str:
         )
     if drivers.reason == "unexplained":
         return _(
-            "The items together explain no more of satisfaction than chance would (R² {r2}, {n} answers): there is "
-            "nothing to share out, and no item to fix first."
-        ).format(r2=style.number(drivers.r2, 2), n=privacy.count(drivers.n, study.min_cell))
+            "The items together explain no more of satisfaction than chance would ({r2} of its differences, {n} "
+            "answers): there is nothing to share out, and no item to fix first."
+        ).format(r2=style.percent(drivers.r2, 0), n=privacy.count(drivers.n, study.min_cell))
+    if drivers.reason == "one_item":
+        return _("Only one item can be used: there is nothing to share out.")
     if drivers.reason:
         return _("All answers to an item, or to overall satisfaction, are the same: there is nothing to explain.")
     notes = [
         _(
-            "{method} shares of R² {r2} with bootstrap intervals, from those who answered every item in the last "
-            "twelve months: {n} of {all}. Scores are of all who answered the item; associations within one survey."
+            "Together the items explain {r2} of the differences in satisfaction, shared out among those who answered "
+            "every item in the last twelve months: {n} of {all}. Scores are of all who answered the item; "
+            "associations within one survey."
         ).format(
-            method=drivers.method,
-            r2=style.number(drivers.r2, 2),
+            r2=style.percent(drivers.r2, 0),
             n=privacy.count(drivers.n, study.min_cell),
             all=privacy.count(drivers.n_scored, study.min_cell, parts=drivers.parts),
         )

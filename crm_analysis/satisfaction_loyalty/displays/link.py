@@ -120,7 +120,7 @@ def tests_table(study: Study, profile: Profile) -> pd.DataFrame:
     rows = [
         (_("Any link?"), answer(link.any_link, yes, _("none seen"))),
         (_("Straight in probability?"), answer(link.straight_probability, no, _("not contradicted"))),
-        (_("Straight in log-odds?"), answer(link.straight_logit, no, _("not contradicted"))),
+        (_("On a logistic curve?"), answer(link.straight_logit, no, _("not contradicted"))),
     ]
     below = None if link.bottom is link.top else link.bottom
     for kink, name in ((link.top, _("Kink at the top, points")), (below, _("Kink at the bottom, points"))):
@@ -180,9 +180,9 @@ def tests_note(study: Study, profile: Profile) -> str:
                 "below it are no findings, whatever their intervals leave out."
             )
         )
-    notes += [_("Kinks are one step less the step below it, Holm-adjusted.")]
+    notes += [_("Kinks are one step less the step below it, adjusted for looking at both.")]
     if "bootstrap" in link.any_link.basis or (link.straight_logit and "bootstrap" in link.straight_logit.basis):
-        notes.append(_("Where a level is thin, p-values come from a parametric bootstrap."))
+        notes.append(_("Where a level is thin, p-values come from samples drawn as if nothing were there."))
     if link.merged:
         notes.append(
             _("Levels with fewer than {fewest} answers were merged with their neighbour: {levels}.").format(
@@ -240,7 +240,7 @@ def steps_table(study: Study, profile: Profile) -> pd.DataFrame:
             for step in study.steps_ahead
         ]
         shown = [(style.DASH, style.DASH) if veil else each for each, veil in zip(told, veiled, strict=True)]
-        table[_("Over the next 12 months")] = [money for money, _interval in shown]
+        table[_("In the 12 months after the data end")] = [money for money, _interval in shown]
         table[_("95 % interval of it")] = [interval for _money, interval in shown]
     return table
 
@@ -267,9 +267,11 @@ def ahead_note(study: Study, profile: Profile) -> str:
             )
         ).format(**words)
     return _(
-        "Over the next 12 months: the step times {gap} ({interval}), by which the margin expected of those who came "
-        "back exceeds that of those who did not, a head. Commitments count by what promises turned out to be worth, "
-        "all else by BG/NBD and Gamma-Gamma. An association too, and an upper bound."
+        "In the 12 months after the data end, so on top of the margin within the window, which was counted from "
+        "each answer: the step times {gap} ({interval}), by which the margin expected of those who came back exceeds "
+        "that of those who did not, a head; whoever has stopped since has little left to bring. Commitments count by "
+        "what promises turned out to be worth, all else by BG/NBD and Gamma-Gamma. An association too, and an upper "
+        "bound."
     ).format(
         gap=style.money(found.gap.mean, currency),
         interval=style.interval(found.gap.low, found.gap.high, "money", currency),

@@ -9,7 +9,14 @@ import pandas as pd
 from crm_analysis import language, privacy, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
-from crm_analysis.satisfaction_loyalty.displays.names import dimension_name, intervals, item_name, level_name, who
+from crm_analysis.satisfaction_loyalty.displays.names import (
+    dimension_name,
+    intervals,
+    item_name,
+    level_name,
+    levels_hidden,
+    who,
+)
 from crm_analysis.satisfaction_loyalty.displays.scores import answers_text, before_text, index_text, signed
 from crm_analysis.satisfaction_loyalty.study import Study
 
@@ -40,7 +47,7 @@ def waves_spread(study: Study) -> pd.DataFrame:
     """The distribution of every wave: name, place, levels, share, missing where suppressed."""
     parts = []
     for wave, levels in study.trend_spread.groupby("wave", sort=False):
-        hidden = privacy.hide(levels["n"], study.min_cell)
+        hidden = levels_hidden(levels["n"], study.min_cell)
         parts.append(levels.assign(name=str(wave), levels=len(levels), share=levels["share"].mask(hidden)))
     columns = ["name", "place", "levels", "share"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
@@ -172,7 +179,7 @@ def spread_frame(study: Study, profile: Profile) -> pd.DataFrame:
     parts = []
     for item, levels in study.item_spread.groupby("item", sort=False):
         if not privacy.small(levels["n"].sum(), study.min_cell):
-            hidden = privacy.hide(levels["n"], study.min_cell)
+            hidden = levels_hidden(levels["n"], study.min_cell)
             parts.append(
                 levels.assign(
                     name=item_name(profile, str(item)),
@@ -384,8 +391,8 @@ def kinds_table(study: Study, profile: Profile) -> pd.DataFrame:
 
 
 def _level_shares(levels: tuple[tuple[str, int, float], ...], min_cell: int) -> dict[str, str]:
-    """The share of each level as text, by its label; those that tell a small count, and the next with them, a dash."""
-    hidden = privacy.hide(pd.Series([n for _label, n, _share in levels]), min_cell)
+    """The share of each level as text, by its label; those that tell a small count, and others with them, a dash."""
+    hidden = levels_hidden(pd.Series([n for _label, n, _share in levels]), min_cell)
     return {
         label: style.DASH if veil else style.percent(share)
         for (label, _n, share), veil in zip(levels, hidden, strict=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pandas as pd
 
 from crm_analysis import language, privacy, style
@@ -60,3 +62,70 @@ def share_row(name: str, n: int, share: float, low: float, high: float, profile:
     if privacy.tells(part, n, cell):
         return name, style.number(n), style.share(part, n, cell), style.DASH
     return name, style.number(n), style.percent(share), style.interval(low, high, "share")
+
+
+def levels_hidden(counts: pd.Series, min_cell: int) -> pd.Series:
+    """Which levels of a scale, from the lowest up, are hidden (True) beside their total and their mean score.
+
+    Those that `privacy.hide` hides, and further ones until total and mean leave every small count at least two values:
+    levels in the middle first, as pages tell the share of the lowest and of the two highest by themselves.
+    """
+    hidden = privacy.hide(counts, min_cell)
+    last = len(counts) - 1
+    rest = sorted(
+        (place for place in range(len(counts)) if not hidden.iloc[place]),
+        key=lambda place: (
+            not counts.iloc[place],
+            place in (0, last - 1, last),
+            place in (last - 1, last),
+            counts.iloc[place],
+        ),
+    )
+    for place in rest:
+        if _mean_leaves_open(counts, hidden, min_cell):
+            break
+        hidden.iloc[place] = True
+    return hidden
+
+
+def levels_shown(counts: pd.Series, min_cell: int) -> list[str]:
+    """The counts of the levels of a scale as text, beside their total and their mean score."""
+    hidden = levels_hidden(counts, min_cell)
+    marked = _mean_leaves_open(counts, hidden, min_cell)
+    return [
+        privacy.count(int(n), min_cell) if not veiled or (marked and privacy.small(n, min_cell)) else _("withheld")
+        for n, veiled in zip(counts, hidden, strict=True)
+    ]
+
+
+def _mean_leaves_open(counts: pd.Series, hidden: pd.Series, min_cell: int) -> bool:
+    """Whether every small count may have two values, to one who knows sum and mean score of the hidden levels."""
+    veiled = {place: int(n) for place, (n, hide) in enumerate(zip(counts, hidden, strict=True)) if hide}
+    few = [place for place, n in veiled.items() if privacy.small(n, min_cell)]
+    others = [place for place in veiled if place not in few]
+    total, score = sum(veiled.values()), sum(place * n for place, n in veiled.items())
+    seen: dict[int, set[int]] = {place: set() for place in few}
+    for values in product(range(1, min_cell), repeat=len(few)):
+        guess = dict(zip(few, values, strict=True))
+        left, rest = total - sum(values), score - sum(place * n for place, n in guess.items())
+        if _fits(others, left, rest, min_cell):
+            for place, n in guess.items():
+                seen[place].add(n)
+        if all(len(found) > 1 for found in seen.values()):
+            return True
+    return False
+
+
+def _fits(places: list[int], left: int, score: int, min_cell: int) -> bool:
+    """Whether counts of nothing or at least `min_cell` at `places` can have the sums `left`, and `score` of scores."""
+    if left < 0 or score < 0:
+        return False
+    if not places:
+        return left == score == 0
+    place, rest = places[0], places[1:]
+    if not rest:
+        return place * left == score and not privacy.small(left, min_cell)
+    if len(rest) == 1:
+        n, uneven = divmod(rest[0] * left - score, rest[0] - place)
+        return not uneven and 0 <= n <= left and not any(privacy.small(each, min_cell) for each in (n, left - n))
+    return any(_fits(rest, left - n, score - place * n, min_cell) for n in (0, *range(min_cell, left + 1)))

@@ -175,11 +175,17 @@ def performance_says(study: Study, profile: Profile) -> str:
         return _("No block is shown to go with satisfaction beyond chance.")
     room = sure["importance"] * (100 - sure["performance"])
     row = sure.loc[room.idxmax()]
-    return _("Most is to be had from {block}: effect {effect}, and {room} points of room.").format(
+    said = _(
+        "Counted by whole blocks and up to 100 instead of the targets, most is to be had from {block}: effect "
+        "{effect}, and {room} points of room."
+    ).format(
         block=style.escape(block_name(study, profile, row["block"])),
         effect=style.number(row["importance"], 2),
         room=style.number(100 - row["performance"]),
     )
+    if study.drivers.table.empty:
+        return said
+    return said + " " + _("What to fix first is ranked by items and their targets; go by that.")
 
 
 def performance_table(study: Study, profile: Profile) -> pd.DataFrame:

@@ -10,14 +10,22 @@ from crm_analysis import language, privacy, style
 from crm_analysis.estimators.proportions import Estimate, two_means
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
-from crm_analysis.satisfaction_loyalty.displays.names import OVERALL, intervals, item_name, level_name, who
+from crm_analysis.satisfaction_loyalty.displays.names import (
+    OVERALL,
+    intervals,
+    item_name,
+    level_name,
+    levels_hidden,
+    levels_shown,
+    who,
+)
 from crm_analysis.satisfaction_loyalty.measure import Wave
 from crm_analysis.satisfaction_loyalty.study import Study
 
 
 def distribution_frame(distribution: pd.DataFrame, profile: Profile) -> pd.DataFrame:
     """What `charts.distribution` draws: name, n, share, low, high; suppressed cells are missing."""
-    shown = ~privacy.hide(distribution["n"], profile.privacy.min_cell)
+    shown = ~levels_hidden(distribution["n"], profile.privacy.min_cell)
     frame = distribution.assign(name=[level_name(profile, label) for label in distribution["label"]])
     frame[["share", "low", "high"]] = frame[["share", "low", "high"]].where(shown, axis=0)
     return frame.assign(n=frame["n"].where(shown))[["name", "n", "share", "low", "high"]]
@@ -29,7 +37,7 @@ def distribution_table(study: Study, profile: Profile) -> pd.DataFrame:
     return pd.DataFrame(
         {
             _("Level"): frame["name"],
-            _("Answers"): privacy.shown(study.wave.distribution["n"], profile.privacy.min_cell).to_list(),
+            _("Answers"): levels_shown(study.wave.distribution["n"], profile.privacy.min_cell),
             _("Share"): [style.percent(share) for share in frame["share"]],
             _("95 % interval"): intervals(frame["low"], frame["high"], "share"),
         }
@@ -56,23 +64,30 @@ def answers_text(study: Study, n: int) -> str:
 
 def _in_box(study: Study, box: Estimate) -> int:
     """How many answers of the period stand on the levels of a box."""
+    return int(_cells(study, box).sum())
+
+
+def _cells(study: Study, box: Estimate) -> pd.Series:
+    """The counts of the levels of a box of the period."""
     wave, levels = study.wave, study.wave.distribution["n"]
-    cells = levels.tail(1) if box is wave.top_box else levels.tail(2) if box is wave.top_two else levels.head(1)
-    return int(cells.sum())
+    return levels.tail(1) if box is wave.top_box else levels.tail(2) if box is wave.top_two else levels.head(1)
 
 
 def box_text(study: Study, box: Estimate) -> str:
     """The share of a box of the period; where it would tell too small a count, on which side it lies."""
-    return (
-        style.percent(box.mean)
-        if box_shown(study, box)
-        else style.share(_in_box(study, box), study.wave.n, study.min_cell)
-    )
+    if box_shown(study, box):
+        return style.percent(box.mean)
+    part = _in_box(study, box)
+    if privacy.tells(part, study.wave.n, study.min_cell):
+        return style.share(part, study.wave.n, study.min_cell)
+    return _("withheld")
 
 
 def box_shown(study: Study, box: Estimate) -> bool:
-    """Whether the share of a box tells no count of answers that is too small to show."""
-    return not privacy.tells(_in_box(study, box), study.wave.n, study.min_cell)
+    """Whether the share of a box tells no count of answers that is too small to show, nor one hidden for its sake."""
+    counts = study.wave.distribution["n"]
+    hidden = _cells(study, box).index.intersection(counts.index[levels_hidden(counts, study.min_cell)])
+    return hidden.empty and not privacy.tells(_in_box(study, box), study.wave.n, study.min_cell)
 
 
 def before_text(study: Study) -> str:
@@ -174,12 +189,14 @@ def _at_top(wave: Wave) -> int:
 
 
 def _box_known(wave: Wave, profile: Profile) -> bool:
-    return not privacy.tells(_at_top(wave), wave.n, profile.privacy.min_cell)
+    cell = profile.privacy.min_cell
+    return not (levels_hidden(wave.distribution["n"], cell).iloc[-1] or privacy.tells(_at_top(wave), wave.n, cell))
 
 
 def _top_box(wave: Wave, profile: Profile) -> str:
     if not _box_known(wave, profile):
-        return style.share(_at_top(wave), wave.n, profile.privacy.min_cell)
+        told = privacy.tells(_at_top(wave), wave.n, profile.privacy.min_cell)
+        return style.share(_at_top(wave), wave.n, profile.privacy.min_cell) if told else style.DASH
     return f"{style.percent(wave.top_box.mean)} ({style.interval(wave.top_box.low, wave.top_box.high, 'share')})"
 
 
@@ -202,7 +219,7 @@ def groups_spread(study: Study, profile: Profile) -> pd.DataFrame:
     found = _groups(study, profile)
     for name, wave in found if len(found) > 1 else []:
         levels = wave.distribution
-        hidden = privacy.hide(levels["n"], profile.privacy.min_cell)
+        hidden = levels_hidden(levels["n"], profile.privacy.min_cell)
         parts.append(
             levels.assign(
                 name=name,

@@ -164,7 +164,7 @@ def types_note(study: Study, profile: Profile) -> str:
     customers = profile.vocabulary(language.active()).customers
     finding = _(
         "**{share} of the {customers} followed pay often without being satisfied ({interval}); {kept} of them came "
-        "back.** They stay only as long as something holds them: ask them first."
+        "back.** The type supposes that something else holds them, which this share does not show: ask them first."
     ).format(
         share=style.percent(hostages["share"], 0),
         customers=customers,
