@@ -158,7 +158,7 @@ def hide_lines(
             ):
                 rest = part[~hidden[part]]
                 opened = [sum(not hidden[line].any() for line in through[cell]) for cell in rest]
-                hidden[rest[np.lexsort((flat[rest], opened, flat[rest] == 0))[0]]] = changed = True
+                hidden[rest[np.lexsort(np.array([flat[rest], opened, flat[rest] == 0]))[0]]] = changed = True
     return hidden.reshape(np.shape(counts))
 
 
