@@ -36,6 +36,7 @@ tables:
 """
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.realdata("hillstrom.parquet"),
     pytest.mark.filterwarnings("ignore:fetch_arrow_table"),
 ]

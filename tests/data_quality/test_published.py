@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("CRM_ANALYSIS_DATA") or ROOT.parent / "shared" / "data")
 
 
+@pytest.mark.slow
 @pytest.mark.realdata("online_retail.parquet")
 def test_lines_before_anything_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRM_ANALYSIS_BUILD", str(tmp_path))
