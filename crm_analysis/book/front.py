@@ -146,7 +146,7 @@ def verdict(
             template = _("**The programmes that can be measured earned {net}** after their own costs ({interval}).")
         elif earned["high"] is not None and earned["high"] < 0:
             template = _("**The programmes that can be measured lost {net}** after their own costs ({interval}).")
-        elif shared is not None and (shared["high"] < 0 or shared["low"] > 0):
+        elif shared is not None and ((shared["high"] or 0) < 0 or (shared["low"] or 0) > 0):
             template = _(
                 "**Before shared systems and data, whether our programmes earn money is not settled**: net {net} "
                 "({interval})."
@@ -273,9 +273,14 @@ def _branches(
         shown = sorted(gaps, key=lambda gap: -gap.value)[:_MOST_BARS]
         names = {gap.branch: writer.profile.branch_name(gap.branch, writer.language) for gap in shown}
         labels = {gap.branch: f"{style.plain(names[gap.branch])}  ({_n(gap, writer)})" for gap in shown}
-        whole = next((o.finding(contents.front_chart) for o in outcomes if o.branch == "all"), None) or {}
+        whole = _from({o.chapter: o for o in outcomes if o.branch == "all"}, contents.front_chart)
         drawing = draw_branches(
-            shown, labels, finding["label"], finding["unit"], writer.profile.currency, whole=whole.get("value")
+            shown,
+            labels,
+            finding["label"],
+            finding["unit"],
+            writer.profile.currency,
+            whole=whole["value"] if whole else None,
         )
         alt = _("{label} by branch with 95 % intervals, from {most} to {least}.").format(
             label=finding["label"],

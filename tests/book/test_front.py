@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import types
+from dataclasses import replace
 
 import pytest
 
 from crm_analysis import style
 from crm_analysis.book.cells import Outcome
-from crm_analysis.book.compare import moved
+from crm_analysis.book.compare import BranchGap, moved
 from crm_analysis.book.contents import Contents
-from crm_analysis.book.front import _bookkeeping, _branch_table, _changes, _unfinished, _unknowns
+from crm_analysis.book.front import (
+    _actions,
+    _bookkeeping,
+    _branch_table,
+    _branches,
+    _changes,
+    _unfinished,
+    _unknowns,
+)
 from crm_analysis.book.front import verdict as front_verdict
 from crm_analysis.book.pages import period_name
 from crm_analysis.language import activate
@@ -82,6 +91,31 @@ def test_where_nearly_all_come_once_retention_does_not_lead(writer):
 def test_programmes_earned_lost_or_not_settled(writer, low, high, said):
     outcome = whole("crm_roi", "crm_roi.net", (low + high) / 2, low, high)
     assert said in verdict(writer, outcome, Contents.read())
+
+
+def test_what_a_test_has_shown_is_done_before_what_may_bring_nothing(writer):
+    actions = [
+        {"key": "hoped", "text": "Hope", "owner": "A", "value": 9e7, "low": 0.0, "high": 18e7, "resting_on": ""},
+        {"key": "tested", "text": "Repeat", "owner": "B", "value": 2e7, "low": 1e7, "high": 3e7, "resting_on": ""},
+    ]
+    outcome = Outcome("crm_roi", "all", "2026Q3", bundle={"claims": {"actions": actions}})
+    shown = _actions(writer, [outcome], [outcome])[1]
+    assert shown.index("Repeat") < shown.index("Hope")
+
+
+def test_the_line_of_all_branches_stands_in_the_figure_of_branches(writer, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr("crm_analysis.book.front.draw_branches", lambda *_, whole: drawn.update(whole=whole))
+    monkeypatch.setattr("crm_analysis.book.front.svg", lambda *_: "")
+    contents = replace(Contents.read(), front_columns=())
+    chapter = contents.front_chart.partition(".")[0]
+    writer.profile.privacy = types.SimpleNamespace(min_cell=5)
+    writer.figure = lambda *_: ""
+    outcomes = [Outcome("data_quality", branch, "2026Q3") for branch in ("all", "north")]
+    outcomes += [*whole(chapter, contents.front_chart, 0.7, 0.6, 0.8).values()]
+    gap = BranchGap("north", 0.8, 0.7, 0.9, 50, 0.7, 0.1, 0.0, 0.2, 0.5)
+    _branches(writer, outcomes, [gap], contents, frozenset())
+    assert drawn == {"whole": 0.7}
 
 
 @pytest.mark.parametrize(("low", "high", "settled"), [(-28e6, -10e6, True), (-28e6, 1e6, False)])
