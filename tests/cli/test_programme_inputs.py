@@ -78,7 +78,7 @@ def test_duplicate_assignment(reported):
     assert "campaign_members.csv, line" in reported.checked()
     found = gate(reported, "twice", "One assignment per member")
     assert found.startswith("noted 20 assigned more than once, counted once")
-    assert "Letter assigned twice retention 60 60" in reported.page, "each member once, and the result stands"
+    assert "Letter assigned twice 60 60" in reported.page, "each member once, and the result stands"
 
 
 def test_customer_in_both_arms(reported):
@@ -90,7 +90,7 @@ def test_customer_in_both_arms(reported):
 def test_outcome_before_assignment(reported):
     found = gate(reported, "early", "No response before the assignment")
     assert found.startswith("noted 12 responses dated before, not used")
-    assert "Letter answered early retention 60 60" in reported.page
+    assert "Letter answered early 60 60" in reported.page
 
 
 def test_negative_cost(reported):
@@ -112,7 +112,7 @@ def test_window_not_over_yet(reported):
         in reported.page
     )
     assert (
-        "Letter still running retention 60 60 \u2013 \u20ac120 \u2013 \u2013 \u2013 too early until 8 February 2026"
+        "Letter still running 60 60 \u2013 \u20ac120 \u2013 \u2013 too early until 8 February 2026"
         in (reported.page)
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crm_analysis.customer_value import charts, exporting
+from crm_analysis.customer_value import charts, disclosure, exporting
 from crm_analysis.customer_value.assessment import CustomerValue, assess
 from crm_analysis.customer_value.displays import matrix as displays
 from crm_analysis.customer_value.matrix import FUTURE, GRID, PRESENT, treatment
@@ -162,7 +162,7 @@ def test_small_cells_are_not_shown(state):
 def test_the_sums_of_the_active_and_of_the_gone_do_not_tell_a_hidden_cell(state):
     gone = pd.Series([False, False, False, True, True])
     for sizes in ([100, 50, 3, 40, 30], [100, 50, 60, 40, 3], [100, 4, 3, 2, 30]):
-        hidden = displays._hidden(state, pd.DataFrame({"": sizes}), gone)
+        hidden = disclosure.hidden_here_and_gone(state, pd.DataFrame({"": sizes}), gone)
         assert hidden[[n < 5 for n in sizes]].all()
         for group in (gone, ~gone):
             assert hidden[group].sum() != 1, sizes
