@@ -23,7 +23,7 @@ CELLS = ("kept", "n_lost", "n_new", "n_back")
 
 
 def _branch(name: str, profile: Profile) -> str:
-    return _("all") if name == ALL else style.plain(profile.branch_name(name, active()))
+    return _("All branches") if name == ALL else style.plain(profile.branch_name(name, active()))
 
 
 def five_points(study: Study, profile: Profile) -> dict[str, Any]:
