@@ -154,6 +154,9 @@ class Writer:
         text = style.value(finding["value"], finding["unit"], currency)
         if finding["low"] is None and finding["high"] is None:
             return text
+        if finding["unit"] == "money":  # at the scale of its interval, as the chapter's own page writes it
+            wider = max(abs(end) for end in (finding["low"], finding["high"]) if end is not None)
+            text = style.money(finding["value"], currency, like=wider)
         between = style.interval(finding["low"], finding["high"], finding["unit"], currency)
         return f'{text}<br><span class="ci">({between})</span>'
 

@@ -73,3 +73,9 @@ def test_a_failed_page_says_so_without_the_words_of_the_exception(writer: Writer
 def test_what_can_be_shown_without_the_missing_tables_is_shown(writer: Writer):
     elements = [element("opening", "o"), element("missing", "m"), element("text", "t"), element("closing", "c")]
     assert len(writer.chapter(outcome(elements, [element("table", "<table></table>")]), [])) == 2
+
+
+def test_an_amount_in_a_table_of_branches_has_the_scale_of_its_interval(writer: Writer):
+    net = {"value": -177_000.0, "low": -3.45e6, "high": 3.09e6, "unit": "money", "n": 900}
+    writer.profile = types.SimpleNamespace(currency="KRW", privacy=types.SimpleNamespace(min_cell=5))
+    assert writer.measure(net).startswith("−0.18\xa0m\xa0won<br>")
