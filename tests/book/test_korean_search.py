@@ -57,6 +57,6 @@ def test_a_noun_of_two_syllables_is_found_in_the_browser(book):
         tab = browser.new_page()
         tab.goto((book / "search.html").as_uri() + "?q=%EC%84%9C%EC%9A%B8")  # 서울
         link = tab.locator("#search-results li a").first
-        link.wait_for(timeout=20_000)
+        link.wait_for(timeout=60_000)
         assert "seoul.html" in link.get_attribute("href")
         browser.close()
