@@ -27,7 +27,7 @@ test: .venv/.installed ## Run the tests that take seconds; ARGS="-k name" choose
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-all: .venv/.installed ## Run every test: also the slow ones, real data and the browser
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "" $(ARGS)
 
 lab: .venv/.installed ## Open JupyterLab on the analyses
 	@$(BIN)/jupyter lab analyses

@@ -85,7 +85,7 @@ def words(page: Any) -> str:
     return re.sub(r"\s+", " ", page.get_text(" ")).replace(" ,", ",").replace(" .", ".")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no second one can be started beside it
 def browser() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("needs Chromium: apt-get install chromium")

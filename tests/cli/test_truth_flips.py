@@ -3,7 +3,7 @@
 The seed is drawn anew every time and stands in the name of each test; CRM_TEST_SEED repeats one. Losing and earning are
 five standard errors from zero or more, and the accelerating link as clear. A straight link is taken for an
 accelerating one at about one seed in a hundred, the level of the chapter's own test: where that happens a second seed
-decides. The chapters' verdicts are tried one by one in tests/demo/test_flips.py.
+decides. The verdicts of single branches are tried in tests/demo/test_flips.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""A fresh seed and every truth reversed: verdicts and recommendations turn with them.
+"""A branch's own truth reversed: its verdict turns with it.
 
-Run through the command, as an organisation would: nothing but the files differs between the two associations.
+Run through the command, as an organisation would: nothing but the files differs between the two associations. What the
+programmes earned and who reports are turned at a fresh seed in tests/cli/test_truth_flips.py.
 """
 
 import json
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 SEED = 40417
-TURNED = ("welcome_loses", "spring_earns", "seoul_straight", "daegu_convex", "busan_silent", "gwangju_reports")
+TURNED = ("seoul_straight", "daegu_convex")
 
 
 def claims(folder: Path, chapter: str, branch: str, flips: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -51,31 +52,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("flips")
 
 
-def texts(claims: dict[str, Any]) -> str:
-    return " ".join(action["text"] for action in claims["actions"])
-
-
-def sentence(claims: dict[str, Any], key: str) -> str:
-    return next(finding["sentence"] for finding in claims["findings"] if finding["key"] == key)
-
-
-def test_welcome_call_from_profit_to_loss(folder):
-    before, after = claims(folder, "crm_roi", "all"), claims(folder, "crm_roi", "all", TURNED)
-    assert "Welcome call 2026 earned" in sentence(before, "crm_roi.welcome26.roi")
-    assert before["verdict"] != after["verdict"]
-    assert "Repeat Welcome call 2026" in texts(before)
-    assert "earned" not in sentence(after, "crm_roi.welcome26.roi")
-    assert "Repeat Welcome call 2026" not in texts(after)
-
-
-def test_spring_discount_from_loss_to_profit(folder):
-    before, after = claims(folder, "crm_roi", "all"), claims(folder, "crm_roi", "all", TURNED)
-    assert "Spring discount 2026 lost" in sentence(before, "crm_roi.spring26.roi")
-    assert "Stop Spring discount 2026" in texts(before)
-    assert "Stop Spring discount 2026" not in texts(after)
-    assert "Spring discount 2026 earned" in sentence(after, "crm_roi.spring26.roi")
-
-
 def test_link_from_convex_to_straight_and_back(folder):
     assert "accelerates at the top" in claims(folder, "satisfaction_loyalty", "seoul")["verdict"]
     assert "accelerates at the top" not in claims(folder, "satisfaction_loyalty", "seoul", TURNED)["verdict"]
@@ -83,12 +59,6 @@ def test_link_from_convex_to_straight_and_back(folder):
     assert "accelerates at the top" in claims(folder, "satisfaction_loyalty", "daegu", TURNED)["verdict"]
 
 
-@pytest.mark.parametrize("flips", [TURNED, ("busan_silent", "rhythm_only")])
-def test_a_branch_from_reporting_to_silent(folder, flips):
+def test_a_branch_whose_rhythm_alone_tells_that_it_went_silent(folder):
     assert "31 July 2026" not in claims(folder, "data_quality", "busan")["verdict"]
-    assert "31 July 2026" in claims(folder, "data_quality", "busan", flips)["verdict"]
-
-
-def test_a_branch_from_silent_to_reporting(folder):
-    assert "31 July 2026" in claims(folder, "data_quality", "gwangju")["verdict"]
-    assert "31 July 2026" not in claims(folder, "data_quality", "gwangju", TURNED)["verdict"]
+    assert "31 July 2026" in claims(folder, "data_quality", "busan", ("busan_silent", "rhythm_only"))["verdict"]
