@@ -30,7 +30,7 @@ class Page:
     def opening(self, claims: Claims) -> Element:
         """The kicker, banners, the verdict, the findings and what to do."""
         currency = self.profile.currency
-        kicker = self._kicker()
+        kicker = self._kicker(claims)
         parts_html = [f'<p class="kicker">{style.inline_html(kicker)}</p>']
         parts = [f":::{{div}} kicker\n{kicker}\n:::"]
         for banner in self._banners():
@@ -96,7 +96,8 @@ class Page:
         }
         return Closing(_closing(claims, footing_line(bundle, self.profile.currency)), bundle)
 
-    def _kicker(self) -> str:
+    def _kicker(self, claims: Claims) -> str:
+        """Whose page, of when, and what its changes are against, where it states any."""
         scope = self.scope
         where = _("All branches") if scope.branch == "all" else self.profile.branch_name(scope.branch, self.language)
         text_ = _("{organisation}, {branch}. {period}: state on {as_of}").format(
@@ -105,7 +106,8 @@ class Page:
             period=style.period(str(scope.period)),
             as_of=style.day(scope.as_of),
         )
-        previous = scope.previous()
+        changed = any(each.change is not None for each in claims.findings + claims.measures)
+        previous = scope.previous() if changed else None
         if previous is None:
             return text_ + "."
         said = _("{state}; change against {before}.").format(state=text_, before=style.day(previous.as_of))

@@ -24,7 +24,7 @@ pytestmark = [
 REPORT = ("report", "--profile", "shop.yaml", "--branch", "all", "--branch", "north", "--chapter", "data_quality")
 BOOK = ("book", *REPORT[1:])
 CHECK = ("check", "--profile", "shop.yaml")
-MOMENTS = 3  # tests/runs/test_interrupted.py kills a run at ten
+MOMENTS = 4  # tests/runs/test_interrupted.py kills a run at ten
 TEMPORARY = re.compile(r"^\..+\.part(\.\w+)?$|^\.work-\d+-|^\.runtime$|^book_work$|^html\.old$")
 
 

@@ -9,6 +9,7 @@ decides. The verdicts of single branches are tried in tests/demo/test_flips.py.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ def test_where_satisfaction_turns_into_loyalty_opens_the_front_page(front):
         straight = front(LOSING, SATISFACTION, further=1)
     assert "Loyalty accelerates at the top" in convex.verdict
     assert "accelerates" not in straight.verdict
-    assert "Loyalty accelerates at the top" in convex.findings
+    assert re.search(r"Loyalty accelerates at the top(\.|, but the branches do not share one curve\.)", convex.findings)
     assert "accelerates" not in straight.findings
     into_the_top = "Work on turning “satisfied” into “very satisfied”"
     assert into_the_top in convex.actions
