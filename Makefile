@@ -23,6 +23,9 @@ help: ## List the targets
 report: .venv/.installed ## Build the report book of PROFILE (the built-in association by default)
 	@$(BIN)/crm-analysis report --profile $(PROFILE) $(ARGS)
 
+# Two workers on two processors: the linear algebra of each keeps to one thread, as in the kernels of a report.
+test test-all: export OPENBLAS_NUM_THREADS = 1
+
 test: .venv/.installed ## Run the tests that take seconds; ARGS="-k name" chooses
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 

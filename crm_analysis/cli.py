@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from crm_analysis import __version__
+from crm_analysis import __version__, imports
 from crm_analysis.errors import BusyError, UserError
 
 FAILED, STOPPED = 1, 130
@@ -21,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. User errors are one message on standard error, without a traceback."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    imports.spare_address_grammar()
     parser = _parser()
     given = parser.parse_args(arguments)
     if given.command is None:

@@ -36,6 +36,10 @@ _EXTENSIONS = [
     "crm_analysis.book.korean_search",
 ]
 
+_JUPYTER_BOOK = (
+    "from crm_analysis import imports; imports.spare_address_grammar(); from jupyter_book.cli.main import main; main()"
+)
+
 
 def build(
     profile: Profile,
@@ -178,7 +182,7 @@ def _run_sphinx(sources: Path, build_dir: Path) -> None:
 
 
 def _build_in(work: Path, sources: Path, build_dir: Path) -> None:
-    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(sources)]
+    command = [sys.executable, "-c", _JUPYTER_BOOK, "build", str(sources)]
     command += ["--path-output", str(work), "--all", "-W", "--keep-going", "-q"]
     environment = os.environ | {"PYTHONUTF8": "1", "SOURCE_DATE_EPOCH": "0"}
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment, check=False)

@@ -20,8 +20,11 @@ of the working directory.
 Nothing here reads customer rows: the data enter a key as fingerprints, which `tables.ingest` leaves behind.
 """
 
+from crm_analysis import imports
 from crm_analysis.runs.executing import execute
 from crm_analysis.runs.manifest import CellResult, CellStatus, alone, published, status
 from crm_analysis.runs.planning import Cell, Plan, outcome, plan
 
 __all__ = ["Cell", "CellResult", "CellStatus", "Plan", "alone", "execute", "outcome", "plan", "published", "status"]
+
+imports.spare_address_grammar()  # workers come by here before they load papermill

@@ -11,7 +11,7 @@ CHAPTERS = ("data_quality", "customer_value", "satisfaction_loyalty", "crm_roi")
 # Within a row nothing imports sideways; `errors` is read by its own row, and `report` draws with `style`.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("units", "files", "language"),
+    ("units", "files", "language", "imports"),
     ("profile",),
     ("contracts",),
     ("tables", "demo"),

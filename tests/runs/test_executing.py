@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import subprocess
 import sys
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -298,3 +299,11 @@ def test_manifest_names_no_customer_and_is_plain_json(office, instant) -> None:
     stored = files.read_json(office.folder / "build" / "manifest.json")
     assert stored["profile"] == "tiny"
     assert set(stored["cells"]) == {"2026Q1/all/one", "2026Q1/north/one", "2026Q1/south/one"}
+
+
+def test_workers_and_commands_compile_no_grammar_of_web_addresses():
+    """jsonschema asks for one where it is installed: two seconds in every process, for a check that nobody makes."""
+    for module in ("crm_analysis.runs.notebook", "crm_analysis.cli; crm_analysis.cli.main([]); import jsonschema"):
+        code = f"import sys, {module}\nprint('jsonschema' in sys.modules, sys.modules['rfc3987_syntax'])"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == "True None", module
