@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scipy import stats
+from scipy import special
 
 from crm_analysis.book.cells import Outcome
 from crm_analysis.estimators.multiplicity import benjamini_hochberg
@@ -78,7 +78,7 @@ def branch_gaps(outcomes: Sequence[Outcome], key: str) -> list[BranchGap]:
         mean = sum(v * w for v, _, w in others) / total
         difference = finding["value"] - mean
         spread = math.hypot(error, *(e * w / total for _, e, w in others))
-        rows.append((branch, finding, mean, difference, spread, 2 * float(stats.norm.sf(abs(difference) / spread))))
+        rows.append((branch, finding, mean, difference, spread, 2 * float(special.ndtr(-abs(difference) / spread))))
     adjusted = benjamini_hochberg([row[-1] for row in rows])
     gaps = [
         BranchGap(

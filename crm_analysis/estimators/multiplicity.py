@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 
 def _checked(p_values: Sequence[float]) -> NDArray[np.float64]:
@@ -63,6 +62,7 @@ def benjamini_hochberg(p_values: Sequence[float]) -> NDArray[np.float64]:
     values = _checked(p_values)
     adjusted = np.full(values.shape, np.nan)
     known = np.flatnonzero(~np.isnan(values))
-    if known.size:
-        adjusted[known] = stats.false_discovery_control(values[known], method="bh")
+    order = known[np.argsort(values[known], kind="stable")]
+    ratios = values[order] * order.size / np.arange(1, order.size + 1)
+    adjusted[order] = np.minimum(1.0, np.minimum.accumulate(ratios[::-1])[::-1])
     return adjusted

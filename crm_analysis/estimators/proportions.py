@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import special
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +113,7 @@ def two_proportions(first: Proportion, second: Proportion, *, level: float = 0.9
     value = p2 - p1
     pooled = (p1 * n1 + p2 * n2) / (n1 + n2)
     se = math.sqrt(pooled * (1 - pooled) * (1 / n1 + 1 / n2))
-    p = 2 * float(stats.norm.sf(abs(value) / se)) if se > 0 else 1.0
+    p = 2 * float(special.ndtr(-abs(value) / se)) if se > 0 else 1.0
     return Difference(
         value=value,
         low=value - math.hypot(p2 - l2, u1 - p1),
@@ -226,7 +226,7 @@ def two_means(first: Estimate, second: Estimate, *, covariance: float = 0.0, lev
     value = second.mean - first.mean
     se = math.sqrt(max(first.se**2 + second.se**2 - 2 * covariance, 0.0))
     half = normal_quantile(level) * se
-    p = 2 * float(stats.norm.sf(abs(value) / se)) if se > 0 else (1.0 if value == 0 else math.nan)
+    p = 2 * float(special.ndtr(-abs(value) / se)) if se > 0 else (1.0 if value == 0 else math.nan)
     return Difference(
         value=value, low=value - half, high=value + half, p=p, level=level, basis="normal, both standard errors", se=se
     )
@@ -234,4 +234,4 @@ def two_means(first: Estimate, second: Estimate, *, covariance: float = 0.0, lev
 
 def detectable(se: float, *, level: float = 0.95, power: float = 0.80) -> float:
     """The smallest true difference that a two-sided test at 1 - `level` finds with probability `power`."""
-    return (normal_quantile(level) + float(stats.norm.ppf(power))) * se
+    return (normal_quantile(level) + float(special.ndtri(power))) * se
