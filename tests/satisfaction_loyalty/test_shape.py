@@ -184,17 +184,6 @@ def test_size_and_power_in_a_small_simulation() -> None:
     assert convex["probability"] > 0.9 and convex["top"] > 0.75
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("n", [(80, 150, 320, 430, 260), (14, 20, 40, 60, 30)], ids=["thick", "thin"])
-def test_size_of_every_test(n: tuple[int, ...]) -> None:
-    """Size between .04 and .06 (plus Monte Carlo error) with the bootstrap, thin and thick cells."""
-    logit = tuple(1 / (1 + np.exp(-(-1.4 + 0.5 * k))) for k in range(5))
-    assert _rejections((0.45,) * 5, n, 1500, 499)["any"] == pytest.approx(0.05, abs=0.018)
-    assert _rejections(STRAIGHT, n, 1500, 499)["probability"] == pytest.approx(0.05, abs=0.018)
-    assert _rejections(logit, n, 1500, 499)["logit"] == pytest.approx(0.05, abs=0.018)
-    assert _rejections(CONVEX, n, 1500, 99)["covered"] > 0.94
-
-
 def test_the_fewest_answers_are_a_rule() -> None:
     assert examine(drawn(STRAIGHT, (5, 5, 5, 7, 7), 1)).kind == "too_few"
     assert FEWEST_ANSWERS == 30

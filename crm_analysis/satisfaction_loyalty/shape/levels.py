@@ -80,6 +80,8 @@ def merge_levels(levels: pd.DataFrame, *, fewest: int = MERGE_UNDER, level: floa
     The thinnest level goes first (the lower of two equally thin ones), towards the middle of the scale. A merged level
     keeps the score of the level that took it in and names both.
     """
+    if len(levels) and levels["n"].to_numpy().min() >= max(fewest, 1):
+        return _with_limits(levels.reset_index(drop=True), level)
     middle = float(levels["score"].iloc[0] + levels["score"].iloc[-1]) / 2 if len(levels) else 0.0
     kept = levels[levels["n"] > 0].to_dict("records")
     while len(kept) > 1:

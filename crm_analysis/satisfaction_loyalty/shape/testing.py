@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from crm_analysis.estimators import multiplicity
 from crm_analysis.estimators.proportions import normal_quantile, wilson_limits
@@ -120,7 +120,7 @@ def line(x: Array, m: Array, score: Array) -> tuple[float, float, float]:
 def tested(statistic: object, null: Array, x: Array, m: Array, score: Array, df: int, seed: int, draws: int) -> Test:
     """Chi-squared p-value, or a parametric bootstrap under `null` where a cell expects few of either kind."""
     value = float(statistic(x, m, score))  # type: ignore[operator]
-    p_chi2 = float(stats.chi2.sf(value, df))
+    p_chi2 = float(special.chdtrc(df, value))
     expected = np.minimum(m * null, m * (1 - null))
     if expected.min() >= THICK_CELL:
         return Test(statistic=value, df=df, p=p_chi2, p_chi2=p_chi2, basis="chi-squared")
@@ -131,12 +131,16 @@ def tested(statistic: object, null: Array, x: Array, m: Array, score: Array, df:
     return Test(statistic=value, df=df, p=p, p_chi2=p_chi2, basis=f"parametric bootstrap, {draws} draws")
 
 
+def _thick(c: Array, x: Array, m: Array) -> bool:
+    """Whether every level of a contrast has enough of either kind for a normal interval."""
+    return bool(np.minimum(x, m - x)[c != 0].min() >= THICK_CELL)
+
+
 def contrast(c: Array, x: Array, m: Array, level: float) -> tuple[float, float]:
     """Interval of a contrast of rates: normal for thick cells, else combined from Wilson limits (Zou, Donner 2008)."""
     p = x / m
     value = float(c @ p)
-    used = c != 0
-    if np.minimum(x, m - x)[used].min() >= THICK_CELL:
+    if _thick(c, x, m):
         half = normal_quantile(level) * math.sqrt(float(c**2 @ _safe_variance(x, m)))
         return value - half, value + half
     low, high = wilson_limits(p, m, level=level)
@@ -149,6 +153,8 @@ def _p_of_contrast(c: Array, x: Array, m: Array) -> float:
     value = float(c @ (x / m))
     if abs(value) < 1e-9:
         return 1.0
+    if _thick(c, x, m):
+        return 2 * float(special.ndtr(-abs(value) / math.sqrt(float(c**2 @ _safe_variance(x, m)))))
 
     def gap(z: float) -> float:
         low, high = contrast(c, x, m, 2 * float(special.ndtr(z)) - 1)
