@@ -25,24 +25,24 @@ def planted(seed: int) -> dict[str, tuple[tuple[float, float], SbgFit]]:
     names = np.array(list(truth.branches))
     table = pd.DataFrame(
         {
-            "commitment_id": agreed.index.astype(str),
-            "customer_id": agreed["donor"].astype(str),
+            "commitment_id": agreed.index,
+            "customer_id": agreed["donor"],
             "branch": names[agreed["branch"]],
             "started_on": agreed["started"],
             "cycle_months": agreed["cycle"],
             "ended_on": pd.Series(ended).where(ended <= np.datetime64(AS_OF)),
         }
     )
-    dues = due.assign(commitment_id=due["commitment"].astype(str))
-    dues = dues.merge(table.loc[table["cycle_months"] == 1, ["commitment_id", "branch"]], on="commitment_id")
+    dues = due.rename(columns={"commitment": "commitment_id"})
+    monthly, branch_of = (agreed[name].to_numpy()[due["commitment"]] for name in ("cycle", "branch"))
     coverage = pd.DataFrame({"branch": names, "last_covered_day": [b.last_day for b in truth.branches.values()]})
     found = {}
-    for name, branch in truth.branches.items():
+    for number, (name, branch) in enumerate(truth.branches.items()):
         tenures = value_models.tenures(
-            table[table["branch"] == name],
+            table[agreed["branch"] == number],
             cycle_months=1,
             as_of=AS_OF,
-            dues=dues[dues["branch"] == name],
+            dues=dues[(monthly == 1) & (branch_of == number)],
             coverage=coverage,
             history_starts_on=BEGINS,
         )
