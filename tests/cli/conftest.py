@@ -273,9 +273,9 @@ def checked_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def programme_shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def programme_shop(tmp_path_factory: pytest.TempPathFactory, new_shop_in: Callable[[Path], Shop]) -> Shop:
     """A shop whose campaigns have one fault each, its files written."""
-    shop = Shop(tmp_path_factory.mktemp("programmes"))
+    shop = new_shop_in(tmp_path_factory.mktemp("programmes"))
     with_programmes(shop)
     shop.write()
     return shop

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import os
+import shutil
 import sys
 from collections import Counter
 from datetime import date, timedelta
@@ -75,15 +77,20 @@ class Round(Association):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, seed=SEED, donors=4_000)
-        path = folder / "haneul.yaml"
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-        settings["coverage"]["data_ends_on"] = date(2026, 9, 30)
-        del settings["tables"]["control_totals"]
-        self._settings, self._path = settings, path
-        self._save()
+        self._settle(date(2026, 9, 30))
 
-    def _save(self) -> None:
-        self._path.write_text(yaml.safe_dump(self._settings, allow_unicode=True), encoding="utf-8")
+    def copied(self, folder: Path) -> Round:
+        """The same in another folder, all that was made of it included."""
+        twin = copy.copy(self)
+        twin.folder = shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        return twin
+
+    def _settle(self, data_ends_on: date) -> None:
+        path = self.folder / "haneul.yaml"
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        settings["coverage"]["data_ends_on"] = data_ends_on
+        settings["tables"].pop("control_totals", None)
+        path.write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")
 
     def next_quarter(self, *, chance: float, amount: float) -> None:
         """Last year's fourth quarter once more, and what the treated give on top of it."""
@@ -115,21 +122,28 @@ class Round(Association):
             writer = csv.DictWriter(stream, list(rows[0]))
             writer.writeheader()
             writer.writerows([*rows, *more])
-        self._settings["coverage"]["data_ends_on"] = date(2026, 12, 31)
-        self._save()
+        self._settle(date(2026, 12, 31))
 
 
-@pytest.mark.parametrize(("chance", "verdicts"), [(0.6, {"earned"}), (0.0, {"lost", "unknown"})])
-def test_list_response_next_period_verdict(tmp_path, chance, verdicts):
-    """Contacts that cost 100,000 won bring 800,000 from six in ten, or nothing: far more than giving varies."""
-    place = Round(tmp_path)
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """The association with a campaign drawn from a list of Seoul's, before anybody was contacted."""
+    place = Round(tmp_path_factory.mktemp("round"))
     done = place.command(
         "export", "status:active", "--branch", "seoul", "--campaign", "THANKS27", "--holdout", "30%",
         "--starts", "2026-10-01", "--window-days", "60", "--contact-cost", "100000",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    members, record = outbox(place)
+    _, record = outbox(place)
     assert record["left_out"]["no_consent"] > 0 and record["left_out"].get("running_campaign", 0) >= 0
+    return place
+
+
+@pytest.mark.parametrize(("chance", "verdicts"), [(0.6, {"earned"}), (0.0, {"lost", "unknown"})])
+def test_list_response_next_period_verdict(tmp_path, drawn, chance, verdicts):
+    """Contacts that cost 100,000 won bring 800,000 from six in ten, or nothing: far more than giving varies."""
+    place = drawn.copied(tmp_path)
+    members, _ = outbox(place)
     place.next_quarter(chance=chance, amount=800_000)
     done = place.command("run", "--chapter", "crm_roi", "--branch", "seoul", "--period", "2026Q4")
     assert done.returncode == 0, done.stdout + done.stderr

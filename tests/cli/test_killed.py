@@ -67,6 +67,15 @@ def alive(folder: Path) -> list[str]:
     return found
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, new_shop_in) -> tuple[Path, float]:
+    """The build folder of a report that nobody killed, and the seconds that it took."""
+    shop = new_shop_in(tmp_path_factory.mktemp("undisturbed"))
+    shop.write()
+    seconds = finish(shop, REPORT)
+    return shop.folder / "build" / "shop", seconds
+
+
 @pytest.fixture
 def build(new_shop) -> Path:
     new_shop.write()
@@ -120,33 +129,32 @@ def test_a_check_that_was_killed(new_shop, build):
     assert made(build) == undisturbed
 
 
-def test_a_report_that_was_killed_at_random_moments(new_shop, build):
+def test_a_report_that_was_killed_at_random_moments(new_shop, build, undisturbed):
     """Each run takes up what the killed one left; one that comes to its end leaves what an undisturbed one leaves."""
     moments = random.Random(12)
-    seconds = finish(new_shop, REPORT)
-    undisturbed = made(build)
-    assert len(undisturbed) > 20
-    shutil.rmtree(build)
+    seconds, whole = undisturbed[1], made(undisturbed[0])
+    assert len(whole) > 20
     killed = 0
     while killed < MOMENTS:
         if kill(new_shop, REPORT, moments.uniform(0, seconds)):
             killed += 1
         else:
-            assert made(build) == undisturbed
+            assert made(build) == whole
             shutil.rmtree(build)
     finish(new_shop, REPORT)
-    assert made(build) == undisturbed
+    assert made(build) == whole
 
 
-def test_a_book_that_was_killed(new_shop, build):
+def test_a_book_that_was_killed(new_shop, build, undisturbed):
     moments = random.Random(13)
-    finish(new_shop, REPORT)
-    undisturbed = made(build)
+    shutil.copytree(undisturbed[0], build)
+    shutil.copy2(undisturbed[0].parents[1] / "sales.csv", new_shop.folder)
+    whole = made(build)
     (build / "book.json").unlink()
     seconds = finish(new_shop, BOOK)
-    assert made(build) == undisturbed
+    assert made(build) == whole
     for first in ("book_source", "book_work", "book_work/_build/html/index.html"):
         (build / "book.json").unlink(missing_ok=True)
         kill(new_shop, BOOK, moments.uniform(0, seconds / 3), once=first)
     finish(new_shop, BOOK)
-    assert made(build) == undisturbed
+    assert made(build) == whole

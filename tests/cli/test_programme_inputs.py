@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -111,9 +110,8 @@ def test_window_not_over_yet(reported):
         "Letter still running is too early to judge until 8 February 2026; 120 customers are being followed."
         in reported.page
     )
-    assert (
-        "Letter still running 60 60 \u2013 \u20ac120 \u2013 \u2013 too early until 8 February 2026"
-        in (reported.page)
+    assert "Letter still running 60 60 \u2013 \u20ac120 \u2013 \u2013 too early until 8 February 2026" in (
+        reported.page
     )
 
 
@@ -145,16 +143,16 @@ def test_one_arm_lost_to_follow_up(reported):
     ids=["currency", "arm"],
 )
 def test_a_cell_that_cannot_be_read_as_it_is(
-    programme_shop: Shop, tmp_path: Path, refused: Callable[..., str], table: str, change: tuple[str, str], said: str
+    programme_shop: Shop, new_shop: Shop, refused: Callable[..., str], table: str, change: tuple[str, str], said: str
 ) -> None:
-    shop = Shop(tmp_path)
+    shop = new_shop
     shop.profile, shop.rows = programme_shop.profile, programme_shop.rows
     shop.write()
     for file in programme_shop.folder.glob("c*.csv"):
         text = file.read_text(encoding="utf-8")
         changed = text.replace(*change) if file.stem == table else text
         assert file.stem != table or changed != text
-        (tmp_path / file.name).write_text(changed, encoding="utf-8")
+        (shop.folder / file.name).write_text(changed, encoding="utf-8")
     done = shop.check()
     if table == "costs":
         message = refused(done, reads=True)

@@ -1,33 +1,44 @@
 """The built-in association: what was planted is found, and page and advice turn when the truth is turned."""
 
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from crm_analysis import demo, profile, tables
 from crm_analysis.crm_roi import displays
-from crm_analysis.crm_roi.evaluation import evaluate
 from crm_analysis.crm_roi.sentences import claims
-from crm_analysis.crm_roi.study import examine
+from crm_analysis.crm_roi.study import Study, examine
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:fetch_arrow_table")]
 DEMO = Path(__file__).parents[2] / "analyses" / "profiles" / "demo.yaml"
 EXPECTED = {"earns": "earned", "loses": "lost"}
 
 
-def page(folder, monkeypatch, *, seed, flips=()):
-    monkeypatch.setenv("CRM_ANALYSIS_BUILD", str(folder))
-    settings = profile.load(DEMO)
-    demo.generate(settings.data_root, seed=seed, flips=flips)
-    tables.ingest(settings)
-    found = evaluate(tables.open(settings).scope("all", "2026Q3"))
-    return found, claims(found, profile=settings), demo.truth(seed, flips=flips)
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., tuple[Study, profile.Profile]]]:
+    """A function from seed and flips to what the chapter knows of that association, and its profile."""
+    made: dict[tuple[int, tuple[str, ...]], tuple[Study, profile.Profile]] = {}
+    with pytest.MonkeyPatch.context() as patch:
+
+        def study(seed: int, flips: tuple[str, ...] = ()) -> tuple[Study, profile.Profile]:
+            if (seed, flips) not in made:
+                patch.setenv("CRM_ANALYSIS_BUILD", str(tmp_path_factory.mktemp("association")))
+                settings = profile.load(DEMO)
+                demo.generate(settings.data_root, seed=seed, flips=flips)
+                tables.ingest(settings)
+                made[seed, flips] = examine(tables.open(settings).scope("all", "2026Q3")), settings
+            return made[seed, flips]
+
+        yield study
 
 
 @pytest.mark.parametrize("flips", [(), ("welcome_loses",), ("spring_earns",)])
-def test_planted_truth_is_found_and_the_page_turns_with_it(tmp_path, monkeypatch, flips):
-    found, said, truth = page(tmp_path, monkeypatch, seed=71, flips=flips)
+def test_planted_truth_is_found_and_the_page_turns_with_it(studied, flips):
+    study, settings = studied(71, flips)
+    found, truth = study.evaluation, demo.truth(71, flips=flips)
+    said = claims(found, profile=settings)
     results = {r.campaign_id: r for r in found.closed + found.running + found.earlier}
     rate = 0.97
     for name in ("WELCOME26", "SPRING26"):
@@ -50,13 +61,9 @@ def test_planted_truth_is_found_and_the_page_turns_with_it(tmp_path, monkeypatch
     assert any(f.key == "crm_roi.spring26.unplanned" for f in said.findings + said.measures)
 
 
-def test_the_money_in_depth_holds_what_was_planted(tmp_path, monkeypatch):
+def test_the_money_in_depth_holds_what_was_planted(studied):
     seed = int(os.environ["CRM_TEST_SEED"])
-    monkeypatch.setenv("CRM_ANALYSIS_BUILD", str(tmp_path))
-    settings = profile.load(DEMO)
-    demo.generate(settings.data_root, seed=seed)
-    tables.ingest(settings)
-    study = examine(tables.open(settings).scope("all", "2026Q3"))
+    study, _ = studied(seed)
     truth = demo.truth(seed)
     money = {each.key: each for each in study.finance.costing}
     spring, planted = money["spring26"], truth.campaigns["SPRING26"]
@@ -77,13 +84,9 @@ def test_the_money_in_depth_holds_what_was_planted(tmp_path, monkeypatch):
     assert next(each for each in study.finance.claims if each.code == "six_times").needs == "costs, acquisition"
 
 
-def test_the_concert_that_did_nothing_is_called_unidentified(tmp_path, monkeypatch):
+def test_the_concert_that_did_nothing_is_called_unidentified(studied):
     """Planted effect zero, the list the best of the 200 days before: the plain difference sees a gain of its size."""
-    monkeypatch.setenv("CRM_ANALYSIS_BUILD", str(tmp_path))
-    settings = profile.load(DEMO)
-    demo.generate(settings.data_root, seed=72)
-    tables.ingest(settings)
-    study = examine(tables.open(settings).scope("all", "2026Q3"))
+    study, settings = studied(72)
     (found,) = study.unrandomised
     assert demo.truth(72).campaigns["CONCERT26"].effect_per_treated == 0.0
     assert found.campaign_id == "CONCERT26" and not found.identified
@@ -99,12 +102,8 @@ def test_the_concert_that_did_nothing_is_called_unidentified(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("flips", [(), ("welcome_loses",)])
-def test_nobody_is_told_apart_where_all_respond_alike_and_the_concert_does_nothing(tmp_path, monkeypatch, flips):
-    monkeypatch.setenv("CRM_ANALYSIS_BUILD", str(tmp_path))
-    settings = profile.load(DEMO)
-    demo.generate(settings.data_root, seed=71, flips=flips)
-    tables.ingest(settings)
-    found = examine(tables.open(settings).scope("all", "2026Q3"))
+def test_nobody_is_told_apart_where_all_respond_alike_and_the_concert_does_nothing(studied, flips):
+    found, _ = studied(71, flips)
     planted = demo.truth(71, flips=flips).campaigns
     who = {one.campaign_id: one for one in found.responders}
     assert set(who) == {"WELCOME26", "SPRING26"}
