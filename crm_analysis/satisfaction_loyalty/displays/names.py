@@ -9,6 +9,7 @@ import pandas as pd
 from crm_analysis import language, privacy, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
+from crm_analysis.satisfaction_loyalty.measure import Wave
 
 OVERALL = "satisfaction"
 
@@ -86,6 +87,19 @@ def levels_hidden(counts: pd.Series, min_cell: int) -> pd.Series:
             break
         hidden.iloc[place] = True
     return hidden
+
+
+def top_hidden(counts: pd.Series, min_cell: int) -> bool:
+    """Whether the share on the highest level tells a count that is too small to show, or one hidden for its sake."""
+    return bool(levels_hidden(counts, min_cell).iloc[-1]) or privacy.tells(counts.iloc[-1], counts.sum(), min_cell)
+
+
+def score_told(wave: Wave, min_cell: int) -> bool:
+    """Whether the net promoter score, beside its number of answers and its interval, tells a group of too few.
+
+    It gives promoters less detractors, its standard error both together: so the number in each of the three groups.
+    """
+    return any(privacy.small(n, min_cell) for n in wave.promoters.groupby("group")["n"].sum())
 
 
 def levels_shown(counts: pd.Series, min_cell: int) -> list[str]:

@@ -17,10 +17,14 @@ from crm_analysis.satisfaction_loyalty.displays.names import (
     level_name,
     levels_hidden,
     levels_shown,
+    score_told,
+    top_hidden,
     who,
 )
 from crm_analysis.satisfaction_loyalty.measure import Wave
 from crm_analysis.satisfaction_loyalty.study import Study
+
+ALIKE = 3.0  # points of the index that two branches may lie apart and still be called alike
 
 
 def distribution_frame(distribution: pd.DataFrame, profile: Profile) -> pd.DataFrame:
@@ -165,19 +169,22 @@ def scores_table(study: Study, profile: Profile) -> pd.DataFrame:
     boxes = ((_("Top level"), wave.top_box), (_("Two top levels"), wave.top_two), (_("Lowest level"), wave.bottom_box))
     for name, box in boxes:
         moved = f"{style.points(changed.top_box.value)} ({style.p_value(changed.top_box.p)})" if changed else style.DASH
-        change_text = moved if box is wave.top_box else style.DASH
+        before = changed is not None and not top_hidden(changed.previous.distribution["n"], study.min_cell)
+        change_text = moved if box is wave.top_box and before else style.DASH
         few = not box_shown(study, box)
         between = style.DASH if few else style.interval(box.low, box.high, "share")
         rows.append((name, box_text(study, box), between, style.DASH if few else change_text))
     if wave.nps is not None:
+        name, told = _("Net promoter score, −100 to 100"), score_told(wave, study.min_cell)
+        compared = changed and changed.nps and not score_told(changed.previous, study.min_cell)
         rows.append(
-            (
-                _("Net promoter score, −100 to 100"),
+            (name, _("withheld"), style.DASH, style.DASH)
+            if told
+            else (
+                name,
                 style.number(wave.nps.mean, 1),
                 style.interval(wave.nps.low, wave.nps.high, "index"),
-                f"{style.points(changed.nps.value / 100)} ({style.p_value(changed.nps.p)})"
-                if changed and changed.nps
-                else style.DASH,
+                f"{style.points(changed.nps.value / 100)} ({style.p_value(changed.nps.p)})" if compared else style.DASH,
             )
         )
     columns = [_("Measure"), _("Value"), _("95 % interval"), _("Change")]
@@ -189,8 +196,7 @@ def _at_top(wave: Wave) -> int:
 
 
 def _box_known(wave: Wave, profile: Profile) -> bool:
-    cell = profile.privacy.min_cell
-    return not (levels_hidden(wave.distribution["n"], cell).iloc[-1] or privacy.tells(_at_top(wave), wave.n, cell))
+    return not top_hidden(wave.distribution["n"], profile.privacy.min_cell)
 
 
 def _top_box(wave: Wave, profile: Profile) -> str:
@@ -253,13 +259,18 @@ def groups_table(study: Study, profile: Profile) -> pd.DataFrame:
 
 
 def groups_says(study: Study, profile: Profile) -> str:
-    """Two branches whose indexes are alike while their distributions are not; empty where there are none."""
+    """Two branches whose indexes are alike while their distributions are not; empty where there are none.
+
+    Alike are indexes at most `ALIKE` points apart and not apart beyond chance. The top levels differ beyond chance
+    though all pairs are looked at (Bonferroni).
+    """
     found, named = [], list(study.branches.items())
+    pairs = max(len(named) * (len(named) - 1) // 2, 1)
     for k, (first, a) in enumerate(named):
         for second, b in named[k + 1 :]:
             apart = two_means(a.index, b.index)
-            top = two_means(a.top_box, b.top_box)
-            if apart.low <= 0 <= apart.high and not top.low <= 0 <= top.high:
+            top = two_means(a.top_box, b.top_box, level=1 - (1 - apart.level) / pairs)
+            if abs(apart.value) <= ALIKE and apart.low <= 0 <= apart.high and not top.low <= 0 <= top.high:
                 found.append((abs(top.value), first, second, a, b))
     shown = [each for each in found if all(_box_known(wave, profile) for wave in each[3:])]
     if not shown:
