@@ -206,7 +206,7 @@ def _change(study: Study, name: str) -> Change | None:
     if changed is None:
         return None
     moved = getattr(changed, name)
-    if name == "top_box" and top_hidden(changed.previous.distribution["n"], study.min_cell):
+    if name == "top_box" and top_hidden(changed.previous.distribution, study.min_cell):
         return None
     if name == "nps" and score_told(changed.previous, study.min_cell):
         return None

@@ -68,14 +68,15 @@ def over_time(answers: Answers, survey: Survey, *, until: date, fewest: int) -> 
 
 
 def spread(answers: Answers, trend: pd.DataFrame) -> pd.DataFrame:
-    """The whole distribution of every wave of `over_time`: wave, place (0 is the lowest level), label, n, share."""
+    """The whole distribution of every wave of `over_time`: wave, place (0 is lowest), label, n, share, parts."""
     names = named(answers.frame)
     found = []
     for wave in trend["wave"]:
         rows = answers.frame[names == wave]
-        levels = distribution(rows["satisfaction"], answers.scale, rows["weight"].to_numpy(float))
+        weights = rows["weight"].to_numpy(float)
+        levels = distribution(rows["satisfaction"], answers.scale, weights, branches=rows["branch"])
         found.append(levels.assign(wave=wave, place=range(len(levels))))
-    columns = ["wave", "place", "label", "n", "share"]
+    columns = ["wave", "place", "label", "n", "share", "parts"]
     return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
 
 

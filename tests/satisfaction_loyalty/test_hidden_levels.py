@@ -60,6 +60,21 @@ def test_no_small_count_has_one_solution_unless_all_are_hidden(draw: int) -> Non
         assert len({way[place] for way in found}) > 1, counts.to_list()
 
 
+def test_a_level_that_one_branch_hides_is_hidden_of_all_too() -> None:
+    """109 of all less the other branches told the three of the small one."""
+    parts = pd.Series([(3, 40), (6, 50), (9, 60), (20, 90), (30, 80)])
+    counts = parts.map(sum)
+    assert not levels_hidden(counts, CELL).any(), "by itself each is large enough"
+    own = levels_hidden(parts.str[0], CELL)
+    hidden = levels_hidden(counts, CELL, parts)
+    assert own[0] and hidden[own].all() and hidden.sum() >= 3  # noqa: PLR2004 - total and mean solve two
+    assert "< 5" not in levels_shown(counts, CELL, parts)
+    both = pd.Series([(4, 4), (6, 50), (9, 60), (20, 90), (30, 80)])
+    assert levels_hidden(both.map(sum), CELL, both)[0], "two under five that make eight are four each"
+    apart = pd.Series([(5, 40), (6, 50), (9, 60), (20, 90), (30, 80)])
+    assert not levels_hidden(apart.map(sum), CELL, apart).any()
+
+
 def test_many_answers_are_no_burden() -> None:
     assert levels_hidden(pd.Series([3, 40_000, 90_000, 120_000, 0, 0, 4]), CELL).sum() >= 3
 

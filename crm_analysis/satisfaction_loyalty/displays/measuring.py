@@ -19,14 +19,14 @@ from crm_analysis.satisfaction_loyalty.displays.names import (
     top_hidden,
     who,
 )
-from crm_analysis.satisfaction_loyalty.displays.scores import answers_text, before_text, index_text, signed
+from crm_analysis.satisfaction_loyalty.displays.scores import answers_text, before_text, changed_by, index_text, signed
 from crm_analysis.satisfaction_loyalty.study import Study
 
 
 def waves_frame(study: Study) -> pd.DataFrame:
     """What `charts.waves` draws: name, n, index, top level, promoters with limits; what tells a small count missing."""
     table = study.trend.copy()
-    levels, cell = study.trend_spread.groupby("wave")["n"], study.min_cell
+    levels, cell = study.trend_spread.groupby("wave"), study.min_cell
     told = {
         ("top_box", "top_low", "top_high"): [top_hidden(levels.get_group(wave), cell) for wave in table["wave"]],
         ("nps", "nps_low", "nps_high"): table["nps_fewest"] < cell,
@@ -54,7 +54,7 @@ def waves_spread(study: Study) -> pd.DataFrame:
     """The distribution of every wave: name, place, levels, share, missing where suppressed."""
     parts = []
     for wave, levels in study.trend_spread.groupby("wave", sort=False):
-        hidden = levels_hidden(levels["n"], study.min_cell)
+        hidden = levels_hidden(levels["n"], study.min_cell, levels["parts"])
         parts.append(levels.assign(name=str(wave), levels=len(levels), share=levels["share"].mask(hidden)))
     columns = ["name", "place", "levels", "share"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
@@ -242,11 +242,7 @@ def _whole_known(study: Study) -> bool:
 def _difference(table: pd.DataFrame, name: str) -> list[str]:
     columns = (table[name], table[f"{name}_low"], table[f"{name}_high"], table[f"{name}_p"])
     return [
-        style.DASH
-        if pd.isna(value)
-        else _("{value} ({low} to {high}), {p}").format(
-            value=signed(value), low=signed(low), high=signed(high), p=style.p_value(p)
-        )
+        style.DASH if pd.isna(value) else changed_by(signed(value), signed(low), signed(high), p)
         for value, low, high, p in zip(*columns, strict=True)
     ]
 
