@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -137,18 +138,19 @@ def signed(value: float) -> str:
     return ("+" if value > 0 else "") + style.number(value, 2)
 
 
-def _ends(difference: Difference) -> tuple[float, float, float]:
-    return difference.value, difference.low, difference.high
-
-
 def changed_by(value: str, low: str, high: str, p: float) -> str:
     """A difference as text, with its interval and p-value."""
     return _("{value} ({low} to {high}), {p}").format(value=value, low=low, high=high, p=style.p_value(p))
 
 
-def _moved(difference: Difference, full: float = 1.0) -> str:
-    """A change of a share, or of a score up to `full`, in points with its interval and p-value."""
-    return changed_by(*(style.points(each / full) for each in _ends(difference)), difference.p)
+def _moved(difference: Difference, write: Callable[[float], str]) -> str:
+    value, low, high = (write(each) for each in (difference.value, difference.low, difference.high))
+    return changed_by(value, low, high, difference.p)
+
+
+def _of_hundred(difference: float) -> str:
+    """A difference of scores up to 100, in points."""
+    return style.points(difference / 100)
 
 
 def scores_table(study: Study, profile: Profile) -> pd.DataFrame:
@@ -162,7 +164,7 @@ def scores_table(study: Study, profile: Profile) -> pd.DataFrame:
             _("Index, 0 to 100"),
             style.number(wave.index.mean, 1),
             style.interval(wave.index.low, wave.index.high, "index"),
-            _moved(changed.index, 100) if changed else style.DASH,
+            _moved(changed.index, _of_hundred) if changed else style.DASH,
         ),
         (
             _("Mean of “{item}”, {low} to {high}").format(
@@ -170,7 +172,7 @@ def scores_table(study: Study, profile: Profile) -> pd.DataFrame:
             ),
             style.number(wave.mean.mean, 2),
             style.interval(wave.mean.low, wave.mean.high, "index", digits=2),
-            changed_by(*(signed(each) for each in _ends(changed.mean)), changed.mean.p) if changed else style.DASH,
+            _moved(changed.mean, signed) if changed else style.DASH,
         ),
     ]
     if overall.target is not None:
@@ -185,7 +187,7 @@ def scores_table(study: Study, profile: Profile) -> pd.DataFrame:
         )
     boxes = ((_("Top level"), wave.top_box), (_("Two top levels"), wave.top_two), (_("Lowest level"), wave.bottom_box))
     for name, box in boxes:
-        moved = _moved(changed.top_box) if changed else style.DASH
+        moved = _moved(changed.top_box, style.points) if changed else style.DASH
         before = changed is not None and not top_hidden(changed.previous.distribution, study.min_cell)
         change_text = moved if box is wave.top_box and before else style.DASH
         few = not box_shown(study, box)
@@ -201,7 +203,7 @@ def scores_table(study: Study, profile: Profile) -> pd.DataFrame:
                 name,
                 style.number(wave.nps.mean, 1),
                 style.interval(wave.nps.low, wave.nps.high, "index"),
-                style.DASH if since is None else _moved(since, 100),
+                style.DASH if since is None else _moved(since, _of_hundred),
             )
         )
     columns = [_("Measure"), _("Value"), _("95 % interval"), _("Change")]
