@@ -37,20 +37,29 @@ def _bend_name(bend: str) -> str:
 
 def cuts_table(study: Study, profile: Profile) -> pd.DataFrame:
     """Every definition of loyalty with the kink that the same answers then show at the top."""
-    min_cell = profile.privacy.min_cell
-    rows = [
-        (
-            _way_name(row.way, row.item, profile) + (" *" if row.main else ""),
-            _cut_name(row.way, row.cut),
-            style.share(round(row.share * row.n), row.n, min_cell) if row.n >= min_cell else style.DASH,
-            style.points(row.kink),
-            style.interval(row.low, row.high, "points"),
-            _bend_name(row.bend),
+    min_cell, rows = profile.privacy.min_cell, []
+    for row in study.further.loyalties.cuts.itertuples():
+        veiled = _levels_of_definition(row, study)
+        share = style.share(round(row.share * row.n), row.n, min_cell) if row.n >= min_cell else style.DASH
+        kink = (style.points(row.kink), style.interval(row.low, row.high, "points"))
+        rows.append(
+            (
+                _way_name(row.way, row.item, profile) + (" *" if row.main else ""),
+                _cut_name(row.way, row.cut),
+                style.DASH if veiled.any() else share,
+                *((style.DASH, style.DASH) if veiled.tail(3).any() else kink),
+                _bend_name(row.bend),
+            )
         )
-        for row in study.further.loyalties.cuts.itertuples()
-    ]
     columns = [_("Loyalty as"), _("Cut"), _("Loyal"), _("Kink at the top, points"), _("95 % interval"), _("Bends")]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _levels_of_definition(row: Any, study: Study) -> pd.Series:
+    """Which levels of a definition that the page uses stand on it without their rate; none of any other."""
+    links = {"behavioural": study.link, "relationship": study.further.loyalties.relationship}
+    link = (study.stated.get(row.item) if row.way == "stated" else links[row.way]) if row.main else None
+    return pd.Series([], dtype=bool) if link is None else levels_told(link, study.min_cell)
 
 
 def cuts_note(study: Study) -> str:
