@@ -79,7 +79,8 @@ def waterfall(evaluation: Evaluation) -> dict[str, Any]:
     elif portfolio_ is None:
         alt = _("There is no measured programme whose money could be followed from gain to net.")
     else:
-        alt = _("From a difference of {revenue} in what was paid, through the programmes' costs, to {net} net.").format(
+        alt = _("From the {first} ({revenue}) through the programmes' costs to {net} net.").format(
+            first=frames.waterfall(evaluation)["label"].iloc[0],
             revenue=style.money(portfolio_.incremental_revenue, evaluation.currency),
             net=style.money(portfolio_.net, evaluation.currency),
         )

@@ -89,14 +89,15 @@ def waterfall(evaluation: Evaluation) -> pd.DataFrame:
     columns = ["label", "value", "kind"]
     if portfolio is None or ledger is None:
         return pd.DataFrame(columns=columns)
-    rows: list[tuple[str, float, str]] = [(_("difference in what was paid"), portfolio.incremental_revenue, "step")]
-    handling = portfolio.incremental_margin - portfolio.incremental_revenue
-    if abs(handling) > 1e-9 * max(abs(portfolio.incremental_revenue), 1.0):
-        rows.append((_("goods and handling"), handling, "step"))
     costs: dict[str, float] = {}
     for result in evaluation.measured:
         for code, amount in _cost_by_category(result).items():
             costs[code] = costs.get(code, 0.0) + amount
+    first = _("difference in value before discount") if "discount" in costs else _("difference in what was paid")
+    rows: list[tuple[str, float, str]] = [(first, portfolio.incremental_revenue, "step")]
+    handling = portfolio.incremental_margin - portfolio.incremental_revenue
+    if abs(handling) > 1e-9 * max(abs(portfolio.incremental_revenue), 1.0):
+        rows.append((_("goods and handling"), handling, "step"))
     ordered = sorted(costs.items(), key=lambda item: -item[1])
     rows += [(words.category(code), -amount, "step") for code, amount in ordered if amount]
     rows.append((_("net"), portfolio.net, "total"))

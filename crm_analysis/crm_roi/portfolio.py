@@ -43,8 +43,8 @@ def add_up(closed: Sequence[CampaignResult], ledger: Ledger, branch: str) -> Por
             rows.append(
                 pd.DataFrame({"customer_id": frame["customer_id"].to_numpy(), "net": of_net, "margin": of_margin})
             )
-        gained = result.effect("revenue")
-        revenue += gained.plain.difference * len(arms.treated) if gained else 0.0
+        before_discount = [sum(arms.values(name)[arm] for name in ("revenue", "discount")) for arm in (0, 1)]
+        revenue += arms.difference(*before_discount).difference * len(arms.treated)
         margin += result.roi.incremental_margin
         cost += result.roi.cost
         net += result.roi.net
