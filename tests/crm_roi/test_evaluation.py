@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from crm_analysis.crm_roi import associations, captions, cells, charts, frames
+from crm_analysis.crm_roi import advice, associations, captions, cells, charts, frames
 from crm_analysis.crm_roi.displays import effects, gate
 from crm_analysis.crm_roi.evaluation import evaluate, member_lists
 from crm_analysis.crm_roi.gate import overlaps
@@ -183,6 +183,45 @@ def test_verdict_and_action_turn_with_the_data():
     assert said(earned).findings[0].tone == "good" and said(lost).findings[0].tone == "bad"
 
 
+@pytest.mark.parametrize(
+    ("net", "unplanned", "gained", "words"),
+    [
+        ((-5e6, -8e6, -2e6), 9e6, (-1e6, 3e6), "only without the unplanned cost"),
+        ((-5e6, -8e6, -2e6), 6e6, (-1e6, 3e6), "whether it pays without is not settled"),
+        ((-5e6, -8e6, -2e6), 0.0, (3e5, 9e5), "less than what it brings in, 2,000 won a member (1,000 to 3,000 won)"),
+        ((-5e6, -8e6, -2e6), 0.0, (-3e5, 9e5), "Stop "),
+    ],
+    ids=["earned without it", "within chance without it", "brings in something", "nothing shown"],
+)
+def test_what_to_do_about_a_loss_is_no_more_than_its_interval_shows(evaluated, net, unplanned, gained, words):
+    result = call(evaluated)
+    low, high = gained
+    roi = dataclasses.replace(
+        result.roi, net=net[0], net_low=net[1], net_high=net[2], margin_per_treated=(low + high) / 2 / 300,
+        incremental_low=low, incremental_high=high,
+    )  # fmt: skip
+    cost = dataclasses.replace(result.cost, unplanned=unplanned, charged=1e7, actual=1e7)
+    step = advice.action(dataclasses.replace(result, roi=roi, cost=cost), evaluated, make_profile())
+    text = html.unescape(step.text).replace("\xa0", " ")
+    assert words in text and ("does not hang on that cost" in step.resting_on) == (unplanned > 0)
+
+
+def test_a_branch_leaves_to_all_branches_only_what_ran_in_others_too(evaluated):
+    """A campaign of one branch has no other page that could tell more of it."""
+    result = call(evaluated)
+    roi = dataclasses.replace(result.roi, net=1e5, net_low=-1e6, net_high=1.2e6)
+    here = dataclasses.replace(evaluated, branch="seoul")
+    told = {
+        elsewhere: advice.action(
+            dataclasses.replace(result, roi=roi, n_to_settle=1_200, elsewhere=elsewhere), here, make_profile()
+        )
+        for elsewhere in (True, False)
+    }
+    assert "by the result of all branches" in told[True].text
+    assert "again with 1,200 customers" in told[False].text and "all branches" not in told[False].text
+    assert "if it truly nets what it netted here" in told[False].resting_on
+
+
 def test_a_chance_that_it_earned_says_what_was_believed_beforehand():
     finding = next(each for each in said(found()).findings if each.key.endswith(".roi"))
     assert "had every result been equally likely beforehand, the chance that it earned would be" in finding.sentence
@@ -275,7 +314,14 @@ def test_shared_costs_fall_in_their_months_and_in_no_return(evaluated):
 @pytest.mark.parametrize(
     ("net", "low", "high", "shared", "own", "together"),
     [
-        (-9e6, -18e6, 3e5, 1e7, "Before shared systems and data, whether", "19.0 m won was lost"),
+        (
+            -9e6,
+            -18e6,
+            3e5,
+            1e7,
+            "Before shared systems and data, whether",
+            "charged to the controlled programmes, **19.0 m won was lost",
+        ),
         (2e7, 1.5e7, 2.5e7, 1e7, "**earned 20.0 m won", "10.0 m won was earned"),
         (1e7, 5e6, 1.5e7, 1e7, "**earned 10.0 m won", "it **is not settled**"),
         (0.0, -9e6, 9e6, 1e6, "Whether Thank-you call earned its cost **is not settled**", "it **is not settled**"),

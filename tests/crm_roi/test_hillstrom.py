@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from crm_analysis import profile, tables
-from crm_analysis.crm_roi import charts, frames
+from crm_analysis import profile, style, tables
+from crm_analysis.crm_roi import charts, displays, frames
 from crm_analysis.crm_roi.displays import cards
 from crm_analysis.crm_roi.evaluation import evaluate
 from crm_analysis.crm_roi.sentences import claims
@@ -185,6 +185,39 @@ def test_cards_state_lift_profit_interval_and_chance_of_each(evaluation):
         assert "margin per member, p" in card["Effect"] and "over 12 outcomes, Holm)" in card["Effect"]
         assert "its control group serves 2 arms" in card["To whom"]
         assert card["Verdict"].startswith("Not settled: net ") and "the chance that it earned is" in card["Verdict"]
+
+
+def test_the_waterfall_starts_before_the_discount_and_takes_it_off_once(evaluation, spend):
+    """Spend is at list price: goods are sixty per cent of it, and the discount stands in a bar of its own."""
+    steps = frames.waterfall(evaluation[0])
+    none = spend["No E-Mail"].mean()
+    mailed = [spend[name] for name in ("Mens E-Mail", "Womens E-Mail")]
+    gained = sum(each.size * (each.mean() - none) for each in mailed)
+    assert steps["label"].to_list()[:3] == [
+        "difference in value before discount",
+        "goods and handling",
+        "discounts granted",
+    ]
+    assert steps["value"].to_list()[:3] == pytest.approx([gained, -0.6 * gained, -0.1 * sum(e.sum() for e in mailed)])
+
+
+def test_what_each_email_brought_in_is_said_with_its_interval(evaluation):
+    """Both lifts lie above zero, and the finding says so beside a profit that is not settled."""
+    found, said, _profile = evaluation
+    for name in ("MENS", "WOMENS"):
+        roi = result(evaluation, name).roi
+        sentence = next(f.sentence for f in said.findings if f.key == f"crm_roi.{name.lower()}.roi")
+        assert roi.incremental_low > 0
+        between = style.interval(roi.incremental_low, roi.incremental_high, "money", "USD")
+        assert f"({between})" in sentence
+
+
+def test_small_numbers_keep_digits_that_count(evaluation):
+    """Two payments in a hundred customers more or less are not 0.00 (0.00 to 0.00)."""
+    table = displays.effects.effects_table(evaluation[0])
+    cells = table[table["Per member"] == "Days with a payment"]
+    assert not cells.astype(str).apply(lambda column: column.str.contains(r"0\.00\b")).any().any()
+    assert cells["Difference"].str.contains(r"^0\.00[1-9]").all()
 
 
 def test_both_emails_stand_on_one_page_with_their_intervals(evaluation):

@@ -167,7 +167,7 @@ def test_a_list_that_no_test_can_settle_gives_way(scope):
     frames = {name: frame.copy() for name, frame in association(lift=1_000.0, cost=3_600_000.0).items()}
     rows = frames["transactions"]
     gala = rows["customer_id"].isin([f"D{i:04d}" for i in range(100)]) & (rows["occurred_at"] >= "2026-05-01")
-    rows.loc[gala, "amount"] *= 15
+    rows.loc[gala, "amount"] *= 17
     costs = frames["costs"]
     costs.loc[costs["campaign_id"] == "GALA26", "amount"] = 4_500_000.0
     varied = FrameScope(frames, make_profile())
