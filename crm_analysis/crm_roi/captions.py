@@ -129,7 +129,10 @@ def regression(falls: pd.DataFrame, evaluation: Evaluation) -> dict[str, Any]:
     if evaluation.without_tables:
         alt = SILENT
     elif falls.empty:
-        alt = _("No programme without control in this period, so there is no list to look at.")
+        alt = _(
+            "No programme without control in this period whose members' amounts may be shown, so there is no list to "
+            "look at."
+        )
     else:
         alt = _("Margin per member before and after, for the programme's list and for a list without any programme.")
     return {
@@ -152,8 +155,12 @@ def _fall(falls: pd.DataFrame, evaluation: Evaluation) -> str:
         return ""
     before, after = (style.money(alone[end].iloc[0], evaluation.currency) for end in ("before", "after"))
     change = style.percent(alone["after"].iloc[0] / alone["before"].iloc[0] - 1, 0)
-    template = _("**Without any programme the best of a year earlier went from {before} to {after} each ({change}).**")
-    return template.format(before=before, after=after, change=change) + " "
+    between = style.interval(alone["low"].iloc[0], alone["high"].iloc[0], "money", evaluation.currency)
+    template = _(
+        "**Without any programme the best of a year earlier went from {before} to {after} each ({change}; change "
+        "{interval}).**"
+    )
+    return template.format(before=before, after=after, change=change, interval=between) + " "
 
 
 def recovery(groups: pd.DataFrame, *, days: int) -> dict[str, Any]:

@@ -277,6 +277,10 @@ def regression_table(falls: pd.DataFrame, evaluation: Evaluation) -> pd.DataFram
                 style.percent(after / before - 1, 0) if before > 0 else style.DASH
                 for before, after in zip(falls["before"], falls["after"], strict=True)
             ],
+            _("Change each, 95 % interval"): [
+                style.interval(low, high, "money", evaluation.currency)
+                for low, high in zip(falls["low"], falls["high"], strict=True)
+            ],
         }
     )
 

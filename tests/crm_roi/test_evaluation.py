@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from crm_analysis import style
 from crm_analysis.crm_roi import advice, associations, captions, cells, charts, frames
 from crm_analysis.crm_roi.displays import effects, gate
 from crm_analysis.crm_roi.evaluation import evaluate, member_lists
@@ -563,7 +564,36 @@ def test_best_customers_of_a_year_earlier_fall_back_by_themselves():
     falls = associations.past_value_fall(scope, evaluate(scope)).set_index("group")
     assert falls.loc["year_before", "n"] == 100
     assert falls.loc["year_before", "after"] < 0.8 * falls.loc["year_before", "before"]
+    assert falls.loc["year_before", "high"] < 0, "beyond chance"
     assert charts.regression(falls.reset_index(), currency="KRW") is not None
+    told = captions.regression(falls.reset_index(), evaluate(scope))
+    between = style.interval(falls.loc["year_before", "low"], falls.loc["year_before", "high"], "money", "KRW")
+    assert f"change {between}" in told["how_to_read"] and between in told["table"].to_numpy()
+
+
+def test_what_a_list_did_by_itself_has_the_interval_of_its_paired_change(evaluated, scope):
+    gala = next(r for r in evaluated.closed if r.campaign_id == "GALA26").gate.units
+    falls = associations.past_value_fall(scope, evaluated).set_index("group")
+    paired = stats.ttest_rel(gala["margin"], gala["margin_before"] * 71 / 365).confidence_interval()
+    assert tuple(falls.loc["members", ["low", "high"]]) == pytest.approx((paired.low, paired.high))
+
+
+def test_a_list_of_which_one_member_left_nearly_all_tells_no_amounts():
+    """Its mean would tell the gift, here as in the table of programmes without control."""
+
+    def one_giver(rows):
+        gift = (rows["customer_id"] == "D0000") & (rows["occurred_at"] >= "2026-05-01")
+        first = rows.index[rows["customer_id"] == "D0000"][:1]
+        rows.loc[first, "occurred_at"] = pd.Timestamp("2026-05-20")
+        rows.loc[first, "amount"] = 9e9
+        return rows[~gift | rows.index.isin(first)]
+
+    tables = association()
+    scope = FrameScope(tables | {"transactions": one_giver(tables["transactions"].copy())}, make_profile())
+    evaluation = evaluate(scope)
+    assert any(result.state == "not_causal" for result in evaluation.closed)
+    falls = associations.past_value_fall(scope, evaluation)
+    assert falls.empty and "may be shown" in captions.regression(falls, evaluation)["alt"]
 
 
 def test_complaint_recovery_counts_those_who_paid_again():
