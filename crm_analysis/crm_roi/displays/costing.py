@@ -51,11 +51,11 @@ def lines(study: Study) -> dict[str, Any]:
         _("Where the money went"),
         pd.DataFrame(rows, columns=columns),
         _(
-            "Planned and actual: the whole programme; charged: the part of the treated compared. Shared systems are "
-            "divided by treated members; a branch's page leaves them out. {discounts} What went to purchases made "
-            "anyway takes a discount to be spread alike over the purchases of the goods it was given on. Holding out: "
-            "the margin that the held-out members would have brought, less the cost of one more member for each; it is "
-            "the price of knowing and no part of the net."
+            "Planned and actual: the whole programme; charged: the part of the treated compared. All shared systems of "
+            "the period are divided by the treated members of the controlled programmes; a branch's page leaves them "
+            "out. {discounts} What went to purchases made anyway takes a discount to be spread alike over the "
+            "purchases of the goods it was given on. Holding out: the margin that the held-out members would have "
+            "brought, less the cost of one more member for each; it is the price of knowing and no part of the net."
         ).format(discounts=_discounts_said(evaluation)),
         _("No programme of this period has a return whose cost could be followed."),
     )
