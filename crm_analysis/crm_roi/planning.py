@@ -13,7 +13,9 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from crm_analysis import privacy
+from crm_analysis.crm_roi.effects import net_of_behaviour
 from crm_analysis.crm_roi.history import margins_in, past_windows
+from crm_analysis.crm_roi.ledger import CampaignCost
 from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.estimators.designs import smallest_detectable_difference
 
@@ -261,13 +263,15 @@ def holdout_options(plan: TestPlan, *, shares: Sequence[float] = OFFERED_SHARES)
     )
 
 
-def spread_in_window(units: pd.DataFrame, *, window_days: int) -> Spread:
-    """The spread of margin among the members of a campaign (columns arm, margin, margin_before) in its own window.
+def spread_in_window(units: pd.DataFrame, cost: CampaignCost | None, *, window_days: int) -> Spread:
+    """The spread of margin among the members of a campaign (rows of its gate) in its own window.
 
-    Within arms, so that what the campaign changed on average is not in it; NaN with fewer than two members.
+    What a treated member's own behaviour cost is off the margin, as in the net that decides. Within arms, so that what
+    the campaign changed on average is not in it; NaN with fewer than two members.
     """
     arms = units["arm"]
-    margin, before = (units[name] - units.groupby(arms)[name].transform("mean") for name in ("margin", "margin_before"))
+    net = pd.Series(net_of_behaviour(units, cost), index=units.index)
+    margin, before = (of - of.groupby(arms).transform("mean") for of in (net, units["margin_before"]))
     freedom = len(units) - arms.nunique()
     varies = freedom > 0 and bool(margin.any()) and bool(before.any())
     left = units["margin"].abs()
@@ -324,8 +328,9 @@ def next_test(scope: Scope, evaluation: Evaluation) -> NextTest:
 
     Cost per treated member is what the campaign cost here, the spread is that of its members in its own window, after
     they had been chosen as they will be again: in the windows before, whatever they were chosen by would be in it. The
-    plan takes the share to hold out that finds a return of `DEFAULT_RETURN`, half where none does. A campaign of which
-    no test would show a useful return gives way to the next costliest; where there is no other, its plan says so.
+    plan takes the share to hold out that finds a return of `DEFAULT_RETURN` (less, where a result so far excludes
+    that), half where none does. A campaign of which no test would show a useful return gives way to the next costliest;
+    where there is no other, its plan says so.
     """
     unknown = [result for result in evaluation.closed if result.verdict == "unknown" and len(result.gate.units)]
     if not unknown:
@@ -350,7 +355,7 @@ def _planned(campaign: CampaignResult, profile: Profile) -> NextTest:
     units = campaign.gate.units
     if len(units) < 2 * profile.roi.min_control:
         return NextTest("short_list", campaign)
-    spread = spread_in_window(units, window_days=campaign.window_days)
+    spread = spread_in_window(units, campaign.cost, window_days=campaign.window_days)
     if not spread.standard_deviation > 0:
         return NextTest("no_spread", campaign)
     if privacy.small(spread.n_paid, profile.privacy.min_cell) or spread.largest > profile.privacy.dominance_share:
@@ -362,6 +367,7 @@ def _planned(campaign: CampaignResult, profile: Profile) -> NextTest:
             standard_deviation=standard_deviation,
             contact_cost=_cost_per_treated(campaign),
             holdout_share=share,
+            expected_roi=_return_to_find(campaign),
             window_days=campaign.window_days,
             min_control=profile.roi.min_control,
         )
@@ -370,6 +376,14 @@ def _planned(campaign: CampaignResult, profile: Profile) -> NextTest:
     adjusted = planned(spread.standard_deviation * math.sqrt(1 - spread.explained), plan.holdout_share)
     state = "planned" if plan.detectable_roi <= MOST_USEFUL_ROI else "hopeless"
     return NextTest(state, campaign, spread, plan, adjusted, tuple(int(n) for n in units["branch"].value_counts()))
+
+
+def _return_to_find(campaign: CampaignResult) -> float:
+    """`DEFAULT_RETURN`; where a result so far excludes it, the return that it showed, or the most that it leaves."""
+    roi = campaign.roi
+    if roi is None or roi.roi_high is None or not 0 < roi.roi_high < DEFAULT_RETURN:
+        return DEFAULT_RETURN
+    return roi.roi if roi.roi > 0 else roi.roi_high
 
 
 def _cost_per_treated(result: CampaignResult) -> float:

@@ -34,7 +34,7 @@ def describe(treated: pd.DataFrame, cost: CampaignCost | None, *, window_days: i
     if withheld(treated["margin"], profile):  # what a test would show tells how far the amounts vary
         mean = math.nan
     else:
-        held, detectable = _holdout(treated, per_treated, min_control=profile.roi.min_control)
+        held, detectable = _holdout(treated, cost, per_treated, min_control=profile.roi.min_control)
     if withheld(treated["margin_before"], profile):
         before = math.nan
     return Uncontrolled(
@@ -55,7 +55,7 @@ def describe(treated: pd.DataFrame, cost: CampaignCost | None, *, window_days: i
 
 
 def _holdout(
-    treated: pd.DataFrame, per_treated: float | None, *, min_control: int
+    treated: pd.DataFrame, cost: CampaignCost | None, per_treated: float | None, *, min_control: int
 ) -> tuple[float | None, float | None]:
     """Smallest share to hold out next time that shows a return of 100 %, and the smallest return it shows.
 
@@ -63,7 +63,7 @@ def _holdout(
     `planning.next_test` makes of the same list.
     """
     n = len(treated)
-    spread = spread_in_window(treated, window_days=0).standard_deviation
+    spread = spread_in_window(treated, cost, window_days=0).standard_deviation
     if not per_treated or n < 2 * min_control or not spread > 0:
         return None, None
     plan = plan_test(n, standard_deviation=spread, contact_cost=per_treated, min_control=min_control)

@@ -3,6 +3,7 @@
 MineThatData challenge (Hillstrom 2008): 64,000 customers, men's e-mail, women's e-mail or none, spend in two weeks.
 """
 
+import math
 import os
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from crm_analysis import profile, style, tables
 from crm_analysis.crm_roi import charts, displays, frames
 from crm_analysis.crm_roi.displays import cards
 from crm_analysis.crm_roi.evaluation import evaluate
+from crm_analysis.crm_roi.planning import next_test
 from crm_analysis.crm_roi.sentences import claims
 
 DATA = Path(os.environ.get("CRM_ANALYSIS_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
@@ -210,6 +212,16 @@ def test_what_each_email_brought_in_is_said_with_its_interval(evaluation):
         assert roi.incremental_low > 0
         between = style.interval(roi.incremental_low, roi.incremental_high, "money", "USD")
         assert f"({between})" in sentence
+
+
+def test_the_next_test_is_planned_for_the_return_seen_as_what_to_do_is(evaluation):
+    """The interval of the men's e-mail excludes a return of 100 %; plan and advice then ask for the same number."""
+    found, said, settings = evaluation
+    plan = next_test(tables.open(settings).scope("all", "2008Q3"), found)
+    men = result(evaluation, "MENS")
+    assert plan.campaign.campaign_id == "MENS" and plan.plan.expected_roi == pytest.approx(0.287366, abs=5e-7)
+    assert plan.plan.n_needed == pytest.approx(men.n_to_settle, rel=0.01)
+    assert any(f"{math.ceil(men.n_to_settle / 100) * 100:,} customers" in action.text for action in said.actions)
 
 
 def test_small_numbers_keep_digits_that_count(evaluation):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -212,8 +213,8 @@ def test_the_spread_of_a_list_is_that_within_arms():
     """What a programme changed on average is no spread: shifting one arm leaves it as it was."""
     units = evaluate(FrameScope(association(), make_profile())).closed[0].gate.units
     treated = units["arm"] == "treated"
-    found = spread_in_window(units, window_days=70)
-    moved = spread_in_window(units.assign(margin=units["margin"] + 1e6 * treated), window_days=70)
+    found = spread_in_window(units, None, window_days=70)
+    moved = spread_in_window(units.assign(margin=units["margin"] + 1e6 * treated), None, window_days=70)
     pooled = sum(units.loc[of, "margin"].var(ddof=1) * (of.sum() - 1) for of in (treated, ~treated)) / (len(units) - 2)
     assert found.standard_deviation == pytest.approx(math.sqrt(pooled))
     assert moved.standard_deviation == pytest.approx(found.standard_deviation, rel=1e-6)
@@ -240,6 +241,30 @@ def test_the_curve_reaches_past_the_smallest_return_that_the_plan_shows():
     cheaper = FrameScope(association(cost=2_500_000.0), make_profile())
     found = next_test(cheaper, evaluate(cheaper))
     assert displays.planning.curves(found)["roi"].max() > found.plan.detectable_roi
+
+
+@pytest.mark.parametrize(
+    ("roi", "high", "expected"), [(0.3, 0.6, 0.3), (-0.2, 0.4, 0.4), (0.3, 1.4, 1.0), (0.3, None, 1.0)]
+)
+def test_no_test_is_planned_for_a_return_that_is_ruled_out_already(roi, high, expected):
+    scope = FrameScope(association(lift=13_000.0, cost=4_000_000.0), make_profile())
+    evaluation = evaluate(scope)
+    result = evaluation.closed[0]
+    turned = replace(result, roi=replace(result.roi, roi=roi, roi_high=high, net_low=-1.0, net_high=1.0))
+    found = next_test(scope, replace(evaluation, closed=(turned,)))
+    assert found.plan.expected_roi == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("branch", ["all", "seoul"])
+def test_a_branch_plans_no_test_of_what_all_branches_have_settled(branch):
+    """Its page says to decide by the result of all: the plan beside it must not send anybody to test it anew."""
+    frames = association(lift=13_000.0, cost=4_000_000.0)
+    frames["campaigns"] = frames["campaigns"].query("campaign_id == 'CALL26'")
+    scope = FrameScope(frames, make_profile(), branch=branch)
+    found = next_test(scope, evaluate(scope))
+    assert (found.state, found.campaign.campaign_id) == ("planned", "CALL26")
+    plan = displays.planning.options(found, profile=scope.profile).set_index("Test plan")["Value"]
+    assert ("where that of all branches is, no test is needed" in plan["Why this one"]) == (branch == "seoul")
 
 
 def test_where_every_programme_is_settled_there_is_nothing_to_test():

@@ -110,7 +110,8 @@ def _assumes() -> str:
     return _(
         "Tested against break-even, not against zero: the programme must bring back what it costs. The spread is that "
         "of the same members in the programme's own window, so that the next list is taken to be chosen alike; each "
-        "customer is taken to react alike. "
+        "customer is taken to react alike. The return to find is 100 %, or where the result so far excludes that, the "
+        "one that it showed (the most that it leaves, where it showed a loss). "
         "`crm-analysis plan` makes such a plan for any list, `crm-analysis export` draws who is held out and writes "
         "whom to contact."
     )
@@ -173,9 +174,10 @@ def _reason(found: NextTest, currency: str) -> str:
     campaign = found.campaign
     assert campaign is not None and found.plan is not None
     spent = style.money(found.plan.cost_per_treated * campaign.n_treated, currency)
-    text = _("{cost} spent here, and {why}").format(
-        cost=spent, why=_("the result is not settled") if campaign.roi else words.state(campaign.state)
-    )
+    why = _("the result is not settled") if campaign.roi else words.state(campaign.state)
+    if campaign.roi and campaign.elsewhere:
+        why = _("the result is not settled here; where that of all branches is, no test is needed")
+    text = _("{cost} spent here, and {why}").format(cost=spent, why=why)
     if not found.passed_over:
         return text
     names = ", ".join(style.plain(result.name) for result in found.passed_over)
