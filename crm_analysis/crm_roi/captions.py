@@ -120,6 +120,11 @@ def plan(evaluation: Evaluation) -> dict[str, Any]:
             "Bars: actual cost of the whole programme; the upright line: its plan. Red: lines of the ledger that "
             "nobody had "
             "planned. An overrun without red is a planned line that became dearer."
+        )
+        + (
+            " " + _("Discounts that are charged to a programme are in no line of the ledger and not drawn.")
+            if frames.discounts_charged(evaluation)
+            else ""
         ),
     }
 

@@ -15,6 +15,7 @@ from crm_analysis.language import _
 __all__ = [
     "cost_plan",
     "cost_plan_table",
+    "discounts_charged",
     "earlier_table",
     "ledger_table",
     "money_table",
@@ -93,7 +94,9 @@ def waterfall(evaluation: Evaluation) -> pd.DataFrame:
     for result in evaluation.measured:
         for code, amount in _cost_by_category(result).items():
             costs[code] = costs.get(code, 0.0) + amount
-    first = _("difference in value before discount") if "discount" in costs else _("difference in what was paid")
+    first = (
+        _("difference in value before discount") if discounts_charged(evaluation) else _("difference in what was paid")
+    )
     rows: list[tuple[str, float, str]] = [(first, portfolio.incremental_revenue, "step")]
     handling = portfolio.incremental_margin - portfolio.incremental_revenue
     if abs(handling) > 1e-9 * max(abs(portfolio.incremental_revenue), 1.0):
@@ -105,6 +108,11 @@ def waterfall(evaluation: Evaluation) -> pd.DataFrame:
         rows.append((_("shared systems and data"), -portfolio.shared, "step"))
         rows.append((_("net after shared costs"), portfolio.net - portfolio.shared, "total"))
     return pd.DataFrame(rows, columns=columns)
+
+
+def discounts_charged(evaluation: Evaluation) -> bool:
+    """Whether discounts are a cost of some programme: only where margins count the value before them."""
+    return any("discount" in _cost_by_category(result) for result in evaluation.measured)
 
 
 def waterfall_table(evaluation: Evaluation) -> pd.DataFrame:

@@ -13,11 +13,12 @@ import pytest
 from scipy import stats
 
 from crm_analysis import profile, style, tables
-from crm_analysis.crm_roi import charts, displays, frames
+from crm_analysis.crm_roi import captions, charts, displays, frames
 from crm_analysis.crm_roi.displays import cards
 from crm_analysis.crm_roi.evaluation import evaluate
 from crm_analysis.crm_roi.planning import next_test
 from crm_analysis.crm_roi.sentences import claims
+from tests.crm_roi.conftest import FrameScope, association, make_profile
 
 DATA = Path(os.environ.get("CRM_ANALYSIS_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
 ASSIGNED = pd.Timestamp("2008-07-07")
@@ -201,6 +202,18 @@ def test_the_waterfall_starts_before_the_discount_and_takes_it_off_once(evaluati
         "discounts granted",
     ]
     assert steps["value"].to_list()[:3] == pytest.approx([gained, -0.6 * gained, -0.1 * sum(e.sum() for e in mailed)])
+
+
+def test_words_about_discounts_turn_with_what_margins_count(evaluation):
+    """Charged here, since spend is at list price; where amounts are after discount nothing is said to be charged."""
+    elsewhere = evaluate(FrameScope(association(), make_profile()))
+    charged = "Discounts that are charged to a programme are in no line of the ledger"
+    for found, is_charged in ((evaluation[0], True), (elsewhere, False)):
+        assert frames.discounts_charged(found) == is_charged
+        assert (charged in captions.plan(found)["how_to_read"]) == is_charged
+        said = displays.costing._discounts_said(found)
+        assert ("charged to the programme" in said, "not deducted again" in said) == (is_charged, not is_charged)
+        assert ("value before discount" in captions.waterfall(found)["alt"]) == is_charged
 
 
 def test_what_each_email_brought_in_is_said_with_its_interval(evaluation):

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import style
-from crm_analysis.crm_roi import words
+from crm_analysis.crm_roi import frames, words
 from crm_analysis.crm_roi.amounts import Amount, PerUnit
 from crm_analysis.crm_roi.costing import Costing
 from crm_analysis.crm_roi.displays import intervals
@@ -63,7 +63,7 @@ def lines(study: Study) -> dict[str, Any]:
 
 def _discounts_said(evaluation: Evaluation) -> str:
     """Whether discounts are a cost of the programme, being in no margin, or already off what was paid."""
-    if any(result.gate.units["discount"].any() for result in evaluation.measured):
+    if frames.discounts_charged(evaluation):
         return _(
             "Margins count the value before discount, so what the treated took in discounts is charged to the "
             "programme beside these lines, once."
