@@ -12,6 +12,7 @@ import pytest
 from crm_analysis import style
 from crm_analysis.customer_value import captions, charts, disclosure, future, holdout, listing
 from crm_analysis.customer_value.assessment import CustomerValue, Slipping, assess
+from crm_analysis.customer_value.concentration import concentration
 from crm_analysis.customer_value.displays import holdout as shown_holdout
 from crm_analysis.customer_value.displays import tiers as shown_tiers
 from crm_analysis.customer_value.sentences import claims
@@ -516,15 +517,18 @@ def town(state: CustomerValue, *, dormant: int = 30, lost: int = 40, outside: in
     status = state.status.assign(status=stands)
     tiers = pd.DataFrame({"customer_id": kept, "branch": "x", "revenue": 1.0, "profit": 1.0})
     tiers["tier"] = np.where(np.arange(len(kept)) < 100, "first", "rest")
+    tiers.loc[100:129, "profit"] = -0.1
     beyond = tiers.iloc[:outside].assign(customer_id=left[:outside])
     scores = pd.DataFrame({"customer_id": paid, "segment": np.where(np.arange(len(paid)) < 120, "best", "gone")})
+    earned = replace(state.profits, customers=pd.concat([tiers, beyond]).assign(margin=1.0, contact_cost=0.05, serve_cost=0.0))
     return replace(
         state,
         status=status,
         scores=scores,
+        concentration=concentration(earned),
         tiers=replace(state.tiers, order=("first", "rest"), customers=tiers, outside=beyond),
         matrix=replace(state.matrix, customers=status[["customer_id", "branch", "status"]]),
-        profits=replace(state.profits, customers=pd.concat([tiers, beyond]).assign(margin=1.0)),
+        profits=replace(earned, costs_known=True),
         outlook=replace(state.outlook, customers=tiers.assign(expected_value=1.0)),
     )
 
@@ -537,6 +541,18 @@ def counted(state: CustomerValue) -> dict[str, pd.DataFrame]:
         "tiers": shown_tiers.table(state),
         "segments": listing.segment_table(state),
     }
+    frames["curve"] = listing.curve_table(state)
+    wanted = ("below_cost_share", "top_tenth_share", "value_next_12m")
+    found = [each for each in claims(state).findings if each.key.removeprefix("customer_value.") in wanted]
+    assert len(found) == len(wanted)
+    bare = [each.low is None and each.key.endswith("below_cost_share") for each in found]
+    frames["findings"] = pd.DataFrame(
+        {
+            "finding": [each.key for each in found],
+            "Customers": [str(each.n or "withheld") for each in found],
+            "Share": ["withheld" if each else "told" for each in bare],
+        }
+    )
     return {
         name: frame.set_index(frame.columns[0])[frame.columns.intersection(["Customers", "Left out", "Share"])]
         for name, frame in frames.items()
