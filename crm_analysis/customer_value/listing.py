@@ -50,7 +50,9 @@ def curve_table(state: CustomerValue) -> pd.DataFrame:
         if size < state.scope.profile.privacy.min_cell or disclosure.hidden_amount(state, _best(state, top)):
             continue
         share = profit[:size].sum() / profit.sum() if profit.sum() > 0 else np.nan
-        rows.append((style.percent(top, 0), populations.said(state, "profit", style.number(size)), style.percent(share)))
+        rows.append(
+            (style.percent(top, 0), populations.said(state, "profit", style.number(size)), style.percent(share))
+        )
     concentration = state.concentration
     if len(curve(state)):
         above = concentration.n - round(concentration.below_cost.share * concentration.n)

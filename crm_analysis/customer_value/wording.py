@@ -35,8 +35,8 @@ def segment_name(key: str) -> str:
 
 
 def segment_treatment(key: str, *, commitments: bool, one_time: bool = False, priced: bool = True) -> str:
-    """What to do with a segment; a regular commitment is offered only where there are `commitments`, nobody is called in
-    person where hardly anybody comes back (`one_time`), and what pays is not said where no cost is known (not `priced`).
+    """What to do with a segment; a regular commitment is offered only where there are `commitments`, nobody is called
+    in person where hardly anybody comes back (`one_time`), what pays is not said where no cost is known (not `priced`).
     """
     if one_time and key in ("slipping", "large_gone", "cooling"):
         return _("cheapest channel only")
@@ -44,7 +44,9 @@ def segment_treatment(key: str, *, commitments: bool, one_time: bool = False, pr
         return _("try for a second {order}, at low cost")
     return {
         "best": _("keep: answer them first"),
-        "slipping": _("win back, where the matrix expects it to pay") if priced else _("win back, where the matrix says so"),
+        "slipping": _("win back, where the matrix expects it to pay")
+        if priced
+        else _("win back, where the matrix says so"),
         "large": _("win a second and a third time"),
         "loyal": _("thank, then offer the next step"),
         "newcomers": _("welcome: two contacts in three months"),

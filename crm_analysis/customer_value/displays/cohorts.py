@@ -103,7 +103,9 @@ def _sizes(state: CustomerValue, told: np.ndarray) -> pd.Series:
     few have a status, or a segment, and are in none of them.
     """
     parts = state.cohorts.parts
-    text, hidden = (of(parts, state.scope.profile.privacy.min_cell) for of in (privacy.shown_of_all, privacy.hide_of_all))
+    text, hidden = (
+        of(parts, state.scope.profile.privacy.min_cell) for of in (privacy.shown_of_all, privacy.hide_of_all)
+    )
     inside = parts.loc[told].sum()
     if not hidden[told].any():
         for frame in (state.status, state.scores.merge(state.status[["customer_id", "branch"]], on="customer_id")):

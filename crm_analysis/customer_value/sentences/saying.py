@@ -54,7 +54,7 @@ def line(state: CustomerValue) -> str:
 
 
 def sure(state: CustomerValue, share: Proportion) -> str:
-    """The interval and the number of a share of customers, in brackets; empty where they would tell how few they are."""
+    """Interval and number of a share of customers, in brackets; empty where they would tell how few they are."""
     if disclosure.total_hidden(state) or privacy.tells(round(share.share * share.n), share.n, min_cell(state)):
         return ""
     return f" ({style.interval(share.low, share.high, 'share')}; n {style.number(share.n)})"
@@ -92,7 +92,9 @@ def measured(
     """
     if privacy.tells(round(share.share * share.n), share.n, min_cell(state)):
         return {"value": None}
-    if disclosure.total_hidden(state) or (part and part not in populations.told(state)):  # an interval tells how many a share is of
+    if disclosure.total_hidden(state) or (
+        part and part not in populations.told(state)
+    ):  # an interval tells how many a share is of
         return {"value": round(share.share, 2)}
     return {"value": share.share, "low": share.low, "high": share.high, "change": _change(change)}
 
