@@ -36,6 +36,18 @@ class BusyError(UserError):
     """Another process is at work in the build folder."""
 
 
+def no_such_branch(branch: str, branches: Iterable[str], profile_id: str) -> ScopeError:
+    """The refusal of a branch that is not among the `branches` of a profile's data.
+
+    >>> str(no_such_branch("nroth", ["north", "south"], "shop"))
+    'There is no branch "nroth" in shop. Did you mean "north"? Branches: all, north, south.'
+    """
+    there = ["all", *branches]
+    return ScopeError(
+        f'There is no branch "{branch}" in {profile_id}.{nearest(branch, there)} Branches: {listed(there, 40)}.'
+    )
+
+
 def selection_refused(among: str) -> str:
     """Why results are not computed among those who opened, responded, redeemed or were reached.
 

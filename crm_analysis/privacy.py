@@ -111,9 +111,7 @@ def hide_of_all(parts: pd.DataFrame, min_cell: int) -> pd.Series:
     hidden = hide(whole, min_cell)
     if parts.shape[1] < 2:  # noqa: PLR2004 - one branch
         return hidden
-    few = (parts > 0) & (parts < min_cell)
-    of_few = parts.sum() < min_cell
-    veiled = pd.DataFrame({name: few[name] if of_few[name] else hide(parts[name], min_cell) for name in parts})
+    veiled = pd.DataFrame({name: _veiled(parts[name], min_cell) for name in parts})
     told = [total_tells(row, min_cell) for row in parts.itertuples(index=False)]
     hidden |= (veiled.sum(axis=1) == 1) | pd.Series(told, parts.index, dtype=bool)
     rest = whole[~hidden & (whole > 0)]
@@ -121,6 +119,18 @@ def hide_of_all(parts: pd.DataFrame, min_cell: int) -> pd.Series:
         also = rest[veiled.loc[rest.index].any(axis=1)]
         hidden[(also if len(also) else rest).idxmin()] = True
     return hidden
+
+
+def _veiled(counts: pd.Series, min_cell: int) -> pd.Series:
+    """Which cells of a branch must not be told from the tables of all branches.
+
+    Empty ones only where they keep the small ones from being worked out: not in a branch of too few customers, nor
+    where even hiding all would tell them, so that its page withholds every cell.
+    """
+    hidden = hide(counts, min_cell)
+    if counts.sum() < min_cell:
+        return (counts > 0) & (counts < min_cell)
+    return hidden if _safe(counts, hidden, min_cell) else hidden & (counts > 0)
 
 
 def shown_of_all(parts: pd.DataFrame, min_cell: int) -> pd.Series:

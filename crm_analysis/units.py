@@ -87,6 +87,24 @@ class Period:
         }[kind]
         return cls.parse(label, fiscal_year_starts=fiscal_year_starts)
 
+    @classmethod
+    def last_complete(cls, data_ends_on: date, kind: str, *, fiscal_year_starts: int = 1) -> Period:
+        """The last period of `kind` that data up to and including `data_ends_on` cover to its end."""
+        running = cls.containing(data_ends_on, kind, fiscal_year_starts=fiscal_year_starts)
+        return running if running.end <= data_ends_on else running.previous()
+
+    def check_over(self, data_ends_on: date, profile_id: str, *, incomplete: bool = False) -> None:
+        """Raise ScopeError for a period after the end of the data, or one not over then unless `incomplete`."""
+        if self.end <= data_ends_on or (incomplete and self.start <= data_ends_on):
+            return
+        last = Period.last_complete(data_ends_on, self.kind, fiscal_year_starts=self.fiscal_year_starts)
+        begun = self.start <= data_ends_on
+        raise ScopeError(
+            f"{self} {'is not over' if begun else 'lies after the end of the data'}: the data of {profile_id} end on "
+            f"{data_ends_on}. The last complete {self.kind} is {last}; take that one"
+            f"{', or ask for it as it stands with --incomplete' if begun else ''}."
+        )
+
     def previous(self) -> Period:
         """The period of the same kind just before."""
         return Period.containing(self.start - timedelta(days=1), self.kind, fiscal_year_starts=self.fiscal_year_starts)

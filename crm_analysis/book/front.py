@@ -98,83 +98,107 @@ def _failures(writer: Writer, outcomes: Sequence[Outcome]) -> list[str]:
 def verdict(
     writer: Writer, by_chapter: Mapping[str, Outcome], contents: Contents, beyond_noise: Collection[tuple[str, str]]
 ) -> str:
-    """How many customers were kept, and what the programmes earned: the front page's opening sentences.
+    """How many customers were kept and what the programmes earned after all costs: the front page in one sentence.
 
     `beyond_noise` holds branch and key of the changes that passed the false discovery rate.
     """
-    said = []
+    earned = _programmes(writer, by_chapter, contents)
+    said = _customers(writer, by_chapter, contents, ("all", contents.kept) in beyond_noise, earned)
+    if said:
+        return said
+    if earned:
+        return f"{earned[0].upper()}{earned[1:]}."
+    leading = [contents.kept.partition(".")[0], contents.earned.partition(".")[0], *by_chapter]
+    chapters = [by_chapter[name] for name in leading if name in by_chapter]
+    chapters.sort(key=lambda outcome: not outcome.claims.get("findings"))  # those that have something to say first
+    first = next((outcome.claims["verdict"] for outcome in chapters if outcome.claims), "")
+    return first or _("Nothing could be computed for this period: see the run status.")
+
+
+def _customers(
+    writer: Writer, by_chapter: Mapping[str, Outcome], contents: Contents, changed: bool, earned: str
+) -> str:
+    """How many stayed, or that nearly all come once; `earned` ends the sentence where there is something to say."""
     kept = _from(by_chapter, contents.kept)
     once = _from(by_chapter, contents.never_back)
     words = writer.profile.vocabulary(writer.language)
     if once is not None and once["value"] is not None:
-        said.append(
+        template = (
             _(
+                "Of the {customers} we have known long enough, **{share} never came back after their first {order}**, "
+                "so who comes next decides, not who stays, and {earned}."
+            )
+            if earned
+            else _(
                 "Of the {customers} we have known long enough, **{share} never came back after their first {order}**: "
                 "who comes next decides, not who stays."
-            ).format(share=style.percent(once["value"], 0), customers=words.customers, order=words.order)
-        )
-    elif kept is not None and kept["value"] is not None:
-        share, change = style.percent(kept["value"]), kept.get("change")
-        if change is None or change["p"] is None:
-            said.append(
-                _("We kept **{share}** of our {customers}; there is no earlier period to compare with.").format(
-                    share=share, customers=words.customers
-                )
             )
-        elif ("all", contents.kept) in beyond_noise:
+        )
+        share = style.percent(once["value"], 0)
+        return template.format(share=share, customers=words.customers, order=words.order, earned=earned)
+    if kept is None or kept["value"] is None:
+        return ""
+    change, points = kept.get("change"), ""
+    if change is None or change["p"] is None:
+        template = (
+            _("We kept **{share}** of our {customers}, with no earlier period to compare with, and {earned}.")
+            if earned
+            else _("We kept **{share}** of our {customers}; there is no earlier period to compare with.")
+        )
+    elif not changed:
+        template = (
+            _("We kept **{share}** of our {customers}, no change beyond noise, and {earned}.")
+            if earned
+            else _("We kept **{share}** of our {customers}: no change beyond noise.")
+        )
+    else:
+        points = style.points(change["difference"], sign=False)
+        if change["difference"] > 0:
             template = (
-                _("We kept **{share}** of our {customers}, {points} points more than the period before.")
-                if change["difference"] > 0
+                _("We kept **{share}** of our {customers}, {points} points more than the period before, and {earned}.")
+                if earned
+                else _("We kept **{share}** of our {customers}, {points} points more than the period before.")
+            )
+        else:
+            template = (
+                _("We kept **{share}** of our {customers}, {points} points fewer than the period before, and {earned}.")
+                if earned
                 else _("We kept **{share}** of our {customers}, {points} points fewer than the period before.")
             )
-            said.append(
-                template.format(
-                    share=share, customers=words.customers, points=style.points(change["difference"], sign=False)
-                )
-            )
-        else:
-            said.append(
-                _("We kept **{share}** of our {customers}: no change beyond noise.").format(
-                    share=share, customers=words.customers
-                )
-            )
-    earned = _from(by_chapter, contents.earned)
-    if earned is not None and earned["value"] is not None:
-        currency = writer.profile.currency
-        shared = _from(by_chapter, contents.after_shared)
-        if earned["low"] is not None and earned["low"] > 0:
-            template = _("**The programmes that can be measured earned {net}** after their own costs ({interval}).")
-        elif earned["high"] is not None and earned["high"] < 0:
-            template = _("**The programmes that can be measured lost {net}** after their own costs ({interval}).")
-        elif shared is not None and ((shared["high"] or 0) < 0 or (shared["low"] or 0) > 0):
-            template = _(
-                "**Before shared systems and data, whether our programmes earn money is not settled**: net {net} "
-                "({interval})."
-            )
-        else:
-            template = _("**Whether our programmes earn money is not settled**: net {net} ({interval}).")
-        lost = earned["high"] is not None and earned["high"] < 0
-        said.append(
-            template.format(
-                net=style.money(
-                    abs(earned["value"]) if lost else earned["value"],
-                    currency,
-                    like=max((abs(end) for end in (earned["low"], earned["high"]) if end is not None), default=None),
-                ),
-                interval=style.interval(
-                    *((-earned["high"], -earned["low"]) if lost else (earned["low"], earned["high"])), "money", currency
-                ),
-            )
+    share = style.percent(kept["value"])
+    return template.format(share=share, customers=words.customers, points=points, earned=earned)
+
+
+def _programmes(writer: Writer, by_chapter: Mapping[str, Outcome], contents: Contents) -> str:
+    """What the programmes earned after all costs, as the end of a sentence; empty where nothing can be said."""
+    net = _from(by_chapter, contents.earned)
+    if net is None or net["value"] is None:
+        return ""
+    currency = writer.profile.currency
+    costs = _("their own costs")
+    after = _from(by_chapter, contents.after_shared)
+    if after is not None and after["value"] is not None:
+        costs = _("all costs, {shared} of shared systems and data among them").format(
+            shared=style.money(net["value"] - after["value"], currency)
         )
-        if shared is not None:
-            said.append(shared["sentence"])
-    if not said:
-        leading = [contents.kept.partition(".")[0], contents.earned.partition(".")[0], *by_chapter]
-        chapters = [by_chapter[name] for name in leading if name in by_chapter]
-        chapters.sort(key=lambda outcome: not outcome.claims.get("findings"))  # those that have something to say first
-        first = next((outcome.claims["verdict"] for outcome in chapters if outcome.claims), "")
-        said.append(first or _("Nothing could be computed for this period: see the run status."))
-    return " ".join(said)
+        net = after
+    low, high = net["low"], net["high"]
+    lost = high is not None and high < 0
+    if lost:
+        template = _("the programmes that can be measured **lost {net}** after {costs} ({interval})")
+    elif low is not None and low > 0:
+        template = _("the programmes that can be measured **earned {net}** after {costs} ({interval})")
+    else:
+        template = _(
+            "whether the programmes that can be measured earn money after {costs} **is not settled**: net {net} "
+            "({interval})"
+        )
+    widest = max((abs(end) for end in (low, high) if end is not None), default=None)
+    return template.format(
+        net=style.money(abs(net["value"]) if lost else net["value"], currency, like=widest),
+        costs=costs,
+        interval=style.interval(*((-high, -low) if lost else (low, high)), "money", currency),
+    )
 
 
 def _from(by_chapter: Mapping[str, Outcome], key: str) -> Mapping[str, Any] | None:

@@ -105,7 +105,7 @@ def _page(contract: Contract) -> str:
             (_("Key"), ", ".join(f"`{name}`" for name in contract.primary_key)),
             (_("Known from"), f"`{contract.known_date}`" if contract.known_date else _("always")),
             (_("Owner"), escaped(_(contract.owner))),
-            (_("Read by"), ", ".join(f"`{chapter}`" for chapter in contract.chapters)),
+            (_("Read by"), ", ".join(f"`{chapter}`" for chapter in ("data_quality", *contract.chapters))),
         ]),
         f"## {_('Columns')}",
         _grid(

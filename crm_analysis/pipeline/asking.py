@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from crm_analysis import files
-from crm_analysis.errors import ScopeError, UserError, listed, nearest
+from crm_analysis.errors import ScopeError, UserError, listed, nearest, no_such_branch
 from crm_analysis.profile import Profile
 from crm_analysis.units import Period
 
@@ -43,10 +43,7 @@ def wanted(
     spans = _periods(profile, extent, periods, incomplete=incomplete)
     for branch in branches or ():
         if branch != "all" and branch not in extent["coverage"]:
-            there = ["all", *extent["coverage"]]
-            raise ScopeError(
-                f'There is no branch "{branch}" in {profile.id}.{nearest(branch, there)} Branches: {listed(there, 40)}.'
-            )
+            raise no_such_branch(branch, extent["coverage"], profile.id)
         if branch != "all" and not any(has_data(extent["coverage"][branch], span) for span in spans):
             reach = extent["coverage"][branch]
             raise ScopeError(
@@ -93,9 +90,9 @@ def _periods(
     fiscal = profile.calendar.fiscal_year_starts
     ends, starts = date.fromisoformat(extent["data_ends_on"]), date.fromisoformat(extent["data_start_on"])
     if not labels:
-        running = Period.containing(ends, profile.calendar.default_period, fiscal_year_starts=fiscal)
-        last = running if running.end <= ends else running.previous()
+        last = Period.last_complete(ends, profile.calendar.default_period, fiscal_year_starts=fiscal)
         if last.end < starts:
+            running = last.next()
             raise ScopeError(
                 f"The data of {profile.id} run from {starts} to {ends} and cover no {last.kind} to its end. "
                 f"Ask for {running} as it stands: --period {running} --incomplete."
@@ -103,16 +100,9 @@ def _periods(
         return [last]
     spans = [Period.parse(label, fiscal_year_starts=fiscal) for label in dict.fromkeys(labels)]
     for span in spans:
-        last = Period.containing(ends, span.kind, fiscal_year_starts=fiscal)
-        last = last if last.end <= ends else last.previous()
-        if span.start > ends or (span.end > ends and not incomplete):
-            state = "lies after the end of the data" if span.start > ends else "is not over"
-            request = "" if span.start > ends else ", or ask for it as it stands with --incomplete"
-            raise ScopeError(
-                f"{span} {state}: the data of {profile.id} end on {ends}. "
-                f"The last complete {span.kind} is {last}; take that one{request}."
-            )
+        span.check_over(ends, profile.id, incomplete=incomplete)
         if span.end < starts:
+            last = Period.last_complete(ends, span.kind, fiscal_year_starts=fiscal)
             raise ScopeError(
                 f"{span} holds no rows: the data of {profile.id} run from {starts} to {ends}. "
                 f"The last complete {span.kind} is {last}."

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crm_analysis.errors import ScopeError, listed, nearest
+from crm_analysis.errors import no_such_branch
 from crm_analysis.profile import Profile
 from crm_analysis.runs import keys
 from crm_analysis.runs.data import Fingerprints
@@ -89,8 +89,7 @@ def plan(
     wanted = list(dict.fromkeys(branches)) if branches is not None else ["all", *data.branches]
     for branch in wanted:
         if branch != "all" and branch not in data.branches:
-            hint = nearest(branch, data.branches)
-            raise ScopeError(f'There is no branch "{branch}".{hint} Branches: all, {listed(data.branches)}.')
+            raise no_such_branch(branch, data.branches, profile.id)
     fiscal = profile.calendar.fiscal_year_starts
     spans = [Period.parse(label, fiscal_year_starts=fiscal) for label in dict.fromkeys(periods)]
     names = list(dict.fromkeys(chapters)) if chapters is not None else keys.available(analyses)

@@ -89,18 +89,23 @@ def check_names(layout: Layout, source: Source, relation: Relation) -> dict[str,
 def _refuse_moments(layout: Layout, relation: Relation, name: str, column: Column, made: str) -> None:
     """Raise for a date made of moments, of type `made`: on which day one falls depends on whose clock is asked."""
     written = column.expression or ""
-    tells = re.search(r"time\s*zone", written, re.IGNORECASE)
-    for header, kind in relation.types.items():
-        if kind == cells.MOMENT and (
-            header == decoding.header_name(column.from_ or "") or (not tells and cells.mentions(written, header))
-        ):
-            what = f'"{header}" of {relation.label}'
-            break
-    else:
-        if made != cells.MOMENT:
-            return
+    header = decoding.header_name(column.from_ or "")
+    found = header if relation.types.get(header) == cells.MOMENT else _moment_in(written, relation)
+    if found is not None:
+        what = f'"{found}" of {relation.label}'
+    elif made == cells.MOMENT:
         what = f"the expression ({written}) on {relation.label}"
+    else:
+        return
     raise DataError(f"{layout.table}.{name}: {what} holds moments with a time zone, {whose_clock(layout.table)}")
+
+
+def _moment_in(written: str, relation: Relation) -> str | None:
+    """The first column of moments that an expression or condition reads without naming a time zone itself."""
+    if re.search(r"time\s*zone", written, re.IGNORECASE):
+        return None
+    moments = (header for header, kind in relation.types.items() if kind == cells.MOMENT)
+    return next((header for header in moments if cells.mentions(written, header)), None)
 
 
 def whose_clock(table: str) -> str:
@@ -136,7 +141,7 @@ def select(
         if source.time_zone is None and layout.types.get(name) in cells.DATES:
             _refuse_moments(layout, relation, name, column, types[name])
     if source.where:
-        _check_where(con, layout, relation, inner, source.where)
+        _check_where(con, layout, relation, inner, source)
 
     columns, problems, marks = [], [], []
     for name, kind in layout.types.items():
@@ -235,7 +240,16 @@ def _result_types(
     raise ProfileError(f"tables.{layout.table}.columns cannot be used on {relation.label}.")
 
 
-def _check_where(con: duckdb.DuckDBPyConnection, layout: Layout, relation: Relation, inner: str, where: str) -> None:
+def _check_where(
+    con: duckdb.DuckDBPyConnection, layout: Layout, relation: Relation, inner: str, source: Source
+) -> None:
+    where = source.where or ""
+    moment = _moment_in(where, relation) if source.time_zone is None else None
+    if moment is not None:
+        raise DataError(
+            f'tables.{layout.table}.where: "{moment}" of {relation.label} holds moments with a time zone, '
+            f"{whose_clock(layout.table)}"
+        )
     try:
         con.execute(f"DESCRIBE SELECT 1 FROM ({inner}) AS cells WHERE ({where})", {"source": relation.label})
     except duckdb.Error as error:

@@ -14,7 +14,7 @@ import ibis
 import pandas as pd
 
 from crm_analysis import files
-from crm_analysis.errors import DataError, ScopeError, listed, nearest
+from crm_analysis.errors import DataError, ScopeError, listed, nearest, no_such_branch
 from crm_analysis.profile import Profile
 from crm_analysis.tables import coverage
 from crm_analysis.tables.ingestion import DAYS, PARENTS, RECORD, WHOLE, folder, memory_limit
@@ -168,10 +168,9 @@ class Tables:
     def last_complete_period(self, kind: str | None = None) -> Period:
         """The last period of a kind (the profile's default where None) that the data cover to its end."""
         calendar = self.profile.calendar
-        last = Period.containing(
+        return Period.last_complete(
             self.data_ends_on, kind or calendar.default_period, fiscal_year_starts=calendar.fiscal_year_starts
         )
-        return last if last.end <= self.data_ends_on else last.previous()
 
     def periods(self, kind: str | None = None, branch: str = ALL) -> list[Period]:
         """Periods of a kind that overlap the data of a branch, incomplete ones included, oldest first."""
@@ -193,10 +192,7 @@ class Tables:
     def _check_branch(self, branch: str) -> None:
         there = self.all_branches()
         if branch not in there:
-            raise ScopeError(
-                f'There is no branch "{branch}" in the transactions of {self.profile.id}.{nearest(branch, there)} '
-                f"Branches: {listed([ALL, *there], 40)}."
-            )
+            raise no_such_branch(branch, there, self.profile.id)
 
     def scope(self, branch: str, period: str | Period, *, incomplete: bool = False) -> Scope:
         """The tables as the branch (`all` for every row) knew them at the period's end.
@@ -210,13 +206,7 @@ class Tables:
             period = self.last_complete_period()
         elif isinstance(period, str):
             period = Period.parse(period, fiscal_year_starts=self.profile.calendar.fiscal_year_starts)
-        if period.start > self.data_ends_on or (period.end > self.data_ends_on and not incomplete):
-            state = "lies after the end of the data" if period.start > self.data_ends_on else "is not over"
-            on_request = "" if period.start > self.data_ends_on else ", or ask for incomplete periods (--incomplete)"
-            raise ScopeError(
-                f"{period} {state}: the data of {self.profile.id} end on {self.data_ends_on}. The last complete "
-                f"{period.kind} is {self.last_complete_period(period.kind)}; take that one{on_request}."
-            )
+        period.check_over(self.data_ends_on, self.profile.id, incomplete=incomplete)
         first, last = self._reach(branch)
         if period.end < first or period.start > last:
             there = [str(found) for found in self.periods(period.kind, branch)]

@@ -118,20 +118,21 @@ def test_the_line_of_all_branches_stands_in_the_figure_of_branches(writer, monke
     assert drawn == {"whole": 0.7}
 
 
-@pytest.mark.parametrize(("low", "high", "settled"), [(-28e6, -10e6, True), (-28e6, 1e6, False)])
-def test_what_only_shared_costs_settle_is_not_called_unsettled(writer, low, high, settled):
-    outcome = whole("crm_roi", "crm_roi.net", -9e6, -18e6, 3e5)
-    after = {
-        "key": "crm_roi.net_after_shared",
-        "value": (low + high) / 2,
-        "low": low,
-        "high": high,
-        "sentence": "Lost.",
-    }
-    outcome["crm_roi"].claims["measures"].append(after)
-    said = verdict(writer, outcome, Contents.read())
-    assert said.startswith("**Before shared systems and data, whether") == settled
-    assert said.startswith("**Whether our programmes") != settled and said.endswith("Lost.")
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (-28e6, -10e6, "**lost 19.0 m won** after all costs, 10.0 m won of shared systems and data among them (10.0"),
+        (-28e6, 1e6, "whether the programmes that can be measured earn money after all costs"),
+    ],
+    ids=["settled by the shared costs", "not settled"],
+)
+def test_customers_and_programmes_after_all_costs_are_one_sentence(writer, low, high, said):
+    chapters = kept(0.4) | whole("crm_roi", "crm_roi.net", -9e6, -18e6, 11e6)
+    after = {"key": "crm_roi.net_after_shared", "value": -19e6, "low": low, "high": high}
+    chapters["crm_roi"].claims["measures"].append(after)
+    sentence = verdict(writer, chapters, Contents.read()).replace("\xa0", " ")
+    assert sentence.startswith("We kept **77.1 %** of our donors, no change beyond noise, and ")
+    assert said in sentence and ". " not in sentence and sentence.endswith(").")
 
 
 def test_without_either_measure_the_first_chapter_speaks(writer):

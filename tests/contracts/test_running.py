@@ -371,6 +371,8 @@ def test_the_dictionary_holds_every_column_and_every_rule() -> None:
             assert any(line.startswith(f"| `{rule.id}` |") for line in lines), rule.id
         widths = {line.replace("\\|", "").count("|") for line in lines if line.startswith("|")}
         assert widths == {6, 8}, table
+        readers = next(line for line in lines if "Read by" in line)
+        assert all(f"`{chapter}`" in readers for chapter in ("data_quality", *contract.chapters)), readers
 
 
 def test_the_dictionary_shows_text_as_it_is() -> None:

@@ -77,6 +77,14 @@ def test_the_cell_that_one_branch_hides_is_told_without_it():
     assert list(privacy.shown_of_all(parts[["north"]], 5)) == ["40", "20", "30"]
 
 
+def test_an_empty_cell_of_one_branch_is_told_unless_it_keeps_its_small_ones_from_being_worked_out():
+    large = [50, 20, 10]
+    needed = pd.DataFrame({"north": large, "south": large, "islet": [4, 4, 0]})  # 4 and 4, were the third known as none
+    assert privacy.shown_of_all(needed, 5)[2] == "withheld"
+    in_vain = pd.DataFrame({"north": large, "south": large, "islet": [5, 1, 0]})  # its page withholds all three
+    assert privacy.shown_of_all(in_vain, 5)[2] == "20"
+
+
 @given(CELLS, st.integers(2, 8))
 def test_small_counts_are_never_shown_and_zero_and_large_ones_only_hidden_for_their_sake(cells, min_cell):
     counts = pd.Series(cells)

@@ -196,7 +196,10 @@ def test_unknown_parameter_is_refused_before_anything_runs(office) -> None:
     ("asked", "message"),
     [
         ({"chapters": ["onee"]}, 'There is no chapter "onee". Did you mean "one"? Chapters: one.'),
-        ({"branches": ["nort"]}, 'There is no branch "nort". Did you mean "north"? Branches: all, north, south.'),
+        (
+            {"branches": ["nort"]},
+            'There is no branch "nort" in tiny. Did you mean "north"? Branches: all, north, south.',
+        ),
         ({"parameters": {"two": {"a": 1}}}, 'Parameters are given for "two", which is not among the chapters to run.'),
     ],
 )

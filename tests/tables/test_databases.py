@@ -202,6 +202,17 @@ def test_moments_in_an_expression_need_it_too(workplace, shop, expression, told)
     assert str(refused.value).startswith(f"transactions.occurred_at: {told} holds moments with a time zone, and which")
 
 
+def test_a_condition_on_moments_needs_it_too(workplace, shop):
+    with duckdb.connect(str(shop)) as con:
+        con.execute("CREATE TABLE moments AS SELECT *, TIMESTAMPTZ '2026-01-31 20:00:00+00' AS seen FROM gifts")
+    february = "number = 1 OR CAST(seen AS DATE) = DATE '2026-02-01'"
+    with pytest.raises(DataError) as refused:
+        tables.ingest(over(workplace, "moments", where=february))
+    assert str(refused.value).startswith('tables.transactions.where: "seen" of moments in shop.duckdb holds moments')
+    assert len(rows(over(workplace, "moments", where=february, time_zone="UTC"))) == 1
+    assert len(rows(over(workplace, "moments", where=february, time_zone="Asia/Seoul"))) == 4
+
+
 @pytest.mark.parametrize(
     ("expression", "time_zone", "shown"),
     [

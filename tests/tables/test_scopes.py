@@ -96,7 +96,7 @@ def test_unknown_branch_names_the_nearest(three: tables.Tables) -> None:
     with pytest.raises(ScopeError) as caught:
         three.scope("aa", "2026Q3")
     assert str(caught.value) == (
-        'There is no branch "aa" in the transactions of test. Did you mean "a"? Branches: all, a, b, s.'
+        'There is no branch "aa" in test. Did you mean "a"? Branches: all, a, b, s.'
     )
 
 
@@ -108,7 +108,7 @@ def test_unknown_branch_names_the_nearest(three: tables.Tables) -> None:
          "2026Q3; take that one."),
         ("2026",
          "2026 is not over: the data of test end on 2026-09-30. The last complete year is 2025; take that one, or ask "
-         "for incomplete periods (--incomplete)."),
+         "for it as it stands with --incomplete."),
         ("2024H1",
          "2024H1 holds no rows of the data, which run from 2025-01-01 to 2026-09-30. There are: 2025H1, 2025H2, "
          "2026H1, 2026H2."),
