@@ -20,6 +20,8 @@ from crm_analysis.tables.footing import IN_FILES, SET_ASIDE, USED
 if TYPE_CHECKING:
     from crm_analysis.tables.footing import Contributions
 
+TOLERANCE = 1e-9
+
 
 def small(n: float, min_cell: int) -> bool:
     """Whether a count must not be shown: some, yet fewer than `min_cell`.
@@ -150,26 +152,52 @@ def hide_lines(
 
     `counts` may have any shape, each line is a mask of that shape: its rows, its columns, and whatever else a page
     tells the sum of. Hidden are the small cells, and in each line others until at least two values fit every small one;
-    no line has one hidden cell alone, since its sum would tell it. Others are taken where the lines through them have
-    hidden cells already, so that one does not ask for the next, and of those the smallest.
+    no line has one hidden cell alone, since its sum would tell it, nor do all lines together tell one that is to be
+    hidden. Others are taken where the lines through them have hidden cells already, so that one does not ask for the
+    next, and of those the smallest; in the end those that were not needed after all are shown, the largest first.
     """
     flat = np.asarray(counts).ravel()
-    hidden = (flat > 0) & (flat < min_cell)
+    needed = (flat > 0) & (flat < min_cell)
     if also is not None:
-        hidden |= also.ravel()
+        needed |= also.ravel()
     parts = [np.flatnonzero(np.asarray(line).ravel()) for line in lines]
     through = [[part for part in parts if cell in part] for cell in range(len(flat))]
-    changed = bool(hidden.any())
-    while changed:
-        changed = False
-        for part in parts:
-            while 0 < hidden[part].sum() < len(part) and (
-                hidden[part].sum() == 1 or not _safe(flat[part], hidden[part], min_cell)
-            ):
-                rest = part[~hidden[part]]
-                opened = [sum(not hidden[line].any() for line in through[cell]) for cell in rest]
-                hidden[rest[np.lexsort(np.array([flat[rest], opened, flat[rest] == 0]))[0]]] = changed = True
+    hidden = needed.copy()
+
+    def close(part: np.ndarray) -> bool:
+        n = hidden[part].sum()
+        return n in (0, len(part)) or (n > 1 and _safe(flat[part], hidden[part], min_cell))
+
+    def hide_one(places: np.ndarray) -> None:
+        rest = places[~hidden[places]]
+        opened = [sum(not hidden[line].any() for line in through[cell]) for cell in rest]
+        hidden[rest[np.lexsort(np.array([flat[rest], opened, flat[rest] == 0]))[0]]] = True
+
+    while True:
+        if loose := [part for part in parts if not close(part)]:
+            hide_one(loose[0])
+            continue
+        beside = [np.unique(np.concatenate(through[cell])) for cell in np.flatnonzero(_solved(hidden, parts) & needed)]
+        beside = [places for places in beside if not hidden[places].all()]
+        if not beside:
+            break
+        hide_one(beside[0])
+    told = _solved(hidden, parts) & needed  # with nothing left to hide beside them
+    for cell in sorted(np.flatnonzero(hidden & ~needed), key=lambda cell: -flat[cell]):
+        hidden[cell] = False
+        hidden[cell] = not all(map(close, through[cell])) or bool((_solved(hidden, parts) & needed & ~told).any())
     return hidden.reshape(np.shape(counts))
+
+
+def _solved(hidden: np.ndarray, parts: list[np.ndarray]) -> np.ndarray:
+    """Which hidden cells the sums of all lines together tell; `parts` are the places of each line's cells."""
+    told = np.zeros(len(hidden), bool)
+    unknown = np.flatnonzero(hidden)
+    if len(unknown):
+        _left, sizes, basis = np.linalg.svd(np.array([np.isin(unknown, part) for part in parts], float))
+        free = basis[(sizes > TOLERANCE).sum() :]  # in what directions the hidden cells may move, all sums the same
+        told[unknown] = np.abs(free).max(axis=0, initial=0.0) < TOLERANCE
+    return told
 
 
 def _safe(counts: pd.Series | np.ndarray, hidden: pd.Series | np.ndarray, min_cell: int) -> bool:

@@ -81,7 +81,8 @@ def action(
 
 
 def _targeted_action(policy: Policy, result: CampaignResult, evaluation: Evaluation) -> dict[str, Any]:
-    low, high = policy.over_everybody.low, policy.over_everybody.high
+    gain = policy.over_everybody
+    low, high = (None if end is None else (1 - KEPT_OUT) * end for end in (gain.low, gain.high))
     text = _(
         "Repeat {name} for {share} of its list alone, chosen by the rule, {held} of them still held out: {gain} "
         "({interval}) more than for everybody. `crm-analysis list {key}` writes whom it would choose"
@@ -89,7 +90,7 @@ def _targeted_action(policy: Policy, result: CampaignResult, evaluation: Evaluat
         name=phrases.name_of(result),
         share=style.share(policy.n_targeted, policy.n, evaluation.min_cell, 0),
         held=style.percent(KEPT_OUT, 0),
-        gain=phrases.money(policy.over_everybody.mean, evaluation),
+        gain=phrases.money((1 - KEPT_OUT) * gain.mean, evaluation),
         interval=style.interval(low, high, "money", evaluation.currency),
         key=f"crm_roi.{result.key}.targeting",
     )
@@ -134,20 +135,34 @@ def _measured_action(result: CampaignResult, evaluation: Evaluation, profile: Pr
             0.0 if not result.cost else result.cost.unplanned * result.cost.charged / max(result.cost.actual, 1e-9)
         )
         if roi.net + unplanned > 0:
-            text = _("Repeat {name} only without the unplanned cost: {category}").format(
+            text = (
+                _("Repeat {name} only without the unplanned cost: {category}")
+                if roi.net_low + unplanned > 0
+                else _(
+                    "Do not repeat {name} with the unplanned cost, {category}; whether it pays without is not settled"
+                )
+            ).format(
                 name=phrases.name_of(result),
                 category=words.category(result.cost.unplanned_category if result.cost else ""),
             )
+            saved["resting_on"] = _(
+                "randomised test, once a year at this size, if the effect does not hang on that cost"
+            )
         elif roi.incremental_low > 0:
-            text = _("Run {name} only if it costs less than {limit} a member; it cost {cost}").format(
+            text = _(
+                "Run {name} only if it costs less than what it brings in, {limit} a member ({interval}); it cost {cost}"
+            ).format(
                 name=phrases.name_of(result),
                 limit=phrases.money(roi.margin_per_treated, evaluation),
+                interval=phrases.interval(
+                    roi.incremental_low / roi.n_treated, roi.incremental_high / roi.n_treated, evaluation
+                ),
                 cost=phrases.money(roi.cost_per_treated, evaluation),
             )
         else:
             text = _("Stop {name}").format(name=phrases.name_of(result))
         return {"text": text} | saved
-    if evaluation.branch != "all":
+    if result.elsewhere:
         text = _("Decide on {name} by the result of all branches: {n} members here are too few to tell").format(
             name=phrases.name_of(result), n=style.number(members)
         )
@@ -158,11 +173,13 @@ def _measured_action(result: CampaignResult, evaluation: Evaluation, profile: Pr
         text = _("Test {name} again with {n} {customers}, before it is extended or stopped").format(
             name=phrases.name_of(result), n=style.number(n), customers=customers
         )
+        resting = _("randomised test, not settled; enough if it truly nets what it netted here")
     else:
         text = _(
             "Do not extend {name}: its result is too near to break-even to be settled by a test of reasonable size"
         ).format(name=phrases.name_of(result))
-    return {"text": text, "resting_on": _("randomised test, not settled")}
+        resting = _("randomised test, not settled")
+    return {"text": text, "resting_on": resting}
 
 
 def unknowns(evaluation: Evaluation, profile: Profile) -> tuple[str, ...]:
@@ -238,6 +255,11 @@ def why_unknown(result: CampaignResult, evaluation: Evaluation, profile: Profile
                     roi=words.return_seen(found.detectable_roi, planned=False),
                     points=style.points(found.detectable_active, 0, sign=False),
                 )
+            if found is not None and style.undefined(found.margin_in_window):
+                return _(
+                    "Whether {name} earned anything: nobody was held out, and what its members paid is withheld: too "
+                    "few paid, or one of them nearly all."
+                ).format(name=name)
             if found is None or found.holdout_share is None or found.detectable_roi is None:
                 return _(
                     "Whether {name} earned anything: nobody was held out, and the list is too short for a test."

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import ibis
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from crm_analysis import privacy
+from crm_analysis.crm_roi.effects import withheld
 from crm_analysis.crm_roi.evaluation import CampaignResult, Evaluation
 from crm_analysis.crm_roi.outcomes import priced, with_columns
 from crm_analysis.estimators.proportions import wilson
@@ -33,21 +35,38 @@ def past_value_fall(scope: Scope, evaluation: Evaluation) -> pd.DataFrame:
 
     The second list holds as many customers, the best by what they left in the year before a day one year earlier. High
     values are partly luck, so it falls back by itself; a list chosen by past value does too. Columns: group (members,
-    year_before), n, before, after: margin per member and window, `before` scaled from the year before. Empty without
-    such a programme; `year_before` is left out where the data do not reach back two years.
+    year_before), n, before, after: margin per member and window, `before` scaled from the year before; low, high: 95 %
+    interval of the mean change (paired t). Empty without such a programme and where its members' amounts are withheld;
+    `year_before` is left out where the data do not reach back two years, or its amounts are withheld.
     """
-    columns = ["group", "n", "before", "after"]
+    columns = ["group", "n", "before", "after", "low", "high"]
     chosen = _costliest(evaluation)
     if chosen is None or len(chosen.gate.units) < scope.profile.privacy.min_cell:
         return pd.DataFrame(columns=columns)
     units = chosen.gate.units
     scale = (chosen.window_days + 1) / scope.profile.roi.balance_history_days
-    rows = [("members", len(units), float(units["margin_before"].mean()) * scale, float(units["margin"].mean()))]
+    rows = [_fall("members", units["margin_before"], units["margin"], scale, scope)]
     start = (units["assigned_on"].median() - pd.Timedelta(days=YEAR_DAYS)).date()
     best = _best_at(scope, start, n=len(units), window_days=chosen.window_days)
     if best is not None:
-        rows.append(("year_before", len(best), float(best["before"].mean()) * scale, float(best["after"].mean())))
-    return pd.DataFrame(rows, columns=columns)
+        rows.append(_fall("year_before", best["before"], best["after"], scale, scope))
+    if rows[0] is None:
+        return pd.DataFrame(columns=columns)
+    return pd.DataFrame([row for row in rows if row is not None], columns=columns)
+
+
+def _fall(
+    group: str, year: pd.Series, after: pd.Series, scale: float, scope: Scope
+) -> tuple[str, int, float, float, float, float] | None:
+    """One list before and after; None where its amounts may not be shown."""
+    if withheld(year, scope.profile) or withheld(after, scope.profile):
+        return None
+    change = after.to_numpy(float) - scale * year.to_numpy(float)
+    error = float(stats.sem(change))
+    low, high = (
+        stats.t.interval(0.95, change.size - 1, loc=float(change.mean()), scale=error) if error else (np.nan,) * 2
+    )
+    return group, change.size, scale * float(year.mean()), float(after.mean()), float(low), float(high)
 
 
 def _best_at(scope: Scope, start: date, *, n: int, window_days: int) -> pd.DataFrame | None:

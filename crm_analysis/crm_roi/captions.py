@@ -79,7 +79,8 @@ def waterfall(evaluation: Evaluation) -> dict[str, Any]:
     elif portfolio_ is None:
         alt = _("There is no measured programme whose money could be followed from gain to net.")
     else:
-        alt = _("From a difference of {revenue} in what was paid, through the programmes' costs, to {net} net.").format(
+        alt = _("From the {first} ({revenue}) through the programmes' costs to {net} net.").format(
+            first=frames.waterfall(evaluation)["label"].iloc[0],
             revenue=style.money(portfolio_.incremental_revenue, evaluation.currency),
             net=style.money(portfolio_.net, evaluation.currency),
         )
@@ -119,6 +120,11 @@ def plan(evaluation: Evaluation) -> dict[str, Any]:
             "Bars: actual cost of the whole programme; the upright line: its plan. Red: lines of the ledger that "
             "nobody had "
             "planned. An overrun without red is a planned line that became dearer."
+        )
+        + (
+            " " + _("Discounts that are charged to a programme are in no line of the ledger and not drawn.")
+            if frames.discounts_charged(evaluation)
+            else ""
         ),
     }
 
@@ -128,7 +134,10 @@ def regression(falls: pd.DataFrame, evaluation: Evaluation) -> dict[str, Any]:
     if evaluation.without_tables:
         alt = SILENT
     elif falls.empty:
-        alt = _("No programme without control in this period, so there is no list to look at.")
+        alt = _(
+            "No programme without control in this period whose members' amounts may be shown, so there is no list to "
+            "look at."
+        )
     else:
         alt = _("Margin per member before and after, for the programme's list and for a list without any programme.")
     return {
@@ -151,8 +160,12 @@ def _fall(falls: pd.DataFrame, evaluation: Evaluation) -> str:
         return ""
     before, after = (style.money(alone[end].iloc[0], evaluation.currency) for end in ("before", "after"))
     change = style.percent(alone["after"].iloc[0] / alone["before"].iloc[0] - 1, 0)
-    template = _("**Without any programme the best of a year earlier went from {before} to {after} each ({change}).**")
-    return template.format(before=before, after=after, change=change) + " "
+    between = style.interval(alone["low"].iloc[0], alone["high"].iloc[0], "money", evaluation.currency)
+    template = _(
+        "**Without any programme the best of a year earlier went from {before} to {after} each ({change}; change "
+        "{interval}).**"
+    )
+    return template.format(before=before, after=after, change=change, interval=between) + " "
 
 
 def recovery(groups: pd.DataFrame, *, days: int) -> dict[str, Any]:

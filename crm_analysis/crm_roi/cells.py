@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from crm_analysis import privacy, style
@@ -9,7 +10,7 @@ from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.estimators.means import MeanDifference
 from crm_analysis.language import _
 
-__all__ = ["amount", "assigned_tell", "chance", "count", "estimate", "money", "with_interval"]
+__all__ = ["amount", "assigned_tell", "chance", "count", "estimate", "money", "ratio_digits", "with_interval"]
 
 
 def assigned_tell(result: CampaignResult, evaluation: Evaluation) -> bool:
@@ -22,11 +23,13 @@ def money(evaluation: Evaluation) -> Callable[[float | None], str]:
     return lambda amount: style.money(amount, evaluation.currency)
 
 
-def with_interval(text: str, low: float | None, high: float | None, unit: str, evaluation: Evaluation) -> str:
+def with_interval(
+    text: str, low: float | None, high: float | None, unit: str, evaluation: Evaluation, digits: int | None = None
+) -> str:
     """A value with its interval in brackets, alone where it has none."""
     if low is None or high is None:
         return text
-    digits = 0 if unit == "share" else None
+    digits = 0 if unit == "share" else digits
     return _("{value} ({interval})").format(
         value=text, interval=style.interval(low, high, unit, evaluation.currency, digits)
     )
@@ -48,10 +51,17 @@ def estimate(found: MeanDifference | None, unit: str, evaluation: Evaluation) ->
         return style.DASH
     if unit == "money":
         return amount(found.difference, found.low, found.high, evaluation.currency)
-    text = style.value(found.difference, unit, evaluation.currency)
+    digits = ratio_digits(found) if unit == "ratio" else None
+    text = style.value(found.difference, unit, evaluation.currency, digits)
     if unit == "points" and text != style.DASH:
         text = _("{difference} points").format(difference=text)
-    return with_interval(text, found.low, found.high, unit, evaluation)
+    return with_interval(text, found.low, found.high, unit, evaluation, digits)
+
+
+def ratio_digits(found: MeanDifference) -> int:
+    """Digits behind the point with which the larger end of the interval has two that count: at least 2, at most 6."""
+    reach = max(abs(end or 0.0) for end in (found.low, found.high))
+    return 2 if reach == 0 else min(max(2, 1 - math.floor(math.log10(reach))), 6)
 
 
 def chance(probability: float) -> str:

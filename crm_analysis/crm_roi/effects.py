@@ -25,7 +25,16 @@ from crm_analysis.estimators.ratios import delta_ratio_difference
 if TYPE_CHECKING:
     from crm_analysis.profile import Profile
 
-__all__ = ["MANY_TESTS", "correct", "measure", "member_weights", "reached", "treated_costs", "withheld"]
+__all__ = [
+    "MANY_TESTS",
+    "correct",
+    "measure",
+    "member_weights",
+    "net_of_behaviour",
+    "reached",
+    "treated_costs",
+    "withheld",
+]
 
 MANY_TESTS = 20
 """Beyond this many outcomes at once the false discovery rate is held instead of the family-wise error rate."""
@@ -113,6 +122,15 @@ def treated_costs(treated: pd.DataFrame, cost: CampaignCost) -> tuple[np.ndarray
     else:
         fixed += cost.charged_by_orders
     return own, fixed
+
+
+def net_of_behaviour(units: pd.DataFrame, cost: CampaignCost | None) -> np.ndarray:
+    """Margin less what each treated member's own behaviour cost: discounts taken, orders handled."""
+    net = units["margin"].to_numpy(float).copy()
+    treated = (units["arm"] == "treated").to_numpy()
+    if cost is not None:
+        net[treated] -= treated_costs(units[treated], cost)[0]
+    return net
 
 
 def _return(

@@ -15,6 +15,7 @@ from crm_analysis.language import _
 __all__ = [
     "cost_plan",
     "cost_plan_table",
+    "discounts_charged",
     "earlier_table",
     "ledger_table",
     "money_table",
@@ -89,14 +90,17 @@ def waterfall(evaluation: Evaluation) -> pd.DataFrame:
     columns = ["label", "value", "kind"]
     if portfolio is None or ledger is None:
         return pd.DataFrame(columns=columns)
-    rows: list[tuple[str, float, str]] = [(_("difference in what was paid"), portfolio.incremental_revenue, "step")]
-    handling = portfolio.incremental_margin - portfolio.incremental_revenue
-    if abs(handling) > 1e-9 * max(abs(portfolio.incremental_revenue), 1.0):
-        rows.append((_("goods and handling"), handling, "step"))
     costs: dict[str, float] = {}
     for result in evaluation.measured:
         for code, amount in _cost_by_category(result).items():
             costs[code] = costs.get(code, 0.0) + amount
+    first = (
+        _("difference in value before discount") if discounts_charged(evaluation) else _("difference in what was paid")
+    )
+    rows: list[tuple[str, float, str]] = [(first, portfolio.incremental_revenue, "step")]
+    handling = portfolio.incremental_margin - portfolio.incremental_revenue
+    if abs(handling) > 1e-9 * max(abs(portfolio.incremental_revenue), 1.0):
+        rows.append((_("goods and handling"), handling, "step"))
     ordered = sorted(costs.items(), key=lambda item: -item[1])
     rows += [(words.category(code), -amount, "step") for code, amount in ordered if amount]
     rows.append((_("net"), portfolio.net, "total"))
@@ -104,6 +108,11 @@ def waterfall(evaluation: Evaluation) -> pd.DataFrame:
         rows.append((_("shared systems and data"), -portfolio.shared, "step"))
         rows.append((_("net after shared costs"), portfolio.net - portfolio.shared, "total"))
     return pd.DataFrame(rows, columns=columns)
+
+
+def discounts_charged(evaluation: Evaluation) -> bool:
+    """Whether discounts are a cost of some programme: only where margins count the value before them."""
+    return any("discount" in _cost_by_category(result) for result in evaluation.measured)
 
 
 def waterfall_table(evaluation: Evaluation) -> pd.DataFrame:
@@ -275,6 +284,10 @@ def regression_table(falls: pd.DataFrame, evaluation: Evaluation) -> pd.DataFram
             _("Change"): [
                 style.percent(after / before - 1, 0) if before > 0 else style.DASH
                 for before, after in zip(falls["before"], falls["after"], strict=True)
+            ],
+            _("Change each, 95 % interval"): [
+                style.interval(low, high, "money", evaluation.currency)
+                for low, high in zip(falls["low"], falls["high"], strict=True)
             ],
         }
     )

@@ -26,18 +26,18 @@ class Window:
     end: date
 
 
-def past_windows(scope: Scope, *, window_days: int, most: int, until: date | None = None) -> tuple[Window, ...]:
+def past_windows(scope: Scope, *, window_days: int, most: int) -> tuple[Window, ...]:
     """Up to `most` windows of `window_days` + 1 days, one after the other without overlap, the latest first.
 
-    The latest ends on `until` (the scope's last known day where None). Before each, the data reach back over the
-    profile's `roi.balance_history_days`.
+    The latest ends on the scope's last known day. Before each, the data reach back over the profile's
+    `roi.balance_history_days`.
     """
     coverage = scope.coverage
     if coverage.empty:
         return ()
     first = pd.Timestamp(min(coverage["first_day"])).date() + timedelta(days=scope.profile.roi.balance_history_days)
     found: list[Window] = []
-    end = min(until or scope.as_of, scope.as_of)
+    end = scope.as_of
     while len(found) < most:
         window = Window(end - timedelta(days=window_days), end)
         if window.start < first:

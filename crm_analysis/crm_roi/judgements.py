@@ -133,8 +133,9 @@ def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
         ),
         "lost": _("**{name} lost {net}** ({interval}): it cost {cost} and brought in {margin} of margin."),
         "unknown": _(
-            "**{name} is not settled**: net {signed} ({interval}), from a margin gained of {margin} at a cost of "
-            "{cost}; had every result been equally likely beforehand, the chance that it earned would be {chance}."
+            "**{name} is not settled**: net {signed} ({interval}), from a margin gained of {margin} ({gained}) at a "
+            "cost of {cost}; had every result been equally likely beforehand, the chance that it earned would be "
+            "{chance}."
         ),
         "fell": _("**{name} lost {net}** ({interval}): it cost {cost}, and margin fell by {fall} instead of rising."),
         "perhaps_fell": _(
@@ -154,6 +155,7 @@ def _roi_finding(result: CampaignResult, evaluation: Evaluation) -> Finding:
         net=phrases.money(abs(roi.net), evaluation, beside=(roi.net_low, roi.net_high)),
         cost=phrases.money(roi.cost, evaluation),
         margin=phrases.money(roi.incremental_margin, evaluation),
+        gained=phrases.interval(roi.incremental_low, roi.incremental_high, evaluation),
         ratio=style.number(roi.roi, 2),
         unit=words.money_unit(evaluation.currency),
         chance=style.percent(roi.probability_earned, 0),
@@ -204,12 +206,12 @@ def _uncontrolled_finding(result: CampaignResult, evaluation: Evaluation) -> Fin
     elif found.n_own > 1:
         sentence = _(
             "**{name} cost {total} and nobody was held out.** To break even it must have raised its members' margin by "
-            "{lift}; controlled programmes here moved it by {own}."
+            "{lift}; the estimates of controlled programmes here run from {own}."
         )
     elif found.n_own == 1:
         sentence = _(
             "**{name} cost {total} and nobody was held out.** To break even it must have raised its members' margin by "
-            "{lift}; the one controlled programme here moved it by {own}."
+            "{lift}; the estimate of the one controlled programme here is {own}."
         )
     else:
         sentence = _(

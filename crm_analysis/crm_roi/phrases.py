@@ -22,14 +22,16 @@ def with_shared(portfolio: Portfolio, evaluation: Evaluation) -> str:
     verdict = portfolio.verdict_with_shared
     template = {
         "earned": _(
-            "With the {shared} of shared systems and data that fall in the period, **{net} was earned** ({interval})."
+            "With all {shared} of the period's shared systems and data charged to the controlled programmes, **{net} "
+            "was earned** ({interval})."
         ),
         "lost": _(
-            "With the {shared} of shared systems and data that fall in the period, **{net} was lost** ({interval})."
+            "With all {shared} of the period's shared systems and data charged to the controlled programmes, **{net} "
+            "was lost** ({interval})."
         ),
         "unknown": _(
-            "With the {shared} of shared systems and data that fall in the period, it **is not settled**: net {net} "
-            "({interval})."
+            "With all {shared} of the period's shared systems and data charged to the controlled programmes, it **is "
+            "not settled**: net {net} ({interval})."
         ),
     }[verdict]
     return template.format(

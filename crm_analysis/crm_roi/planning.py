@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,17 +13,20 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from crm_analysis import privacy
+from crm_analysis.crm_roi.effects import net_of_behaviour
 from crm_analysis.crm_roi.history import margins_in, past_windows
+from crm_analysis.crm_roi.ledger import CampaignCost
 from crm_analysis.crm_roi.results import CampaignResult, Evaluation
-from crm_analysis.crm_roi.uncontrolled import MOST_USEFUL_ROI
 from crm_analysis.estimators.designs import smallest_detectable_difference
 
 if TYPE_CHECKING:
+    from crm_analysis.profile import Profile
     from crm_analysis.tables import Scope
 
 __all__ = [
     "DEFAULT_RETURN",
     "DEFAULT_WINDOW_DAYS",
+    "MOST_USEFUL_ROI",
     "NextTest",
     "Spread",
     "TestPlan",
@@ -33,6 +35,7 @@ __all__ = [
     "next_test",
     "plan_test",
     "power_curve",
+    "spread_in_window",
     "spread_of",
 ]
 
@@ -42,6 +45,8 @@ OFFERED_SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
 CURVE_RETURNS = (-1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 DEFAULT_RETURN, DEFAULT_WINDOW_DAYS = 1.0, 90
 MOST_WINDOWS = 4
+MOST_USEFUL_ROI = 3.0
+"""A test that shows no smaller return than this is not worth proposing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,7 @@ class NextTest:
     """The test that would settle the costliest campaign of which nobody knows what it earned.
 
     `state` is planned, hopeless (a plan is made, but no test of any list shows a return of `MOST_USEFUL_ROI` or less),
-    settled (nothing is unknown), unknown_cost, short_history, short_list or withheld. `plan` and the rest are there for
+    settled (nothing is unknown), unknown_cost, no_spread, short_list or withheld. `plan` and the rest are there for
     the first two alone; `adjusted` is the same test read with CUPED. `passed_over` cost more, but no test of their
     lists would show a useful return, or none can be planned.
     """
@@ -258,15 +263,38 @@ def holdout_options(plan: TestPlan, *, shares: Sequence[float] = OFFERED_SHARES)
     )
 
 
-def spread_of(scope: Scope, customer_ids: pd.Series, *, window_days: int, until: pd.Timestamp | None = None) -> Spread:
+def spread_in_window(units: pd.DataFrame, cost: CampaignCost | None, *, window_days: int) -> Spread:
+    """The spread of margin among the members of a campaign (rows of its gate) in its own window.
+
+    What a treated member's own behaviour cost is off the margin, as in the net that decides. Within arms, so that what
+    the campaign changed on average is not in it; NaN with fewer than two members.
+    """
+    arms = units["arm"]
+    net = pd.Series(net_of_behaviour(units, cost), index=units.index)
+    margin, before = (of - of.groupby(arms).transform("mean") for of in (net, units["margin_before"]))
+    freedom = len(units) - arms.nunique()
+    varies = freedom > 0 and bool(margin.any()) and bool(before.any())
+    left = units["margin"].abs()
+    return Spread(
+        n_units=len(units),
+        n_windows=1,
+        window_days=window_days,
+        mean=float(units["margin"].mean()),
+        standard_deviation=math.sqrt(float((margin**2).sum()) / freedom) if freedom > 0 else math.nan,
+        explained=float(np.corrcoef(margin, before)[0, 1]) ** 2 if varies else 0.0,
+        n_paid=int((left > 0).sum()),
+        largest=float(left.max() / left.sum()) if left.any() else 0.0,
+    )
+
+
+def spread_of(scope: Scope, customer_ids: pd.Series, *, window_days: int) -> Spread:
     """The spread of margin among `customer_ids` in past windows; NaN where the data hold no whole window.
 
-    Up to four windows before `until` are pooled, because a list is often chosen by what happened in the last one (who
-    went silent has paid nothing in it). A customer without a payment counts with zero.
+    Up to four windows before the scope's end are pooled, because a list is often chosen by what happened in the last
+    one (who went silent has paid nothing in it). A customer without a payment counts with zero.
     """
     ids = pd.Index(customer_ids).unique()
-    last = None if until is None else (until - timedelta(days=1)).date()
-    windows = past_windows(scope, window_days=window_days, most=MOST_WINDOWS, until=last)
+    windows = past_windows(scope, window_days=window_days, most=MOST_WINDOWS)
     found = margins_in(scope, windows, ids)
     variances, explained, means = [], [], []
     left = np.zeros(len(ids))
@@ -298,10 +326,11 @@ def spread_of(scope: Scope, customer_ids: pd.Series, *, window_days: int, until:
 def next_test(scope: Scope, evaluation: Evaluation) -> NextTest:
     """The test that settles the costliest campaign of the period without a verdict, on its own list.
 
-    Cost per treated member is what the campaign cost here, the spread is that of its members in the windows before it
-    started: nothing that the campaign may have changed is in it. The plan takes the share to hold out that finds a
-    return of `DEFAULT_RETURN`, half where none does. A campaign of which no test would show a useful return gives way
-    to the next costliest; where there is no other, its plan says so.
+    Cost per treated member is what the campaign cost here, the spread is that of its members in its own window, after
+    they had been chosen as they will be again: in the windows before, whatever they were chosen by would be in it. The
+    plan takes the share to hold out that finds a return of `DEFAULT_RETURN` (less, where a result so far excludes
+    that), half where none does. A campaign of which no test would show a useful return gives way to the next costliest;
+    where there is no other, its plan says so.
     """
     unknown = [result for result in evaluation.closed if result.verdict == "unknown" and len(result.gate.units)]
     if not unknown:
@@ -312,7 +341,7 @@ def next_test(scope: Scope, evaluation: Evaluation) -> NextTest:
     known.sort(key=lambda result: (-_cost_per_treated(result) * result.n_treated, result.campaign_id))
     best: NextTest | None = None
     for place, result in enumerate(known):
-        found = replace(_planned(scope, result), passed_over=tuple(known[:place]))
+        found = replace(_planned(result, scope.profile), passed_over=tuple(known[:place]))
         if found.state == "planned":
             return found
         if best is None or (found.state == "hopeless" and best.state != "hopeless"):
@@ -321,15 +350,14 @@ def next_test(scope: Scope, evaluation: Evaluation) -> NextTest:
     return best
 
 
-def _planned(scope: Scope, campaign: CampaignResult) -> NextTest:
+def _planned(campaign: CampaignResult, profile: Profile) -> NextTest:
     """A test on the list of one campaign."""
-    units, profile = campaign.gate.units, scope.profile
+    units = campaign.gate.units
     if len(units) < 2 * profile.roi.min_control:
         return NextTest("short_list", campaign)
-    started = pd.Timestamp(campaign.starts_on)
-    spread = spread_of(scope, units["customer_id"], window_days=campaign.window_days, until=started)
+    spread = spread_in_window(units, campaign.cost, window_days=campaign.window_days)
     if not spread.standard_deviation > 0:
-        return NextTest("short_history", campaign)
+        return NextTest("no_spread", campaign)
     if privacy.small(spread.n_paid, profile.privacy.min_cell) or spread.largest > profile.privacy.dominance_share:
         return NextTest("withheld", campaign)
 
@@ -339,6 +367,7 @@ def _planned(scope: Scope, campaign: CampaignResult) -> NextTest:
             standard_deviation=standard_deviation,
             contact_cost=_cost_per_treated(campaign),
             holdout_share=share,
+            expected_roi=_return_to_find(campaign),
             window_days=campaign.window_days,
             min_control=profile.roi.min_control,
         )
@@ -347,6 +376,14 @@ def _planned(scope: Scope, campaign: CampaignResult) -> NextTest:
     adjusted = planned(spread.standard_deviation * math.sqrt(1 - spread.explained), plan.holdout_share)
     state = "planned" if plan.detectable_roi <= MOST_USEFUL_ROI else "hopeless"
     return NextTest(state, campaign, spread, plan, adjusted, tuple(int(n) for n in units["branch"].value_counts()))
+
+
+def _return_to_find(campaign: CampaignResult) -> float:
+    """`DEFAULT_RETURN`; where a result so far excludes it, the return that it showed, or the most that it leaves."""
+    roi = campaign.roi
+    if roi is None or roi.roi_high is None or not 0 < roi.roi_high < DEFAULT_RETURN:
+        return DEFAULT_RETURN
+    return roi.roi if roi.roi > 0 else roi.roi_high
 
 
 def _cost_per_treated(result: CampaignResult) -> float:

@@ -43,8 +43,8 @@ def add_up(closed: Sequence[CampaignResult], ledger: Ledger, branch: str) -> Por
             rows.append(
                 pd.DataFrame({"customer_id": frame["customer_id"].to_numpy(), "net": of_net, "margin": of_margin})
             )
-        gained = result.effect("revenue")
-        revenue += gained.plain.difference * len(arms.treated) if gained else 0.0
+        paid, granted = arms.values("revenue"), arms.values("discount")
+        revenue += arms.difference(paid[0] + granted[0], paid[1] + granted[1]).difference * len(arms.treated)
         margin += result.roi.incremental_margin
         cost += result.roi.cost
         net += result.roi.net

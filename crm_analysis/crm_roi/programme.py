@@ -45,7 +45,9 @@ class Programme:
 
     `curve` has month (its first day), margin, campaigns, shared, flow, total (running), low and high (95 %, clustered
     by customer). `payback_months` counts from the first month with a cost; None where it is not paid back so far, and
-    `chance` is that of having been. `unjudged` is the cost of campaigns whose gain nobody knows: it is not in the net.
+    `chance` is that of having been. `margin` and `campaigns` count what the treated's own behaviour cost (discounts,
+    orders) as cost; in the curve it is off `margin`, in the month in which it fell. `unjudged` is the cost of campaigns
+    whose gain nobody knows: it is not in the net.
     """
 
     n_campaigns: int
@@ -92,12 +94,14 @@ def programme(
     first = min(firsts).replace(day=1)
     n = _month(scope.as_of, first) + 1
     gained, spent, systems = np.zeros(n), np.zeros(n), np.zeros(n)
+    own = 0.0
     at: list[NDArray[np.int64]] = []
     for flow, money in zip(flows, cash, strict=True):
         months = [min(_month(add_months(flow.result.starts_on, k), first), n - 1) for k in range(len(money.curve))]
         where = np.array(months, dtype=int)
         at.append(where[1 : flow.months + 1])
         np.add.at(gained, at[-1], money.n_treated * (money.lifts - money.own))
+        own += money.n_treated * float(money.own.sum())
         np.add.at(spent, where, money.spent.to_numpy().sum(axis=1))
     np.add.at(systems, [_month(day.date(), first) for day in pd.to_datetime(shared["incurred_on"])], shared["amount"])
     flow_by_month = gained - spent - systems
@@ -123,8 +127,8 @@ def programme(
     return Programme(
         n_campaigns=len(flows),
         first_month=first,
-        margin=float(gained.sum()),
-        campaigns=float(spent.sum()),
+        margin=float(gained.sum()) + own,
+        campaigns=float(spent.sum()) + own,
         shared=float(systems.sum()),
         by_category={str(k): float(v) for k, v in shared.groupby("category")["amount"].sum().items()},
         unjudged=sum(r.cost.actual for r in evaluation.earlier + evaluation.closed if r.roi is None and r.cost),

@@ -13,7 +13,7 @@ from scipy import stats
 
 from crm_analysis import privacy
 from crm_analysis.crm_roi.comparison import compare
-from crm_analysis.crm_roi.effects import treated_costs
+from crm_analysis.crm_roi.effects import net_of_behaviour
 from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.estimators.means import MeanDifference
 from crm_analysis.estimators.multiplicity import holm
@@ -366,15 +366,6 @@ def _features(units: pd.DataFrame, labels: dict[str, pd.Series]) -> np.ndarray:
     return np.column_stack(columns)
 
 
-def _net_of_behaviour(units: pd.DataFrame, result: CampaignResult) -> np.ndarray:
-    """Margin less what each treated member's own behaviour cost: discounts taken, orders handled."""
-    net = units["margin"].to_numpy(float).copy()
-    treated = (units["arm"] == "treated").to_numpy()
-    if result.cost is not None:
-        net[treated] -= treated_costs(units[treated], result.cost)[0]
-    return net
-
-
 def contact_and_fixed_cost(result: CampaignResult) -> tuple[float, float]:
     """What one contact saved would save, and the cost that does not depend on how many are contacted.
 
@@ -394,7 +385,7 @@ def _policy(units: pd.DataFrame, features: np.ndarray, result: CampaignResult, r
     assert roi is not None
     contact, fixed = contact_and_fixed_cost(result)
     treated = (units["arm"] == "treated").to_numpy()
-    found = target(_net_of_behaviour(units, result), treated, features, cost=contact, rng=rng, draws=FOLD_DRAWS)
+    found = target(net_of_behaviour(units, result.cost), treated, features, cost=contact, rng=rng, draws=FOLD_DRAWS)
     members = units[["customer_id", "branch"]].assign(expected_gain=found.expected, chosen=found.chosen)
     n = len(units)
     return Policy(

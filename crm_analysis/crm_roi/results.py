@@ -40,12 +40,12 @@ class Effect:
 class Uncontrolled:
     """What can be said of a campaign without control: nothing causal.
 
-    Money per treated member: `margin_in_window`, `margin_before` (a window of the same length before), and the
-    break-even `cost_per_treated`. `own_lift_low` and `own_lift_high` are the smallest and largest relative lift among
-    the organisation's own controlled campaigns. A hold-out of `holdout_share` (n_holdout members) next time would show
-    a return of `detectable_roi` or more with 80 % power, after adjusting for value before; the share is None when the
-    list is too short even for half of it to show a return of `MOST_USEFUL_ROI`. `detectable_active` is the difference
-    in the share who pay at all that half held out would show.
+    Money per treated member: `margin_in_window`, `margin_before` (a window of the same length before), and the break-
+    even `cost_per_treated`. `own_lift_low` and `own_lift_high` are the smallest and largest relative lift among the
+    organisation's own controlled campaigns. A hold-out of `holdout_share` (n_holdout members) next time would show a
+    return of `detectable_roi` or more with 80 % power on the plain difference; the share is None when the list is too
+    short even for half of it to show a return of `MOST_USEFUL_ROI`, both where its amounts are withheld.
+    `detectable_active` is the difference in the share who pay at all that half held out would show.
     """
 
     cost_per_treated: float | None
@@ -129,6 +129,7 @@ class Portfolio:
 
     The intervals cluster by customer, or by what was drawn where that holds several: a member of two campaigns counts
     in both, and `n_overlapping` says how many do.
+    `incremental_revenue` is the difference in what was paid, before the discounts that are charged as a cost.
     `margin_low` and `margin_high` are the interval of the incremental margin, before any cost; `roi` is the sum of nets
     over the sum of costs, `roi_low` and `roi_high` Fieller's interval of it.
     `shared` are programme-wide costs that fall in the period and are charged to no single campaign.

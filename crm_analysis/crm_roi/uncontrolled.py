@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from crm_analysis import privacy
 from crm_analysis.crm_roi.effects import withheld
 from crm_analysis.crm_roi.ledger import CampaignCost
+from crm_analysis.crm_roi.planning import MOST_USEFUL_ROI, plan_test, spread_in_window
 from crm_analysis.crm_roi.results import CampaignResult, Uncontrolled
 from crm_analysis.estimators.designs import smallest_detectable_difference
 
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["describe", "with_range"]
 
-HOLDOUT_SHARES = (0.1, 0.2, 0.3, 0.5)
-ENOUGH_ROI, MOST_USEFUL_ROI = 1.0, 3.0
-
 
 def describe(treated: pd.DataFrame, cost: CampaignCost | None, *, window_days: int, profile: Profile) -> Uncontrolled:
     """What is known of the members of a campaign without control, none of it an effect."""
@@ -30,10 +29,12 @@ def describe(treated: pd.DataFrame, cost: CampaignCost | None, *, window_days: i
     n = margin.size
     before = float(treated["margin_before"].mean()) * (window_days + 1) / profile.roi.balance_history_days
     per_treated = None if cost is None or n == 0 else (cost.charged + float(treated["discount"].sum())) / n
-    held, detectable = _holdout(treated, per_treated, min_control=profile.roi.min_control)
     mean = float(margin.mean()) if n else 0.0
-    if withheld(treated["margin"], profile):
+    held, detectable = None, None
+    if withheld(treated["margin"], profile):  # what a test would show tells how far the amounts vary
         mean = math.nan
+    else:
+        held, detectable = _holdout(treated, cost, per_treated, min_control=profile.roi.min_control)
     if withheld(treated["margin_before"], profile):
         before = math.nan
     return Uncontrolled(
@@ -47,31 +48,26 @@ def describe(treated: pd.DataFrame, cost: CampaignCost | None, *, window_days: i
         holdout_share=held,
         n_holdout=round((held or 0.0) * n),
         detectable_roi=detectable,
-        detectable_active=_detectable_active(treated, min_control=profile.roi.min_control),
+        detectable_active=None
+        if privacy.small(int((treated["n_orders"] > 0).sum()), profile.privacy.min_cell)
+        else _detectable_active(treated, min_control=profile.roi.min_control),
     )
 
 
 def _holdout(
-    treated: pd.DataFrame, per_treated: float | None, *, min_control: int
+    treated: pd.DataFrame, cost: CampaignCost | None, per_treated: float | None, *, min_control: int
 ) -> tuple[float | None, float | None]:
-    """Smallest share to hold out next time that shows a return of 100 %, and the smallest return it shows."""
+    """Smallest share to hold out next time that shows a return of 100 %, and the smallest return it shows.
+
+    Half where none does, and no share where half would only show a return above `MOST_USEFUL_ROI`. It is the plan that
+    `planning.next_test` makes of the same list.
+    """
     n = len(treated)
-    if not per_treated or n < 2 * min_control:
+    spread = spread_in_window(treated, cost, window_days=0).standard_deviation
+    if not per_treated or n < 2 * min_control or not spread > 0:
         return None, None
-    margin, before = treated["margin"].to_numpy(float), treated["margin_before"].to_numpy(float)
-    explained = float(np.corrcoef(margin, before)[0, 1]) ** 2 if margin.std() > 0 and before.std() > 0 else 0.0
-    spread = float(margin.std(ddof=1)) * math.sqrt(1 - explained)
-    seen = None
-    for share in HOLDOUT_SHARES:
-        n_held = round(share * n)
-        if n_held < min_control:
-            continue
-        seen = smallest_detectable_difference(n - n_held, n_held, standard_deviation=spread) / per_treated
-        if seen <= ENOUGH_ROI:
-            return share, seen
-    if seen is not None and seen <= MOST_USEFUL_ROI:
-        return HOLDOUT_SHARES[-1], seen
-    return None, seen
+    plan = plan_test(n, standard_deviation=spread, contact_cost=per_treated, min_control=min_control)
+    return plan.holdout_share if plan.detectable_roi <= MOST_USEFUL_ROI else None, plan.detectable_roi
 
 
 def _detectable_active(treated: pd.DataFrame, *, min_control: int) -> float | None:

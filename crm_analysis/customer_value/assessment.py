@@ -113,6 +113,12 @@ class CustomerValue:
     silent_since: date | None
 
     @property
+    def year_covered(self) -> bool:
+        """Whether the data reach back over the last twelve months."""
+        first_day = pd.to_datetime(self.scope.coverage["first_day"]).min()
+        return bool(first_day <= pd.Timestamp(add_months(self.scope.as_of, -12)) + pd.Timedelta(days=1))
+
+    @property
     def n(self) -> int:
         """Customers who are neither dormant nor lost."""
         return int((~self.status["status"].isin(customers.GONE)).sum())

@@ -133,7 +133,8 @@ def money(state: CustomerValue) -> dict[str, Any]:
     return _annexed(
         _("From money to profit"),
         listing.money_table(state),
-        _("Last twelve months, up to each branch's last covered day. Fixed costs are not shared out."),
+        _("Last twelve months, up to each branch's last covered day. Fixed costs are not shared out.")
+        + ("" if state.year_covered else " " + _("The history is shorter than that year: the amounts are too small.")),
     )
 
 

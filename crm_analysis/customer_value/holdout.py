@@ -43,6 +43,7 @@ THUMBS = ("mean_rate", "last_period", "hiatus", "class")
 ALPHA = 0.05
 DECILE = 0.1
 DRAWS = 999  # of customers, to tell models apart
+ALIKE = 0.001  # of the smallest squared error: models that differ by less are one and the same
 SEED = 20051
 
 
@@ -110,8 +111,11 @@ class Holdout:
 
     @property
     def level(self) -> tuple[Rule, ...]:
-        """The models whose squared error does not differ beyond noise from the smallest, that one among them."""
-        return tuple(rule for rule in self.models if rule.behind_low <= 0)
+        """The models whose squared error does not differ beyond noise from the smallest, that one among them, nor by
+        more than a thousandth of it: where nobody drops out all of them are the same.
+        """
+        smallest = min((rule.root_mean_squared_error**2 for rule in self.models), default=0.0)
+        return tuple(rule for rule in self.models if rule.behind_low <= ALIKE * smallest)
 
     @property
     def model(self) -> Rule | None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import language, privacy, style
-from crm_analysis.customer_value import disclosure, future, holdout, scores
+from crm_analysis.customer_value import disclosure, future, holdout, populations, scores
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.wording import (
     rule_name,
@@ -50,7 +50,9 @@ def curve_table(state: CustomerValue) -> pd.DataFrame:
         if size < state.scope.profile.privacy.min_cell or disclosure.hidden_amount(state, _best(state, top)):
             continue
         share = profit[:size].sum() / profit.sum() if profit.sum() > 0 else np.nan
-        rows.append((style.percent(top, 0), disclosure.of_total(state, style.number(size)), style.percent(share)))
+        rows.append(
+            (style.percent(top, 0), populations.said(state, "profit", style.number(size)), style.percent(share))
+        )
     concentration = state.concentration
     if len(curve(state)):
         above = concentration.n - round(concentration.below_cost.share * concentration.n)
@@ -58,18 +60,25 @@ def curve_table(state: CustomerValue) -> pd.DataFrame:
             rows.append(
                 (
                     _("all who pay for themselves"),
-                    disclosure.of_total(state, style.number(above)),
+                    populations.said(state, "profit", style.number(above)),
                     style.percent(concentration.peak),
                 )
             )
         rows.append(
             (
                 _("everybody"),
-                disclosure.count(state, concentration.n, frame["customer_id"]),
+                _everybody(state),
                 style.percent(1.0 if profit.sum() > 0 else None),
             )
         )
     return pd.DataFrame(rows, columns=[_("The best"), disclosure.who(state), _("Share of profit")])
+
+
+def _everybody(state: CustomerValue) -> str:
+    """How many the profit is of, as the table of populations tells it."""
+    if "profit" not in populations.told(state):
+        return _("withheld")
+    return disclosure.count(state, state.concentration.n, state.profits.customers["customer_id"])
 
 
 def _segments(state: CustomerValue) -> pd.DataFrame:
@@ -91,13 +100,17 @@ def _segment_sizes(state: CustomerValue) -> pd.DataFrame:
 
 
 def hidden_segments(state: CustomerValue) -> pd.Series:
-    """Which segments' counts are hidden (True)."""
-    return disclosure.hidden_counts(state, _segment_sizes(state)).drop(index="", errors="ignore")
+    """Which segments' counts are hidden (True); one at least where their sum must not be told."""
+    sizes = _segment_sizes(state)
+    hidden, n = disclosure.hidden_counts(state, sizes).drop(index="", errors="ignore"), sizes.sum(axis=1)
+    if not hidden.any() and len(hidden) and "segments" not in populations.told(state):
+        hidden[n[hidden.index].idxmin()] = True
+    return hidden
 
 
 def segments_unsaid(state: CustomerValue) -> bool:
     """Whether how many have a segment must not be told, nor a share of them."""
-    return "" in _segment_sizes(state).index or disclosure.total_hidden(state)
+    return populations.unsaid(state, "segments")
 
 
 def segments(state: CustomerValue) -> pd.DataFrame:
@@ -133,13 +146,16 @@ def segment_table(state: CustomerValue) -> pd.DataFrame:
     """Segments: customers, share, margin, what to do."""
     frame = _segments(state)
     amounts = _segment_amounts(state)
-    shown, hidden = disclosure.counts(state, _segment_sizes(state)), hidden_segments(state)
+    hidden = hidden_segments(state)
+    few = frame["size"].map(lambda n: privacy.small(n, state.scope.profile.privacy.min_cell))
+    shown = disclosure.counts(state, _segment_sizes(state))[frame.index]
+    shown = shown.mask(hidden & ~few & ~shown.str.startswith(">"), _("withheld"))
     share = (frame["size"] / frame["size"].sum()).map(style.percent)
     share = share.where(~hidden & (not segments_unsaid(state)), style.DASH)
     return pd.DataFrame(
         {
             _("Segment"): [segment_name(key) for key in frame.index],
-            disclosure.who(state): shown[frame.index].to_list(),
+            disclosure.who(state): shown.to_list(),
             _("Share"): share.to_list(),
             _("Margin, 12 months"): [_("withheld") if hidden[key] else amounts[key] for key in frame.index],
             _("What to do"): [treatment_of(state, key) for key in frame.index],
@@ -149,7 +165,12 @@ def segment_table(state: CustomerValue) -> pd.DataFrame:
 
 def treatment_of(state: CustomerValue, key: str) -> str:
     """What to do with a segment of this branch."""
-    return segment_treatment(key, commitments=state.scope.has("commitments"), one_time=state.outlook.why == "one_time")
+    return segment_treatment(
+        key,
+        commitments=state.scope.has("commitments"),
+        one_time=state.outlook.why == "one_time",
+        priced=state.matrix.lines.priced,
+    ).format(order=words(state.scope.profile).order)
 
 
 def cut_table(state: CustomerValue) -> pd.DataFrame:
@@ -338,6 +359,8 @@ def outlook_table(state: CustomerValue) -> pd.DataFrame:
     valued = pd.concat([part[part["expected_value"] > 0].assign(name=name) for name, part in parts.items()])
     shown = disclosure.counts(state, disclosure.tally(state, valued["customer_id"], valued["name"], parts))
     shown = shown.mask(sizes >= sizes.sum(), disclosure.count(state, int(sizes.sum()), valued["customer_id"]))
+    if populations.unsaid(state, "ahead") and sizes.any():  # their sum would be how many the months ahead count
+        shown[sizes[sizes > 0].idxmin()] = _("withheld")
     amounts = disclosure.sums(
         state, {name: part["expected_value"] for name, part in parts.items()}, branch, behind=behind
     )

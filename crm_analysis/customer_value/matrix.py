@@ -48,6 +48,11 @@ class Lines:
     serve: float
     basis: str
 
+    @property
+    def priced(self) -> bool:
+        """Whether the lines are costs, so that whoever is expected to bring more pays for a contact."""
+        return self.basis != "median"
+
 
 @dataclass(frozen=True, slots=True)
 class Matrix:

@@ -26,8 +26,7 @@ class BranchFit:
 
     `own` is whether it is the branch's own; otherwise it is that of all branches together, and `why` says why: "few"
     (customers who came back), "new" (observed for less than half a year), or "diagnosis" (its own fit ended badly).
-    `new_customer` are the purchases expected of a new customer within 52 weeks of the first. `values` is the margin
-    expected over the months ahead of each of the branch's customers without a running commitment.
+    `new_customer` are the purchases expected of a new customer within 52 weeks of the first.
     """
 
     branch: str
@@ -37,7 +36,6 @@ class BranchFit:
     why: str
     fit: RepeatFit
     new_customer: Estimate
-    values: pd.Series
 
     @property
     def edge(self) -> bool:
@@ -54,7 +52,6 @@ class Pooling:
     their range, where the chi-squared law is only on the safe side. `new_customer` is that of all together.
     """
 
-    months: int
     pooled: RepeatFit
     new_customer: Estimate
     branches: tuple[BranchFit, ...]
@@ -78,8 +75,6 @@ def pool(outlook: Outlook, status: pd.DataFrame) -> Pooling | None:
         return None
     key = _key(outlook.fit)
     standing = status.set_index("customer_id")
-    expected = outlook.customers[outlook.customers["part"] == "one_off"].set_index("customer_id")["expected_value"]
-    expected_in = dict(list(expected.groupby(standing["branch"].reindex(expected.index))))
     held = standing["committed"] | (standing["ended_on"].notna() if "ended_on" in standing else False)
     frame = outlook.histories.frame
     frame = frame[~held.reindex(frame.index)]
@@ -96,10 +91,7 @@ def pool(outlook: Outlook, status: pd.DataFrame) -> Pooling | None:
         own, why = _own(key, replace(outlook.histories, frame=part), outlook.min_repeat_customers)
         fit = pooled if own is None else own
         repeat = int((part["x"] > 0).sum())
-        of_a_new = new_customer(fit)
-        parts.append(
-            BranchFit(str(branch), len(part), repeat, own is not None, why, fit, of_a_new, expected_in[branch])
-        )
+        parts.append(BranchFit(str(branch), len(part), repeat, own is not None, why, fit, new_customer(fit)))
     bearing = [each for each in parts if each.own]
     test = None
     if len(bearing) > 1:
@@ -107,7 +99,6 @@ def pool(outlook: Outlook, status: pd.DataFrame) -> Pooling | None:
         common = pooled if told.all() else _fit(key, replace(outlook.histories, frame=frame[told]))
         test = difference(common, [each.fit for each in bearing])
     return Pooling(
-        months=outlook.months,
         pooled=pooled,
         new_customer=new_customer(pooled),
         branches=tuple(parts),

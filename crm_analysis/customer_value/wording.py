@@ -34,21 +34,27 @@ def segment_name(key: str) -> str:
     }[key]
 
 
-def segment_treatment(key: str, *, commitments: bool, one_time: bool = False) -> str:
-    """What to do with a segment; a regular commitment is offered only where there are `commitments`, and nobody is
-    called in person where hardly anybody comes back (`one_time`).
+def segment_treatment(key: str, *, commitments: bool, one_time: bool = False, priced: bool = True) -> str:
+    """What to do with a segment; a regular commitment is offered only where there are `commitments`, nobody is called
+    in person where hardly anybody comes back (`one_time`), what pays is not said where no cost is known (not `priced`).
     """
     if one_time and key in ("slipping", "large_gone", "cooling"):
         return _("cheapest channel only")
+    if one_time and key == "newcomers":
+        return _("try for a second {order}, at low cost")
     return {
         "best": _("keep: answer them first"),
-        "slipping": _("win back, where the matrix expects it to pay"),
+        "slipping": _("win back, where the matrix expects it to pay")
+        if priced
+        else _("win back, where the matrix says so"),
         "large": _("win a second and a third time"),
         "loyal": _("thank, then offer the next step"),
         "newcomers": _("welcome: two contacts in three months"),
         "growing": _("invite to a regular commitment") if commitments else _("invite back sooner"),
         "cooling": _("one reminder at low cost"),
-        "large_gone": _("one contact at low cost, where the matrix expects it to pay"),
+        "large_gone": _("one contact at low cost, where the matrix expects it to pay")
+        if priced
+        else _("one contact at low cost, where the matrix says so"),
         "sleeping": _("cheapest channel only"),
         "gone": _("no cost"),
     }[key]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from crm_analysis import language, privacy, style
 from crm_analysis.findings import Action
 from crm_analysis.language import _
@@ -73,16 +75,27 @@ def _perfection(told: Told, position: int) -> str:
 
 def _direction(told: Told, study: Study) -> str | None:
     kind = told.link.kind
-    item = _item_for(told, study, "delights" if kind == "accelerating" else "annoys")
+    fitting = "delights" if kind == "accelerating" else "annoys"
+    item = _item_for(told, study, fitting)
+    first, of_kind = _first_of_another_kind(told, study, fitting)
     top = told.link.top
     if kind == "accelerating":
-        shown = {"below": told.name(-2), "top": told.name(-1), "item": item, "first": _annoying_first(told, study)}
-        if item and shown["first"]:
-            return _(
-                "Work on turning “{below}” into “{top}”, starting with {item}, the first of its kind in the list of "
-                "what to fix; {first} leads that list, but keeps {customers} from being annoyed rather than delighting "
-                "them. Try it on a random half of the “{below}” first."
-            ).format(**shown, customers=told.words.customers)
+        shown = {"below": told.name(-2), "top": told.name(-1), "item": item, "first": first}
+        if first:
+            template = (
+                _(
+                    "Work on turning “{below}” into “{top}”, starting with {item}, the first of its kind in the list "
+                    "of what to fix; {first} leads that list, but keeps {customers} from being annoyed rather than "
+                    "delighting them. Try it on a random half of the “{below}” first."
+                )
+                if of_kind == "annoys"
+                else _(
+                    "Work on turning “{below}” into “{top}”, starting with {item}, the first of its kind in the list "
+                    "of what to fix; {first} leads that list, but whether it delights or annoys is undetermined. Try "
+                    "it on a random half of the “{below}” first."
+                )
+            )
+            return template.format(**shown, customers=told.words.customers)
         if item:
             return _(
                 "Work on turning “{below}” into “{top}”, starting with {item}; try it on a random half of the "
@@ -94,11 +107,27 @@ def _direction(told: Told, study: Study) -> str | None:
     if kind == "saturating":
         early = told.link.bottom is not None and told.link.bottom.high < 0 and not (top is not None and top.high < 0)
         to = 1 if early else -2
-        lift = (
-            _("Spend on lifting the dissatisfied up to “{to}”, starting with {item}; try it on a random half first.")
-            if item
-            else _("Spend on lifting the dissatisfied up to “{to}”; try it on a random half first.")
-        ).format(to=told.name(to), item=item)
+        if first:
+            lift = (
+                _(
+                    "Spend on lifting the dissatisfied up to “{to}”, starting with {item}, the first of its kind in "
+                    "the list of what to fix; {first} leads that list, but delights {customers} rather than keeping "
+                    "them from being annoyed. Try it on a random half first."
+                )
+                if of_kind == "delights"
+                else _(
+                    "Spend on lifting the dissatisfied up to “{to}”, starting with {item}, the first of its kind in "
+                    "the list of what to fix; {first} leads that list, but whether it annoys or delights is "
+                    "undetermined. Try it on a random half first."
+                )
+            )
+        elif item:
+            lift = _(
+                "Spend on lifting the dissatisfied up to “{to}”, starting with {item}; try it on a random half first."
+            )
+        else:
+            lift = _("Spend on lifting the dissatisfied up to “{to}”; try it on a random half first.")
+        lift = lift.format(to=told.name(to), item=item, first=first, customers=told.words.customers)
         return f"{lift} {_perfection(told, to)}"
     if kind in ("takes_off", "uneven"):
         at = 2 if kind == "takes_off" else largest_step(told)
@@ -124,10 +153,15 @@ def _direction(told: Told, study: Study) -> str | None:
     return None
 
 
+def _ranked(study: Study) -> pd.DataFrame:
+    """What to fix, first of all first; only items whose gain is established."""
+    ranked = first_to_fix(study.drivers, most=len(study.drivers.table))
+    return ranked[ranked["established"].astype(bool)]
+
+
 def _item_for(told: Told, study: Study, kind: str) -> str:
     """The attribute to start with: the first of the fitting kind (delights, annoys), else the first of all."""
-    ranked = first_to_fix(study.drivers, most=len(study.drivers.table))
-    ranked = ranked[ranked["established"].astype(bool)]
+    ranked = _ranked(study)
     if ranked.empty:
         return ""
     fitting = ranked[ranked["kind"] == kind]
@@ -136,10 +170,9 @@ def _item_for(told: Told, study: Study, kind: str) -> str:
     return name if first["kind"] == "undetermined" else f"{name} ({kind_name(first['kind'])})"
 
 
-def _annoying_first(told: Told, study: Study) -> str:
-    """The attribute to fix first of all, where it annoys when bad and others delight when good; else empty."""
-    ranked = first_to_fix(study.drivers, most=len(study.drivers.table))
-    ranked = ranked[ranked["established"].astype(bool)]
-    if ranked.empty or ranked.iloc[0]["kind"] != "annoys" or not (ranked["kind"] == "delights").any():
-        return ""
-    return f"“{style.escape(item_name(told.profile, ranked.iloc[0]['item']))}”"
+def _first_of_another_kind(told: Told, study: Study, kind: str) -> tuple[str, str]:
+    """The attribute to fix first of all with its kind, where it does not fit and others do; else empty."""
+    ranked = _ranked(study)
+    if ranked.empty or ranked.iloc[0]["kind"] == kind or not (ranked["kind"] == kind).any():
+        return "", ""
+    return f"“{style.escape(item_name(told.profile, ranked.iloc[0]['item']))}”", str(ranked.iloc[0]["kind"])

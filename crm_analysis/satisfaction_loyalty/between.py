@@ -30,7 +30,8 @@ class Between:
 
     `interaction` is the likelihood ratio of level by branch against level plus branch on the logit scale: do the curves
     differ in shape; `wald` the Wald test of equal top steps on the probability scale. `table` has per branch n, rate,
-    top_share, step, step_low, step_high (the top step as a share), shrunk, shrunk_low, shrunk_high (partially pooled),
+    top_share, top_loyal and top_n, below_loyal and below_n (who came back of how many on the two highest levels),
+    step, step_low, step_high (the top step as a share), shrunk, shrunk_low, shrunk_high (partially pooled),
     apart (own top step less that of the other branches together), p and p_adjusted of that (false discovery rate),
     by_distribution and by_curve (the branch's rate less that of all, split), distinct. `tau` is the spread of true top
     steps between branches, `pooled` their mean, `left_out` how many branches were too thin.
@@ -128,6 +129,10 @@ def _table(names: list[str], sizes: pd.Series, x: Array, m: Array, link: Shape) 
             "n": [int(sizes[name]) for name in names],
             "rate": x.sum(axis=1) / m.sum(axis=1),
             "top_share": shares[:, -1],
+            "top_loyal": x[:, -1],
+            "top_n": m[:, -1],
+            "below_loyal": x[:, -2],
+            "below_n": m[:, -2],
             "apart": apart,
             "p": p,
             "p_adjusted": adjusted,

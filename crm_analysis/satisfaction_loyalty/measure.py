@@ -36,7 +36,8 @@ class Wave:
     """Satisfaction of one group of answers.
 
     `index` is on 0-100; `mean` that of overall satisfaction on its own scale; the boxes are shares; `nps` is on -100 to
-    100 and None without a 0-10 recommend item. `distribution` has one row per level: score, label, n, share, low, high.
+    100 and None without a 0-10 recommend item. `distribution` has one row per level: score, label, n, share, low, high,
+    parts (its answers in each branch).
     `repeats` counts answers beyond the first of the same customer: such a customer counts as one draw in every standard
     error. `promoters` has the answers behind `nps`: score, group (detractors, passives, promoters), n, share.
     """
@@ -142,7 +143,12 @@ def measure(rows: pd.DataFrame, answers: Answers, survey: Survey) -> Wave:
         top_two=_box(score >= high - 1, scored, answers),
         bottom_box=_box(score <= low, scored, answers),
         nps=_nps(rows, answers),
-        distribution=distribution(score, answers.scale, scored["weight"].to_numpy(float) if answers.weighted else None),
+        distribution=distribution(
+            score,
+            answers.scale,
+            scored["weight"].to_numpy(float) if answers.weighted else None,
+            branches=scored["branch"],
+        ),
         index_items=tuple(scales),
         repeats=int(scored["customer_id"].dropna().duplicated().sum()),
         promoters=promoters(rows[recommend], rows["weight"]) if recommend else promoters(pd.Series(dtype=float)),
@@ -226,8 +232,17 @@ def net_promoter_score(
     return weighted_mean(signs, weights=weights, strata=strata, correction=weights is not None or strata is not None)
 
 
-def distribution(scores: pd.Series, scale: tuple[float, float], weights: np.ndarray | None = None) -> pd.DataFrame:
-    """Share of answers per level: score, label, n, share, low, high; shares add up to one."""
+def distribution(
+    scores: pd.Series,
+    scale: tuple[float, float],
+    weights: np.ndarray | None = None,
+    *,
+    branches: pd.Series | None = None,
+) -> pd.DataFrame:
+    """Share of answers per level: score, label, n, share, low, high; shares add up to one.
+
+    With the branch of every answer also parts: how many of a level's answers are of each branch, in order of name.
+    """
     w = np.ones(len(scores)) if weights is None else np.asarray(weights, dtype=float)
     s = scores.to_numpy(float)
     edges = bands(scale)
@@ -235,7 +250,7 @@ def distribution(scores: pd.Series, scale: tuple[float, float], weights: np.ndar
     total, worth = w.sum(), effective_n(w)
     share = np.bincount(at, weights=w, minlength=len(edges)) / total if total > 0 else np.full(len(edges), np.nan)
     lower, upper = wilson_limits(share, worth)
-    return pd.DataFrame(
+    found = pd.DataFrame(
         {
             "score": [(first + last) / 2 for first, last in edges],
             "label": [f"{first:g}" if first == last else f"{first:g}-{last:g}" for first, last in edges],
@@ -245,6 +260,12 @@ def distribution(scores: pd.Series, scale: tuple[float, float], weights: np.ndar
             "high": upper,
         }
     )
+    if branches is None:
+        return found
+    names, of = np.unique(branches.astype(str), return_inverse=True)
+    counts = np.zeros((len(edges), len(names)), dtype=int)
+    np.add.at(counts, (at, of), 1)
+    return found.assign(parts=[tuple(row.tolist()) for row in counts])
 
 
 def panel_covariance(

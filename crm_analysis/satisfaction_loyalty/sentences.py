@@ -24,9 +24,12 @@ from crm_analysis.satisfaction_loyalty.displays import (
     level_name,
 )
 from crm_analysis.satisfaction_loyalty.displays.drivers import listed
+from crm_analysis.satisfaction_loyalty.displays.link import levels_told, shown_link
+from crm_analysis.satisfaction_loyalty.displays.names import score_told, top_hidden
 from crm_analysis.satisfaction_loyalty.displays.scores import before_text
 from crm_analysis.satisfaction_loyalty.drivers import first_to_fix, may_come_first
-from crm_analysis.satisfaction_loyalty.followup import in_money
+from crm_analysis.satisfaction_loyalty.followup import in_money, rise
+from crm_analysis.satisfaction_loyalty.measure import loyal_from
 from crm_analysis.satisfaction_loyalty.study import Study
 from crm_analysis.satisfaction_loyalty.verdicts import (
     CHAPTER,
@@ -35,6 +38,7 @@ from crm_analysis.satisfaction_loyalty.verdicts import (
     largest_step,
     no_contradiction,
     rate_text,
+    stated_headline,
     verdict,
 )
 
@@ -60,6 +64,7 @@ def claims(study: Study, scope: Scope) -> Claims:
     told = Told(study, profile, study.link, words) if study.link is not None else None
     findings = [
         _link_finding(told) if told else None,
+        _stated_finding(study, profile, words),
         _top_box_finding(study, profile),
         _worth_finding(told) if told else None,
         _driver_finding(study, profile),
@@ -109,16 +114,19 @@ def _link_finding(told: Told) -> Finding | None:
         name_below=told.name(-2),
         name_top=told.name(-1),
     )
-    if link.kind == "no_link" and not step.low <= 0 <= step.high:
+    hidden = told.told(-1, -2)
+    if link.kind == "no_link" and not hidden and not step.low <= 0 <= step.high:
         sentence += " " + no_contradiction(told)
     return Finding(
         key=f"{CHAPTER}.link",
         sentence=sentence,
-        value=step.value,
-        low=step.low,
-        high=step.high,
+        value=None if hidden else step.value,
+        low=None if hidden else step.low,
+        high=None if hidden else step.high,
         unit="points",
-        basis=_("last step, 95 % interval for all {steps} steps at once; association, not proof").format(
+        basis=_("association, not proof")
+        if hidden
+        else _("last step, 95 % interval for all {steps} steps at once; association, not proof").format(
             steps=len(told.study.steps)
         )
         if len(told.study.steps) > 1
@@ -132,6 +140,49 @@ def _link_finding(told: Told) -> Finding | None:
             "level below; one answer per customer, the first whose follow-up is complete and covered."
         ).format(gap=told.profile.loyalty.gap_days, window=follow.window_days),
         filters=tuple(f"{row.rule or row.step}: {row.rows}" for row in follow.counts.itertuples()),
+    )
+
+
+def _stated_finding(study: Study, profile: Profile, words: Words) -> Finding | None:
+    """What the page draws where nobody could be followed: the link to what respondents say they will do."""
+    link, item = shown_link(study)
+    if link is None or not item:
+        return None
+    told = Told(study, profile, link, words)
+    hidden, rows = told.told(-1, -2), link.levels.to_dict("records")
+    step = rise(rows[-2], rows[-1], among=len(rows))
+    return Finding(
+        key=f"{CHAPTER}.stated_link",
+        sentence=_(
+            "**Said, not done: {shape}.** Of {n} {customers} who answered both questions, {top} of “{name_top}” ones "
+            "answer “{item}” with {cut} or higher, {below} of “{name_below}” ones."
+        ).format(
+            shape=stated_headline(link),
+            n=style.number(link.n),
+            customers=words.customers,
+            top=told.rate_at(-1),
+            below=told.rate_at(-2),
+            name_top=told.name(-1),
+            name_below=told.name(-2),
+            item=style.escape(item_name(profile, item)),
+            cut=style.number(loyal_from(study.answers.items[item].scale)),
+        ),
+        value=None if hidden else step.value,
+        low=None if hidden else step.low,
+        high=None if hidden else step.high,
+        unit="points",
+        basis=_("association within one survey")
+        if hidden
+        else _("last step, 95 % interval for all {steps} steps at once; association within one survey").format(
+            steps=len(rows) - 1
+        ),
+        n=link.n,
+        tone="wait",
+        label=_("Last step of satisfaction, points of intent"),
+        definition=_(
+            "Share that answers the question of intent high enough, top level less the level below; asked together "
+            "with satisfaction."
+        ),
     )
 
 
@@ -155,8 +206,9 @@ def _change(study: Study, name: str) -> Change | None:
     if changed is None:
         return None
     moved = getattr(changed, name)
-    before = getattr(changed.previous, name)
-    if name == "top_box" and privacy.tells(round(before.mean * before.n), before.n, study.min_cell):
+    if name == "top_box" and top_hidden(changed.previous.distribution, study.min_cell):
+        return None
+    if name == "nps" and score_told(changed.previous, study.min_cell):
         return None
     return Change(
         previous=getattr(changed.previous, name).mean,
@@ -242,6 +294,9 @@ def _worth_finding(told: Told) -> Finding | None:
         ).format(customers=told.words.customers, money=style.money(value, told.profile.currency), window=window)
     else:
         position = -1 if link.kind == "accelerating" else largest_step(told) - 1
+        at = position % len(steps)
+        if told.told(at, at + 1):
+            return None  # beside the money of other steps it would tell the rate of a level that is not shown
         step = steps[position]
         value, low, high = step.money_per_hundred, step.money_low, step.money_high
         if told.study.steps_ahead:
@@ -389,14 +444,11 @@ def _silence_finding(study: Study, words: Words) -> Finding | None:
 def _promoters_finding(study: Study) -> Finding | None:
     """The net promoter score; the page has it as a finding where fewer weighty ones leave room."""
     wave, groups = study.wave, study.wave.promoters
-    if wave.nps is None or wave.nps.n < study.min_cell or groups.empty:
+    if wave.nps is None or wave.nps.n < study.min_cell or groups.empty or score_told(wave, study.min_cell):
         return None
 
     def share(group: str) -> str:
-        rows, n = groups[groups["group"] == group], int(groups["n"].sum())
-        part = int(rows["n"].sum())
-        told = privacy.tells(part, n, study.min_cell)
-        return style.share(part, n, study.min_cell) if told else style.percent(rows["share"].sum(), 0)
+        return style.percent(groups.loc[groups["group"] == group, "share"].sum(), 0)
 
     return Finding(
         key=f"{CHAPTER}.nps",
@@ -445,7 +497,7 @@ def _measures(study: Study, profile: Profile) -> list[Finding]:
     if promoters is not None:
         found.append(replace(promoters, sentence=""))
     link = study.link
-    if link is not None and link.top is not None:
+    if link is not None and link.top is not None and not levels_told(link, study.min_cell).tail(3).any():
         found.append(
             Finding(
                 key=f"{CHAPTER}.top_kink",

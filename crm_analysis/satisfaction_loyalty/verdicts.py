@@ -6,16 +6,18 @@ import math
 from dataclasses import dataclass
 
 from crm_analysis import privacy, style
+from crm_analysis.estimators.proportions import normal_quantile
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile, Words
 from crm_analysis.satisfaction_loyalty import shape
 from crm_analysis.satisfaction_loyalty.displays import item_name, level_name
-from crm_analysis.satisfaction_loyalty.displays.link import shown_link
+from crm_analysis.satisfaction_loyalty.displays.link import levels_told, shown_link
 from crm_analysis.satisfaction_loyalty.followup import rise
 from crm_analysis.satisfaction_loyalty.measure import loyal_from
 from crm_analysis.satisfaction_loyalty.study import Study
 
 CHAPTER = "satisfaction_loyalty"
+SMALL_STEP = 0.015  # a step that is told in tenths of a point
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +50,50 @@ class Told:
         """Rise to the level at `position` from the one below."""
         return self.rate(position) - self.rate(position - 1)
 
-    def at_the_top(self, before: float) -> dict[str, str]:
+    def told(self, *positions: int) -> bool:
+        """Whether the rate of one of these levels, or of any where none is named, would tell too small a count."""
+        hidden = levels_told(self.link, self.study.min_cell)
+        return bool((hidden.iloc[list(positions)] if positions else hidden).any())
+
+    def _between(self, position: int) -> tuple[float, float]:
+        """A level's rate twice; where it would tell too small a count, the least and the most that it can be."""
+        n, cell, rate = float(self.link.levels["n"].iloc[position]), self.study.min_cell, self.rate(position)
+        if not self.told(position):
+            return rate, rate
+        part = round(rate * n)
+        return (0.0 if part < cell else 1 - cell / n), (1.0 if n - part < cell else cell / n)
+
+    def rise_text(self, lower: int, upper: int, *, steps: int = 1) -> str:
+        """The rise between two levels, a step of `steps`; where it would tell a rate, its least and its most."""
+        if not self.told(lower, upper):
+            return step_text((self.rate(upper) - self.rate(lower)) / steps)
+        (low_from, high_from), (low_to, high_to) = self._between(lower), self._between(upper)
+        least, most = (100 * each / steps for each in (low_to - high_from, high_to - low_from))
+        return _("{low} to {high}").format(
+            low=style.points(math.floor(least) / 100, 0, sign=least < 0),
+            high=style.points(math.ceil(most) / 100, 0, sign=most < 0),
+        )
+
+    def step_up(self, position: int) -> str:
+        """The rise to the level at `position` from the one below, as text."""
+        return self.rise_text(position - 1, position)
+
+    def at_the_top(self, before: str) -> dict[str, str]:
         """Words for the last step, beside `before`, what the steps before it added."""
         return {
             "top": self.name(-1),
             "below": self.name(-2),
             "customers": self.words.customers,
-            "last": step_text(self.step(-1)),
-            "before": step_text(before),
+            "last": self.step_up(-1),
+            "before": before,
         }
+
+    def slope(self) -> dict[str, str]:
+        """Words for the average step of the straight line, with its interval."""
+        half = normal_quantile(self.link.level) * self.link.slope_se
+        digits = 0 if abs(self.link.slope) >= SMALL_STEP else 1
+        names = {"slope": self.link.slope, "low": self.link.slope - half, "high": self.link.slope + half}
+        return {name: style.points(each, digits, sign=each < 0) for name, each in names.items()}
 
     def end_to_end(self) -> dict[str, str]:
         """Words for the highest level less the lowest, with its interval."""
@@ -104,7 +141,7 @@ def _stated(told: Told, item: str) -> str:
         "{at_bottom}."
     ).format(
         customers=told.words.customers,
-        shape=_stated_headline(told.link),
+        shape=stated_headline(told.link),
         item=style.escape(item_name(told.profile, item)),
         cut=style.number(loyal_from(told.study.answers.items[item].scale)),
         top=told.name(-1),
@@ -116,7 +153,8 @@ def _stated(told: Told, item: str) -> str:
     )
 
 
-def _stated_headline(link: shape.Shape) -> str:
+def stated_headline(link: shape.Shape) -> str:
+    """The shape of the link to what respondents say, in a few words."""
     return {
         "accelerating": _("intent accelerates at the top"),
         "takes_off": _("intent takes off above the lowest levels; acceleration at the top is not established"),
@@ -132,7 +170,7 @@ def _stated_headline(link: shape.Shape) -> str:
 
 def step_text(step: float) -> str:
     """A step in points, in tenths where it is small, with a sign only where it falls."""
-    return style.points(step, 0 if abs(step) >= 0.015 else 1, sign=step < 0)
+    return style.points(step, 0 if abs(step) >= SMALL_STEP else 1, sign=step < 0)
 
 
 def rate_text(share: float) -> str:
@@ -144,7 +182,7 @@ def _accelerating(told: Told) -> str:
     return _(
         "Loyalty accelerates at the top: **“{top}” {customers} came back {last} points more often than “{below}” "
         "ones**, against {before} points for the step before."
-    ).format(**told.at_the_top(told.step(-2)))
+    ).format(**told.at_the_top(told.step_up(-2)))
 
 
 def _takes_off(told: Told) -> str:
@@ -156,8 +194,8 @@ def _takes_off(told: Told) -> str:
         low=told.name(1),
         next=told.name(2),
         customers=told.words.customers,
-        rise=step_text(told.step(2)),
-        before=step_text(told.step(1)),
+        rise=told.step_up(2),
+        before=told.step_up(1),
         seen=style.points(told.link.top.detectable if told.link.top else math.nan, 0, sign=False),
     )
 
@@ -189,15 +227,15 @@ def _saturating(told: Told) -> str:
             _(
                 "Loyalty saturates at the top: **the step from “{below}” to “{top}” goes with {last} points of "
                 "loyalty, the step before it with {before}**."
-            ).format(**told.at_the_top(told.step(-2)))
+            ).format(**told.at_the_top(told.step_up(-2)))
             + f" {_no_further(told)}"
         )
     if bottom is not None and bottom.high < 0:
         return _(
             "Loyalty rises fast and flattens: **the step up from “{lowest}” goes with {first} points of loyalty, the "
             "step after it with {second}**. The difference lies where dissatisfaction ends."
-        ).format(lowest=told.name(0), first=step_text(told.step(1)), second=step_text(told.step(2)))
-    before = (told.rate(-2) - told.rate(0)) / (len(told.link.levels) - 2)
+        ).format(lowest=told.name(0), first=told.step_up(1), second=told.step_up(2))
+    before = told.rise_text(0, -2, steps=len(told.link.levels) - 2)
     return (
         _(
             "Loyalty levels off at the top: **the last step, from “{below}” to “{top}”, goes with {last} points of "
@@ -210,9 +248,10 @@ def _saturating(told: Told) -> str:
 def _straight(told: Told) -> str:
     return _(
         "Loyalty rises with satisfaction, and no bend is shown: **each level goes with {slope} points more "
-        "{customers} who came back, on average**. A kink at the top of less than {seen} points could have been missed."
+        "{customers} who came back, on average** ({low} to {high}). A kink at the top of less than {seen} points could "
+        "have been missed."
     ).format(
-        slope=style.points(told.link.slope, 0, sign=False),
+        **told.slope(),
         customers=told.words.customers,
         seen=style.points(told.link.top.detectable if told.link.top else math.nan, 0, sign=False),
     )
@@ -228,16 +267,25 @@ def _uneven(told: Told) -> str:
     return _(
         "Loyalty rises with satisfaction in unequal steps: **the largest, {rise} points, lies between “{below}” and "
         "“{above}”**. Neither acceleration nor saturation at the ends is established."
-    ).format(rise=step_text(told.step(at)), below=told.name(at - 1), above=told.name(at))
+    ).format(rise=told.step_up(at), below=told.name(at - 1), above=told.name(at))
 
 
 def _flat(told: Told) -> str:
     rates = told.link.levels["rate"].to_numpy(float)
-    return _(
-        "The link is nearly flat: **between {fewest} and {most} of {customers} came back, whatever they had "
-        "answered**. From the lowest level to the highest the difference is {span} points ({low} to {high}); below "
-        "{margin} it would not matter."
-    ).format(
+    template = (
+        _(
+            "The link is nearly flat: **between {fewest} and {most} of {customers} came back, whatever they had "
+            "answered**. From the lowest level to the highest a difference of {margin} points, less than which would "
+            "not matter, is ruled out."
+        )
+        if told.told(0, -1)
+        else _(
+            "The link is nearly flat: **between {fewest} and {most} of {customers} came back, whatever they had "
+            "answered**. From the lowest level to the highest the difference is {span} points ({low} to {high}); below "
+            "{margin} it would not matter."
+        )
+    )
+    return template.format(
         fewest=told.rate_at(int(rates.argmin())),
         most=told.rate_at(int(rates.argmax())),
         margin=style.points(told.link.margin, sign=False),
@@ -247,7 +295,9 @@ def _flat(told: Told) -> str:
 
 def _no_link(told: Told) -> str:
     template = (
-        _(
+        _("**No link between satisfaction and loyalty is established** (all {levels} levels tested together, {p}).")
+        if told.told(0, -1)
+        else _(
             "**No link between satisfaction and loyalty is established** (all {levels} levels tested together, {p}): "
             "“{top}” and “{bottom}” {customers} differ by {span} points, but anything from {low} to {high} fits the "
             "data."
@@ -293,15 +343,15 @@ def _falling(told: Told) -> str:
 def _not_established(told: Told) -> str:
     if told.link.top is None:
         return _(
-            "Satisfied {customers} come back more often ({slope} points a level), but **two levels cannot show a "
-            "shape**."
-        ).format(customers=told.words.customers, slope=style.points(told.link.slope, 0))
+            "Satisfied {customers} come back more often ({slope} points a level, {low} to {high}), but **two levels "
+            "cannot show a shape**."
+        ).format(customers=told.words.customers, **told.slope())
     return _(
-        "Satisfied {customers} come back more often ({slope} points a level), but **the shape of the link is not "
-        "established**: the smallest kink at the top that we could have seen is {seen} points."
+        "Satisfied {customers} come back more often ({slope} points a level, {low} to {high}), but **the shape of the "
+        "link is not established**: the smallest kink at the top that we could have seen is {seen} points."
     ).format(
         customers=told.words.customers,
-        slope=style.points(told.link.slope, 0),
+        **told.slope(),
         seen=style.points(told.link.top.detectable, 0, sign=False),
     )
 

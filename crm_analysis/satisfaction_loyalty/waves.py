@@ -26,6 +26,7 @@ WAVE_COLUMNS = (
     "nps",
     "nps_low",
     "nps_high",
+    "nps_fewest",
 )
 KIND_COLUMNS = ("branch", "kind", "n", "index", "index_low", "index_high", "top_box", "low", "high", "levels")
 
@@ -40,7 +41,8 @@ def named(rows: pd.DataFrame) -> pd.Series:
 def over_time(answers: Answers, survey: Survey, *, until: date, fewest: int) -> pd.DataFrame:
     """One row per wave up to `until`, earliest first, with `WAVE_COLUMNS`; the last `MOST_WAVES`.
 
-    Waves with fewer than `fewest` answers are left out. Intervals are those of `measure`.
+    Waves with fewer than `fewest` answers are left out. Intervals are those of `measure`. `nps_fewest` is the smallest
+    number of promoters, passives or detractors, of those there are.
     """
     rows = answers.whole[answers.whole["answered_on"] <= pd.Timestamp(until)]
     found = []
@@ -48,7 +50,7 @@ def over_time(answers: Answers, survey: Survey, *, until: date, fewest: int) -> 
         wave = measure(part, answers, survey)
         if wave.n < fewest:
             continue
-        score = wave.nps
+        score, groups = wave.nps, wave.promoters.groupby("group")["n"].sum()
         found.append(
             (
                 name,
@@ -58,6 +60,7 @@ def over_time(answers: Answers, survey: Survey, *, until: date, fewest: int) -> 
                 *(wave.index.mean, wave.index.low, wave.index.high),
                 *(wave.top_box.mean, wave.top_box.low, wave.top_box.high, int(wave.distribution["n"].iloc[-1])),
                 *((score.mean, score.low, score.high) if score is not None else (float("nan"),) * 3),
+                groups[groups > 0].min() if len(groups) else float("nan"),
             )
         )
     table = pd.DataFrame(found, columns=list(WAVE_COLUMNS))
@@ -65,14 +68,15 @@ def over_time(answers: Answers, survey: Survey, *, until: date, fewest: int) -> 
 
 
 def spread(answers: Answers, trend: pd.DataFrame) -> pd.DataFrame:
-    """The whole distribution of every wave of `over_time`: wave, place (0 is the lowest level), label, n, share."""
+    """The whole distribution of every wave of `over_time`: wave, place (0 is lowest), label, n, share, parts."""
     names = named(answers.frame)
     found = []
     for wave in trend["wave"]:
         rows = answers.frame[names == wave]
-        levels = distribution(rows["satisfaction"], answers.scale, rows["weight"].to_numpy(float))
+        weights = rows["weight"].to_numpy(float)
+        levels = distribution(rows["satisfaction"], answers.scale, weights, branches=rows["branch"])
         found.append(levels.assign(wave=wave, place=range(len(levels))))
-    columns = ["wave", "place", "label", "n", "share"]
+    columns = ["wave", "place", "label", "n", "share", "parts"]
     return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
 
 

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from crm_analysis.crm_roi import associations, captions, cells, charts, frames
+from crm_analysis import style
+from crm_analysis.crm_roi import advice, associations, captions, cells, charts, frames
 from crm_analysis.crm_roi.displays import effects, gate
 from crm_analysis.crm_roi.evaluation import evaluate, member_lists
 from crm_analysis.crm_roi.gate import overlaps
@@ -183,6 +184,45 @@ def test_verdict_and_action_turn_with_the_data():
     assert said(earned).findings[0].tone == "good" and said(lost).findings[0].tone == "bad"
 
 
+@pytest.mark.parametrize(
+    ("net", "unplanned", "gained", "words"),
+    [
+        ((-5e6, -8e6, -2e6), 9e6, (-1e6, 3e6), "only without the unplanned cost"),
+        ((-5e6, -8e6, -2e6), 6e6, (-1e6, 3e6), "whether it pays without is not settled"),
+        ((-5e6, -8e6, -2e6), 0.0, (3e5, 9e5), "less than what it brings in, 2,000 won a member (1,000 to 3,000 won)"),
+        ((-5e6, -8e6, -2e6), 0.0, (-3e5, 9e5), "Stop "),
+    ],
+    ids=["earned without it", "within chance without it", "brings in something", "nothing shown"],
+)
+def test_what_to_do_about_a_loss_is_no_more_than_its_interval_shows(evaluated, net, unplanned, gained, words):
+    result = call(evaluated)
+    low, high = gained
+    roi = dataclasses.replace(
+        result.roi, net=net[0], net_low=net[1], net_high=net[2], margin_per_treated=(low + high) / 2 / 300,
+        incremental_low=low, incremental_high=high,
+    )  # fmt: skip
+    cost = dataclasses.replace(result.cost, unplanned=unplanned, charged=1e7, actual=1e7)
+    step = advice.action(dataclasses.replace(result, roi=roi, cost=cost), evaluated, make_profile())
+    text = html.unescape(step.text).replace("\xa0", " ")
+    assert words in text and ("does not hang on that cost" in step.resting_on) == (unplanned > 0)
+
+
+def test_a_branch_leaves_to_all_branches_only_what_ran_in_others_too(evaluated):
+    """A campaign of one branch has no other page that could tell more of it."""
+    result = call(evaluated)
+    roi = dataclasses.replace(result.roi, net=1e5, net_low=-1e6, net_high=1.2e6)
+    here = dataclasses.replace(evaluated, branch="seoul")
+    told = {
+        elsewhere: advice.action(
+            dataclasses.replace(result, roi=roi, n_to_settle=1_200, elsewhere=elsewhere), here, make_profile()
+        )
+        for elsewhere in (True, False)
+    }
+    assert "by the result of all branches" in told[True].text
+    assert "again with 1,200 customers" in told[False].text and "all branches" not in told[False].text
+    assert "if it truly nets what it netted here" in told[False].resting_on
+
+
 def test_a_chance_that_it_earned_says_what_was_believed_beforehand():
     finding = next(each for each in said(found()).findings if each.key.endswith(".roi"))
     assert "had every result been equally likely beforehand, the chance that it earned would be" in finding.sentence
@@ -275,7 +315,14 @@ def test_shared_costs_fall_in_their_months_and_in_no_return(evaluated):
 @pytest.mark.parametrize(
     ("net", "low", "high", "shared", "own", "together"),
     [
-        (-9e6, -18e6, 3e5, 1e7, "Before shared systems and data, whether", "19.0 m won was lost"),
+        (
+            -9e6,
+            -18e6,
+            3e5,
+            1e7,
+            "Before shared systems and data, whether",
+            "charged to the controlled programmes, **19.0 m won was lost",
+        ),
         (2e7, 1.5e7, 2.5e7, 1e7, "**earned 20.0 m won", "10.0 m won was earned"),
         (1e7, 5e6, 1.5e7, 1e7, "**earned 10.0 m won", "it **is not settled**"),
         (0.0, -9e6, 9e6, 1e6, "Whether Thank-you call earned its cost **is not settled**", "it **is not settled**"),
@@ -517,7 +564,36 @@ def test_best_customers_of_a_year_earlier_fall_back_by_themselves():
     falls = associations.past_value_fall(scope, evaluate(scope)).set_index("group")
     assert falls.loc["year_before", "n"] == 100
     assert falls.loc["year_before", "after"] < 0.8 * falls.loc["year_before", "before"]
+    assert falls.loc["year_before", "high"] < 0, "beyond chance"
     assert charts.regression(falls.reset_index(), currency="KRW") is not None
+    told = captions.regression(falls.reset_index(), evaluate(scope))
+    between = style.interval(falls.loc["year_before", "low"], falls.loc["year_before", "high"], "money", "KRW")
+    assert f"change {between}" in told["how_to_read"] and between in told["table"].to_numpy()
+
+
+def test_what_a_list_did_by_itself_has_the_interval_of_its_paired_change(evaluated, scope):
+    gala = next(r for r in evaluated.closed if r.campaign_id == "GALA26").gate.units
+    falls = associations.past_value_fall(scope, evaluated).set_index("group")
+    paired = stats.ttest_rel(gala["margin"], gala["margin_before"] * 71 / 365).confidence_interval()
+    assert tuple(falls.loc["members", ["low", "high"]]) == pytest.approx((paired.low, paired.high))
+
+
+def test_a_list_of_which_one_member_left_nearly_all_tells_no_amounts():
+    """Its mean would tell the gift, here as in the table of programmes without control."""
+
+    def one_giver(rows):
+        gift = (rows["customer_id"] == "D0000") & (rows["occurred_at"] >= "2026-05-01")
+        first = rows.index[rows["customer_id"] == "D0000"][:1]
+        rows.loc[first, "occurred_at"] = pd.Timestamp("2026-05-20")
+        rows.loc[first, "amount"] = 9e9
+        return rows[~gift | rows.index.isin(first)]
+
+    tables = association()
+    scope = FrameScope(tables | {"transactions": one_giver(tables["transactions"].copy())}, make_profile())
+    evaluation = evaluate(scope)
+    assert any(result.state == "not_causal" for result in evaluation.closed)
+    falls = associations.past_value_fall(scope, evaluation)
+    assert falls.empty and "may be shown" in captions.regression(falls, evaluation)["alt"]
 
 
 def test_complaint_recovery_counts_those_who_paid_again():

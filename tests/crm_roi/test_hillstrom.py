@@ -3,6 +3,7 @@
 MineThatData challenge (Hillstrom 2008): 64,000 customers, men's e-mail, women's e-mail or none, spend in two weeks.
 """
 
+import math
 import os
 from pathlib import Path
 
@@ -11,11 +12,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from crm_analysis import profile, tables
-from crm_analysis.crm_roi import charts, frames
+from crm_analysis import profile, style, tables
+from crm_analysis.crm_roi import captions, charts, displays, frames
 from crm_analysis.crm_roi.displays import cards
 from crm_analysis.crm_roi.evaluation import evaluate
+from crm_analysis.crm_roi.planning import next_test
 from crm_analysis.crm_roi.sentences import claims
+from tests.crm_roi.conftest import FrameScope, association, make_profile
 
 DATA = Path(os.environ.get("CRM_ANALYSIS_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
 ASSIGNED = pd.Timestamp("2008-07-07")
@@ -185,6 +188,61 @@ def test_cards_state_lift_profit_interval_and_chance_of_each(evaluation):
         assert "margin per member, p" in card["Effect"] and "over 12 outcomes, Holm)" in card["Effect"]
         assert "its control group serves 2 arms" in card["To whom"]
         assert card["Verdict"].startswith("Not settled: net ") and "the chance that it earned is" in card["Verdict"]
+
+
+def test_the_waterfall_starts_before_the_discount_and_takes_it_off_once(evaluation, spend):
+    """Spend is at list price: goods are sixty per cent of it, and the discount stands in a bar of its own."""
+    steps = frames.waterfall(evaluation[0])
+    none = spend["No E-Mail"].mean()
+    mailed = [spend[name] for name in ("Mens E-Mail", "Womens E-Mail")]
+    gained = sum(each.size * (each.mean() - none) for each in mailed)
+    assert steps["label"].to_list()[:3] == [
+        "difference in value before discount",
+        "goods and handling",
+        "discounts granted",
+    ]
+    assert steps["value"].to_list()[:3] == pytest.approx([gained, -0.6 * gained, -0.1 * sum(e.sum() for e in mailed)])
+
+
+def test_words_about_discounts_turn_with_what_margins_count(evaluation):
+    """Charged here, since spend is at list price; where amounts are after discount nothing is said to be charged."""
+    elsewhere = evaluate(FrameScope(association(), make_profile()))
+    charged = "Discounts that are charged to a programme are in no line of the ledger"
+    for found, is_charged in ((evaluation[0], True), (elsewhere, False)):
+        assert frames.discounts_charged(found) == is_charged
+        assert (charged in captions.plan(found)["how_to_read"]) == is_charged
+        said = displays.costing._discounts_said(found)
+        assert ("charged to the programme" in said, "not deducted again" in said) == (is_charged, not is_charged)
+        assert ("value before discount" in captions.waterfall(found)["alt"]) == is_charged
+
+
+def test_what_each_email_brought_in_is_said_with_its_interval(evaluation):
+    """Both lifts lie above zero, and the finding says so beside a profit that is not settled."""
+    found, said, _profile = evaluation
+    for name in ("MENS", "WOMENS"):
+        roi = result(evaluation, name).roi
+        sentence = next(f.sentence for f in said.findings if f.key == f"crm_roi.{name.lower()}.roi")
+        assert roi.incremental_low > 0
+        between = style.interval(roi.incremental_low, roi.incremental_high, "money", "USD")
+        assert f"({between})" in sentence
+
+
+def test_the_next_test_is_planned_for_the_return_seen_as_what_to_do_is(evaluation):
+    """The interval of the men's e-mail excludes a return of 100 %; plan and advice then ask for the same number."""
+    found, said, settings = evaluation
+    plan = next_test(tables.open(settings).scope("all", "2008Q3"), found)
+    men = result(evaluation, "MENS")
+    assert plan.campaign.campaign_id == "MENS" and plan.plan.expected_roi == pytest.approx(0.287366, abs=5e-7)
+    assert plan.plan.n_needed == pytest.approx(men.n_to_settle, rel=0.01)
+    assert any(f"{math.ceil(men.n_to_settle / 100) * 100:,} customers" in action.text for action in said.actions)
+
+
+def test_small_numbers_keep_digits_that_count(evaluation):
+    """Two payments in a hundred customers more or less are not 0.00 (0.00 to 0.00)."""
+    table = displays.effects.effects_table(evaluation[0])
+    cells = table[table["Per member"] == "Days with a payment"]
+    assert not cells.astype(str).apply(lambda column: column.str.contains(r"0\.00\b")).any().any()
+    assert cells["Difference"].str.contains(r"^0\.00[1-9]").all()
 
 
 def test_both_emails_stand_on_one_page_with_their_intervals(evaluation):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from statsmodels.stats.power import NormalIndPower
 
 from crm_analysis.crm_roi import displays
+from crm_analysis.crm_roi.advice import why_unknown
 from crm_analysis.crm_roi.evaluation import evaluate
 from crm_analysis.crm_roi.history import margins_in, past_windows
 from crm_analysis.crm_roi.money import estimate_roi
@@ -19,6 +21,7 @@ from crm_analysis.crm_roi.planning import (
     next_test,
     plan_test,
     power_curve,
+    spread_in_window,
     spread_of,
 )
 from crm_analysis.crm_roi.study import examine
@@ -162,10 +165,10 @@ def test_the_next_test_is_of_the_costliest_campaign_that_nobody_can_judge():
 
 def test_a_list_that_no_test_can_settle_gives_way(scope):
     """Gala members who vary so much that no useful return would show; the call is next."""
-    frames = {name: frame.copy() for name, frame in association(lift=12_500.0, cost=3_600_000.0).items()}
+    frames = {name: frame.copy() for name, frame in association(lift=1_000.0, cost=3_600_000.0).items()}
     rows = frames["transactions"]
-    few = rows["customer_id"].isin([f"D{i:04d}" for i in range(60)]) & (rows["occurred_at"] < "2026-04-30")
-    rows.loc[few, "amount"] *= 19
+    gala = rows["customer_id"].isin([f"D{i:04d}" for i in range(100)]) & (rows["occurred_at"] >= "2026-05-01")
+    rows.loc[gala, "amount"] *= 17
     costs = frames["costs"]
     costs.loc[costs["campaign_id"] == "GALA26", "amount"] = 4_500_000.0
     varied = FrameScope(frames, make_profile())
@@ -175,7 +178,6 @@ def test_a_list_that_no_test_can_settle_gives_way(scope):
 
 
 def test_a_test_that_could_not_settle_anything_is_neither_shown_nor_drawn():
-    """The page of programmes without control says what half held out would show; a second number would contradict."""
     frames = association(lift=40_000.0)
     rows = frames["transactions"]
     rows.loc[rows["customer_id"].isin([f"D{i:04d}" for i in range(60)]), "amount"] *= 19
@@ -189,10 +191,80 @@ def test_a_test_that_could_not_settle_anything_is_neither_shown_nor_drawn():
     assert displays.planning.findings(study) == ()
 
 
+@pytest.mark.parametrize(("times", "state"), [(1, "planned"), (15, "hopeless")])
+def test_the_plan_of_a_list_and_what_its_page_says_to_hold_out_are_one_number(times, state):
+    """Against the standard deviation by hand: the same share, and the same smallest return, in every place."""
+    frames = association(cost=2_500_000.0)
+    rows = frames["transactions"]
+    inside = rows["occurred_at"].between("2026-05-01", "2026-07-10")
+    rows.loc[rows["customer_id"].isin([f"D{i:04d}" for i in range(100)]) & inside, "amount"] *= times
+    scope = FrameScope(frames, make_profile())
+    evaluation = evaluate(scope)
+    plan, said = next_test(scope, evaluation), evaluation.closed[-1].uncontrolled
+    paid = rows[inside].groupby("customer_id")["amount"].sum().reindex([f"D{i:04d}" for i in range(100)]).fillna(0.0)
+    held = said.n_holdout or 50
+    by_hand = 2.8015852 * paid.std() * math.sqrt(1 / held + 1 / (100 - held)) / 30_000
+    assert (plan.state, plan.campaign.campaign_id) == (state, "GALA26")
+    assert said.detectable_roi == pytest.approx(by_hand) and plan.plan.detectable_roi == pytest.approx(by_hand)
+    assert said.holdout_share == (plan.plan.holdout_share if state == "planned" else None)
+
+
+def test_the_spread_of_a_list_is_that_within_arms():
+    """What a programme changed on average is no spread: shifting one arm leaves it as it was."""
+    units = evaluate(FrameScope(association(), make_profile())).closed[0].gate.units
+    treated = units["arm"] == "treated"
+    found = spread_in_window(units, None, window_days=70)
+    moved = spread_in_window(units.assign(margin=units["margin"] + 1e6 * treated), None, window_days=70)
+    pooled = sum(units.loc[of, "margin"].var(ddof=1) * (of.sum() - 1) for of in (treated, ~treated)) / (len(units) - 2)
+    assert found.standard_deviation == pytest.approx(math.sqrt(pooled))
+    assert moved.standard_deviation == pytest.approx(found.standard_deviation, rel=1e-6)
+    assert 0 <= found.explained < 1 and found.n_units == len(units)
+
+
+def test_what_a_test_would_show_is_not_said_of_amounts_that_are_withheld():
+    """The smallest return shown tells the standard deviation, and that of a list with one giver tells the gift."""
+    frames = association()
+    rows = frames["transactions"]
+    gala = rows["customer_id"].isin([f"D{i:04d}" for i in range(100)]) & (rows["occurred_at"] >= "2026-05-01")
+    frames["transactions"] = rows[~gala | (rows.index == rows.index[gala][0])]
+    scope = FrameScope(frames, make_profile())
+    evaluation = evaluate(scope)
+    gala_result = evaluation.closed[-1]
+    found = gala_result.uncontrolled
+    assert (found.holdout_share, found.detectable_roi, found.detectable_active) == (None, None, None)
+    assert math.isnan(found.margin_in_window)
+    said = why_unknown(gala_result, evaluation, scope.profile)
+    assert "what its members paid is withheld: too few paid, or one of them nearly all" in said
+
+
 def test_the_curve_reaches_past_the_smallest_return_that_the_plan_shows():
     cheaper = FrameScope(association(cost=2_500_000.0), make_profile())
     found = next_test(cheaper, evaluate(cheaper))
     assert displays.planning.curves(found)["roi"].max() > found.plan.detectable_roi
+
+
+@pytest.mark.parametrize(
+    ("roi", "high", "expected"), [(0.3, 0.6, 0.3), (-0.2, 0.4, 0.4), (0.3, 1.4, 1.0), (0.3, None, 1.0)]
+)
+def test_no_test_is_planned_for_a_return_that_is_ruled_out_already(roi, high, expected):
+    scope = FrameScope(association(lift=13_000.0, cost=4_000_000.0), make_profile())
+    evaluation = evaluate(scope)
+    result = evaluation.closed[0]
+    turned = replace(result, roi=replace(result.roi, roi=roi, roi_high=high, net_low=-1.0, net_high=1.0))
+    found = next_test(scope, replace(evaluation, closed=(turned,)))
+    assert found.plan.expected_roi == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("branch", ["all", "seoul"])
+def test_a_branch_plans_no_test_of_what_all_branches_have_settled(branch):
+    """Its page says to decide by the result of all: the plan beside it must not send anybody to test it anew."""
+    frames = association(lift=13_000.0, cost=4_000_000.0)
+    frames["campaigns"] = frames["campaigns"].query("campaign_id == 'CALL26'")
+    scope = FrameScope(frames, make_profile(), branch=branch)
+    found = next_test(scope, evaluate(scope))
+    assert (found.state, found.campaign.campaign_id) == ("planned", "CALL26")
+    plan = displays.planning.options(found, profile=scope.profile).set_index("Test plan")["Value"]
+    assert ("where that of all branches is, no test is needed" in plan["Why this one"]) == (branch == "seoul")
 
 
 def test_where_every_programme_is_settled_there_is_nothing_to_test():

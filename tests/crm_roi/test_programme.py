@@ -1,13 +1,16 @@
 """The programme as a whole: footing, clustering by customer, payback that turns, and what changed alongside."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from crm_analysis.crm_roi.amounts import Amount
 from crm_analysis.crm_roi.cash import cash_over_time
 from crm_analysis.crm_roi.costing import own_costs
+from crm_analysis.crm_roi.displays.programme import sentence
 from crm_analysis.crm_roi.evaluation import evaluate
 from crm_analysis.crm_roi.flows import member_flows
 from crm_analysis.crm_roi.money import net_influence
@@ -45,6 +48,43 @@ def test_the_whole_foots_to_nets_less_systems():
     assert found.unjudged == pytest.approx(3_000_000), "the gala's cost stands apart: nobody knows what it brought"
     assert found.curve["total"].iloc[-1] == pytest.approx(found.net.value)
     assert (found.first_month, len(found.curve)) == (date(2026, 5, 1), 5)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shared", "said"),
+    [
+        (-2e6, 4e6, 9e5, "their systems included: whether they have paid back after 5 months **is not settled**"),
+        (1e5, 4e6, 9e5, "their systems included: paid back after"),
+        (-5e6, -1e5, 9e5, "their systems included: not paid back after 5 months, "),
+        (-2e6, 4e6, 0.0, "(no shared systems stand in the ledger): whether they have paid back"),
+    ],
+    ids=["not settled", "paid back", "not paid back", "no systems"],
+)
+def test_what_is_within_chance_is_not_said_to_be_paid_back(low, high, shared, said):
+    """A net above zero whose interval holds zero was once printed as paid back."""
+    found, _, _ = whole_of()
+    net = (low + high) / 2
+    turned = replace(
+        found, net=Amount(net, low, high), shared=shared, payback_months=1.5 if net > 0 else None, chance=0.7
+    )
+    told = sentence(turned, "KRW")
+    assert said in told and ("All controlled programmes so far" in told)
+    assert ("**is not settled**" in told) == (low < 0 < high)
+
+
+def test_discounts_charged_stand_with_what_the_campaigns_cost():
+    """Margin gained and cost are those of the returns, though in the flow the discounts are off the margin."""
+    tables = association()
+    rows = tables["transactions"]
+    tables["transactions"] = rows.assign(discount=0.1 * rows["amount"])
+    profile = make_profile(value={"discount_rate_annual": 0.0}, margin={"rate": 0.4, "list_prices": True})
+    scope = FrameScope(tables, profile)
+    evaluation = evaluate(scope)
+    flows = member_flows(scope, evaluation)
+    found = programme(flows, cash_over_time(flows, scope), evaluation, scope)
+    (result,) = evaluation.measured
+    assert (found.margin, found.campaigns) == pytest.approx((result.roi.incremental_margin, result.roi.cost))
+    assert found.margin - found.campaigns - found.shared == pytest.approx(found.net.value)
 
 
 def test_a_customer_in_two_programmes_counts_in_both_once():

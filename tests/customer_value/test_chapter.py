@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 
 from crm_analysis import style
-from crm_analysis.customer_value import captions, charts, disclosure, future, holdout, listing
+from crm_analysis.customer_value import captions, charts, disclosure, future, holdout, listing, populations
 from crm_analysis.customer_value.assessment import CustomerValue, Slipping, assess
+from crm_analysis.customer_value.concentration import concentration
 from crm_analysis.customer_value.displays import holdout as shown_holdout
 from crm_analysis.customer_value.displays import tiers as shown_tiers
-from crm_analysis.customer_value.sentences import claims
+from crm_analysis.customer_value.sentences import claims, findings, outlook
 from crm_analysis.estimators.proportions import wilson
 from crm_analysis.value_models import promises
 
@@ -204,7 +205,13 @@ def test_one_time_buyers_are_called_that(scope_of):
     state = assess(scope_of({"transactions": once()}))
     assert state.outlook.why == "one_time"
     assert verdict(state).startswith(
-        "**98 % of the customers whose first purchase is at least 365 days old never came back**"
+        "**98 % of the customers whose first purchase is at least 365 days old never came back** ("
+    )
+    sure = state.outlook.one_time
+    assert f"{sure.low * 100:.1f} to {sure.high * 100:.1f} %; n {sure.n:,}): who comes next decides" in verdict(state)
+    treated = listing.segment_table(state).set_index("Segment")["What to do"]
+    assert treated["Newcomers"] == "try for a second purchase, at low cost", (
+        "two contacts would cost more than they bring"
     )
     assert "nothing to work with" in finding(state, "value_next_12m").sentence
     assert next(each for each in claims(state).measures if each.key.endswith("never_back")).value > 0.9
@@ -516,15 +523,20 @@ def town(state: CustomerValue, *, dormant: int = 30, lost: int = 40, outside: in
     status = state.status.assign(status=stands)
     tiers = pd.DataFrame({"customer_id": kept, "branch": "x", "revenue": 1.0, "profit": 1.0})
     tiers["tier"] = np.where(np.arange(len(kept)) < 100, "first", "rest")
+    tiers.loc[100:129, "profit"] = -0.1
     beyond = tiers.iloc[:outside].assign(customer_id=left[:outside])
     scores = pd.DataFrame({"customer_id": paid, "segment": np.where(np.arange(len(paid)) < 120, "best", "gone")})
+    earned = replace(
+        state.profits, customers=pd.concat([tiers, beyond]).assign(margin=1.0, contact_cost=0.05, serve_cost=0.0)
+    )
     return replace(
         state,
         status=status,
         scores=scores,
+        concentration=concentration(earned),
         tiers=replace(state.tiers, order=("first", "rest"), customers=tiers, outside=beyond),
         matrix=replace(state.matrix, customers=status[["customer_id", "branch", "status"]]),
-        profits=replace(state.profits, customers=pd.concat([tiers, beyond]).assign(margin=1.0)),
+        profits=replace(earned, costs_known=True),
         outlook=replace(state.outlook, customers=tiers.assign(expected_value=1.0)),
     )
 
@@ -537,6 +549,16 @@ def counted(state: CustomerValue) -> dict[str, pd.DataFrame]:
         "tiers": shown_tiers.table(state),
         "segments": listing.segment_table(state),
     }
+    frames["curve"] = listing.curve_table(state)
+    found = [findings.below_cost(state), findings.concentration(state), outlook.next_year(state)]
+    bare = [each.low is None and each.key.endswith("below_cost_share") for each in found]
+    frames["findings"] = pd.DataFrame(
+        {
+            "finding": [each.key for each in found],
+            "Customers": [str(each.n or "withheld") for each in found],
+            "Share": ["withheld" if each else "told" for each in bare],
+        }
+    )
     return {
         name: frame.set_index(frame.columns[0])[frame.columns.intersection(["Customers", "Left out", "Share"])]
         for name, frame in frames.items()
@@ -564,6 +586,66 @@ def test_no_count_beside_another_tells_who_are_too_few_to_show(scope_of, few, fe
         assert not plain[name].isin(["withheld", "< 5"]).any(axis=None)
 
 
+def test_all_do_not_tell_what_exactly_one_branch_keeps_to_itself(scope_of, monkeypatch):
+    """Less the numbers of the other branches, that of all would be its own."""
+    log = clockwork(60)
+    parts = [log.assign(branch=name, customer_id=name + log["customer_id"]) for name in "xyz"]
+    state = assess(scope_of({"transactions": pd.concat(parts, ignore_index=True)}))
+    everything = {"here", *populations.ORDER}
+    for quiet, untold in (({"x"}, {"profit"}), ({"x", "y"}, set()), (set(), set())):
+        monkeypatch.setattr(
+            populations,
+            "_told",
+            lambda _state, _groups, sizes, _hidden, quiet=quiet: frozenset(
+                everything - ({"profit"} if set(sizes) <= quiet else set())
+            ),
+        )
+        populations.told.cache_clear()
+        assert populations.told(state) == everything - untold
+    populations.told.cache_clear()
+
+
+def left_in_a_year(state: CustomerValue, *, unpaid: int, ended: int, ratio: float, n: int = 400) -> str:
+    """What is said of why they left, where so many of those with a commitment stopped paying and so many ended it.
+
+    Ten of those who ended theirs gave once more, and are dormant by their own silence.
+    """
+    ids = [f"m{i}" for i in range(unpaid + ended)]
+    stands = ["dormant"] * (unpaid + 10) + ["lost"] * (ended - 10)
+    now = pd.DataFrame({"customer_id": ids, "branch": "x", "status": stands})
+    now["committed"] = [True] * unpaid + [False] * ended
+    then = now.assign(status="active", committed=True, kept=False)
+    late = promises.Yield("dormant", n, 100.0 * n, 100.0 * n * ratio, ratio, 0.02)
+    given = replace(
+        state,
+        status=now,
+        retention=replace(state.retention, customers=then),
+        outlook=replace(state.outlook, yields=(late,)),
+    )
+    return findings._why_gone(given).replace(NO_BREAK, " ")
+
+
+def test_those_who_stopped_paying_are_said_to_be_won_back_only_as_far_as_such_were(scope_of):
+    """The advice follows what was collected of such commitments, and flips with it."""
+    state = assess(scope_of({"transactions": clockwork(200)}))
+    said = left_in_a_year(state, unpaid=40, ended=60, ratio=0.02)
+    assert "60 of them ended it, **40 simply stopped being paid**" in said, "who ended it and gave once more ended it"
+    assert "only 2.0 % came in since (" in said and "n 400): repair a payment before it is that old." in said
+    likely = left_in_a_year(state, unpaid=40, ended=60, ratio=0.6)
+    few = left_in_a_year(state, unpaid=40, ended=60, ratio=0.02, n=20)
+    assert likely == few and likely.endswith("long enough ago to count as gone: ask whether they mean to leave.")
+    assert not left_in_a_year(state, unpaid=3, ended=60, ratio=0.02)
+
+
+def test_less_than_a_year_on_record_is_not_called_a_year(scope_of):
+    log = clockwork(300)
+    for days, said in ((DAYS, "The last twelve months brought"), (300, "The months on record, fewer than twelve,")):
+        recent = log[log["occurred_at"] > pd.Timestamp(END) - pd.Timedelta(days=days)]
+        state = assess(scope_of({"transactions": recent}))
+        assert said in finding(state, "value_next_12m").sentence
+        assert ("shorter than that year" in captions.money(state)["note"]) is (days == 300)
+
+
 def test_how_many_there_are_is_not_told_where_few_are_gone(scope_of):
     """How many are still here stands with the findings."""
     parts = counted(town(assess(scope_of({"transactions": clockwork(200)})), dormant=0, lost=3, outside=0))["parts"]
@@ -576,6 +658,7 @@ def test_how_many_there_are_is_not_told_where_few_are_gone(scope_of):
 def test_only_those_expected_to_pay_for_it_are_contacted(scope_of):
     """Advice agrees with the matrix; and the called are not counted where those who are not called are too few."""
     state = assess(scope_of({"transactions": buyers()}, margin={"rate": 0.5}))
+    state = replace(state, matrix=replace(state.matrix, lines=replace(state.matrix.lines, basis="contact")))
     late = state.slipping.customers["customer_id"]
     assert len(late) >= 15
 
@@ -596,6 +679,11 @@ def test_only_those_expected_to_pay_for_it_are_contacted(scope_of):
     assert sentence.endswith("contact this month whoever of them is expected to pay for it.")
     assert called.startswith(f"Contact the {len(late) - 8} customers of")
     assert advice(treated(let_go=late[:3]))[1].startswith("Contact the customers of high value")
+    free = treated(let_go=late[:5])
+    free = replace(free, matrix=replace(free.matrix, lines=replace(free.matrix.lines, basis="median")))
+    sentence, called = advice(free)
+    assert "whoever of them is expected to bring " in sentence and "what a contact costs is not known." in sentence
+    assert "expected to bring " in called and "pay for it" not in sentence + called
     assert advice(treated(low_cost=late)) == (
         f"{sentence.partition(': ')[0]}: reach them at low cost, as none is expected to pay for a contact.",
     )

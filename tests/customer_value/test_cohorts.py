@@ -89,7 +89,8 @@ def test_long_histories_have_longer_stretches(scope_of, years, unit):
 
 
 def state_of(scope) -> SimpleNamespace:
-    return SimpleNamespace(scope=scope, cohorts=found(scope))
+    status = customers.status(scope)
+    return SimpleNamespace(scope=scope, cohorts=found(scope), status=status, scores=status[["customer_id"]])
 
 
 def many(share_old: float, share_new: float) -> pd.DataFrame:
@@ -139,6 +140,18 @@ def test_few_are_not_told(scope_of):
     table = shown.share_table(state)
     assert "< 5.0" in table.set_index(table.columns[0]).loc["2024Q3", "2"]
     assert shown.values(state).loc["2024Q3"].notna().sum() == 1
+
+
+def test_cohorts_do_not_add_up_to_what_tells_how_few_never_paid(scope_of):
+    """How many have a status stands elsewhere: where nobody has come lately, less all cohorts it is who never paid."""
+    rows = many(0.4, 0.5)
+    state = state_of(scope_of({"transactions": rows[rows["customer_id"] != "start"]}))
+    people = state.status[["customer_id", "branch"]]
+    for n, hides in ((3, True), (30, False)):
+        unpaid = pd.DataFrame({"customer_id": [f"u{i}" for i in range(n)], "branch": people["branch"].iloc[0]})
+        state.status, state.scores = pd.concat([people, unpaid], ignore_index=True), people[["customer_id"]]
+        for table in (shown.share_table(state), shown.value_table(state)):
+            assert ("withheld" in table.iloc[:, 1].to_list()) is hides, table
 
 
 def test_one_short_cohort_says_so(scope_of):

@@ -105,10 +105,19 @@ def test_top_shares_and_their_intervals():
     assert tops.loc[2, ["low", "high"]].to_list() == [shape.top_low, shape.top_high]
 
 
-def state_of(scope) -> SimpleNamespace:
+class State(SimpleNamespace):
+    """Told apart by identity, as `CustomerValue` is: what is told of one is kept."""
+
+    __eq__, __hash__ = object.__eq__, object.__hash__
+
+
+def state_of(scope) -> State:
     status = customers.status(scope)
     earned = profits.customer_profits(scope, status)
-    return SimpleNamespace(
+    everybody = SimpleNamespace(customers=status, outside=status.iloc[:0])
+    return State(
+        scores=status,
+        **dict.fromkeys(("matrix", "outlook", "tiers"), everybody),
         scope=scope,
         status=status,
         profits=earned,

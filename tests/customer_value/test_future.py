@@ -1,5 +1,7 @@
 """What each customer is expected to bring, and what the page says of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -101,9 +103,23 @@ def test_branches_side_by_side(scope_of):
         frame.loc["tiny", "Model"] == "of all branches: too few came back" and frame.loc["near", "Model"] == "its own"
     )
     assert len(displays.branch_parameters(state)["frame"]) == 2
-    assert sum(float(each.values.sum()) for each in state.pooling.branches) == pytest.approx(state.outlook.one_off)
+    assert not any("margin" in name for name in frame), "a branch's money is on its own page, by its own forecast"
     alone = assess(scope_of({"transactions": log[log["branch"] == "tiny"]}, branch="tiny"))
     assert alone.pooling is None and alone.outlook.why == "few"
+
+
+def test_spend_is_called_slight_only_where_those_who_come_most_often_keep_to_it(scope_of):
+    """A correlation near nil beside a last class that chance does not explain is no matter of indifference."""
+    state = assess(scope_of({"transactions": buyers(700)}))
+    fit = replace(state.outlook.spend, correlation=0.05, correlation_p=0.001)
+    table = state.outlook.independence.assign(low=0.4, high=0.6, relative_spend=0.5)
+    far = table.assign(relative_spend=np.where(np.arange(len(table)) == len(table) - 1, 0.61, 0.5))
+    said = [
+        displays.spend(replace(state, outlook=replace(state.outlook, spend=fit, independence=each)))["note"]
+        for each in (table, far)
+    ]
+    assert "too slight to matter" in said[0] and "the spend model errs for them" not in said[0]
+    assert "too slight to matter" not in said[1] and "the spend model errs for them" in said[1]
 
 
 @pytest.mark.parametrize("log", [once, lambda: once(2000, 0)])

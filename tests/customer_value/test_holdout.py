@@ -144,6 +144,7 @@ def test_models_level_within_noise_are_told_apart_by_aic(checked):
     assert chosen(tried("mbg_nbd", 1.01, low=-0.001, aic=490.0)) == "mbg_nbd"
     assert chosen(tried("mbg_nbd", 1.01, low=-0.001, aic=510.0)) == "bg_nbd"
     assert chosen(tried("mbg_nbd", 1.5, low=0.2, aic=490.0)) == "bg_nbd", "worse beyond noise"
+    assert chosen(tried("mbg_nbd", 1.0, low=1e-5, aic=490.0)) == "mbg_nbd", "beyond noise, by nothing that counts"
     beaten = tried("mbg_nbd", 1.01, low=-0.001, aic=490.0, better=0.1)
     assert chosen(beaten) == "bg_nbd", "only the other one beats the rule of thumb"
     neither = replace(smallest, better=0.1)

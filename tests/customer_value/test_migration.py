@@ -132,7 +132,7 @@ def seen(scope) -> State:
     )
     scored = scores.score_customers(status, cuts)
     found = {"status": status, "profits": earned, "tiers": now, "migration": moved, "scores": scored}
-    everybody = SimpleNamespace(customers=status, why="")
+    everybody = SimpleNamespace(customers=status, why="", lines=SimpleNamespace(priced=True))
     return State(scope=scope, outlook=everybody, matrix=everybody, **found)
 
 
@@ -204,13 +204,20 @@ def moved_segments(scope_of, log: pd.DataFrame, **counts: dict[str, int]) -> Sta
     before = each[["customer_id", "before"]].set_axis(["customer_id", "group"], axis=1).assign(value=10.0)
     after = each[["customer_id", "after"]].set_axis(["customer_id", "group"], axis=1).assign(value=4.0)
     found = migrate(before, after, order=GROUPS, known=each["customer_id"], label="2026Q2")
-    return State(
+    return peopled(
+        each[["customer_id", "branch"]],
         scope=scope_of({"transactions": log}),
-        status=each[["customer_id", "branch"]],
         scores=each.loc[each["after"].isin(GROUPS), ["customer_id", "after"]].rename(columns={"after": "segment"}),
         migration=SimpleNamespace(by_tier=None, by_segment=found),
-        outlook=SimpleNamespace(why=""),
     )
+
+
+def peopled(people: pd.DataFrame, **given) -> State:
+    """A state in which all of these are active, and each part of the page counts them all."""
+    status = people.assign(status="active")
+    everybody = SimpleNamespace(customers=status, outside=status.iloc[:0], why="", lines=SimpleNamespace(priced=True))
+    parts = dict.fromkeys(("outlook", "matrix", "profits", "tiers"), everybody)
+    return State(status=status, **parts, **given)
 
 
 def test_how_many_fell_is_told_only_where_each_number_of_them_is(scope_of):
@@ -251,8 +258,9 @@ def test_where_few_never_paid_the_migration_does_not_sum_to_all_in_a_segment(sco
     assert "withheld" not in shown.segments(state)["table"].to_numpy()
     for n, hides in ((3, True), (30, False)):
         unpaid = pd.DataFrame({"customer_id": [f"u{i}" for i in range(n)], "branch": "x"})
-        state.status = pd.concat([state.status.iloc[:240], unpaid], ignore_index=True)
-        assert ("withheld" in shown.segments(state)["table"].to_numpy()) is hides
+        people = pd.concat([state.status[["customer_id", "branch"]], unpaid], ignore_index=True)
+        more = peopled(people, scope=state.scope, scores=state.scores, migration=state.migration)
+        assert ("withheld" in shown.segments(more)["table"].to_numpy()) is hides
 
 
 def test_what_a_table_of_groups_hides_the_migration_does_not_sum_to(scope_of):

@@ -93,12 +93,16 @@ def state_of(scope) -> SimpleNamespace:
     earned = profits.customer_profits(scope, status)
     found = standing.standing(scope, status, earned, NOTHING, lives.lives(scope, status))
     scores = status[["customer_id"]].assign(segment="best")
-    return SimpleNamespace(scope=scope, status=status, profits=earned, standing=found, scores=scores)
+    outlook = SimpleNamespace(why="")
+    return SimpleNamespace(scope=scope, status=status, profits=earned, standing=found, scores=scores, outlook=outlook)
 
 
 def test_large_once_is_money_without_relationship(scope_of):
     """Sixty strangers gave a fortune once: the best by money, and the most loosely tied."""
     state = state_of(scope_of({"transactions": log(900)}, margin={"rate": 0.5}))
+    assert "money that nothing holds" in shown.sentence(state)
+    once = SimpleNamespace(**vars(state) | {"outlook": SimpleNamespace(why="one_time")})
+    assert "half would be, were money and ties unrelated" in shown.sentence(once), "no tie to mend where nobody returns"
     frame = state.standing.customers.set_index("customer_id")
     big = frame[frame.index.str.startswith("big")]
     assert big["best"].all() and (big["relationship"] < 0.3).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import itertools
 
+import numpy as np
 import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,6 +115,39 @@ def test_the_next_smallest_goes_with_a_single_small_one():
     assert privacy.shown(pd.Series([0, 40, 9, 5]), 5).to_list() == ["0", "40", "9", "5"]
     assert privacy.shown(pd.Series([2, 3, 40]), 5).to_list() == ["< 5", "< 5", "40"]
     assert privacy.shown(pd.Series([4, 4, 40]), 5).to_list() == ["< 5", "< 5", "withheld"]  # 8 could only be 4 and 4
+
+
+def test_all_lines_of_a_table_together_tell_no_small_cell():
+    """Each row and column on its own may leave a small cell open that all of them together solve: the first one does.
+
+    Told is a cell whose unit vector adds nothing to the rank of the sums. Nothing is hidden in vain: each cell hidden
+    for another's sake, shown, would tell one.
+    """
+    rng = np.random.default_rng(7)
+    drawn = [rng.choice([0, 0, 0, 1, 3, 6, 20, 50, 200], (6, 6)) for _ in range(150)]
+    bridge = np.array([[9, 9, 0, 0], [9, 9, 0, 0], [0, 3, 9, 9], [0, 0, 9, 9]])
+    for counts in (bridge, *drawn):
+        place = np.indices(counts.shape)
+        lines = [place[axis] == i for axis in (0, 1) for i in range(len(counts))]
+        also = counts == 9
+        hidden, small = privacy.hide_lines(counts, lines, 5, also=also), (counts > 0) & (counts < 5)
+
+        def told(hidden: np.ndarray, cell: np.ndarray, lines: list[np.ndarray] = lines) -> bool:
+            sums = np.array([line[hidden] for line in lines], float)
+            unit = cell[hidden].astype(float)
+            return np.linalg.matrix_rank(np.vstack([sums, unit])) == np.linalg.matrix_rank(sums)
+
+        needed = [np.arange(counts.size).reshape(counts.shape) == cell for cell in np.flatnonzero(small | also)]
+        if hidden.all():
+            continue
+        assert hidden[small | also].all() and not any(told(hidden, cell) for cell in needed), counts
+        for extra in np.argwhere(hidden & ~small & ~also):
+            shown = hidden.copy()
+            shown[tuple(extra)] = False
+            lines_left = [(counts[line], shown[line]) for line in lines if 0 < shown[line].sum() < line.sum()]
+            assert any(veil.sum() == 1 or not privacy._safe(each, veil, 5) for each, veil in lines_left) or any(
+                told(shown, cell) for cell in needed
+            ), (counts, extra)
 
 
 @given(st.lists(st.integers(-(10**6), 10**6), max_size=30), st.floats(0.5, 0.99))

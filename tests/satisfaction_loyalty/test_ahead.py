@@ -76,6 +76,17 @@ def test_it_turns_with_who_came_back(scope_of) -> None:
     assert alike.gap is not None and alike.gap.low < 0 < alike.gap.high
 
 
+@pytest.mark.slow
+def test_another_model_of_repeat_buying_says_the_same_of_the_difference(scope_of, monkeypatch) -> None:
+    """The customer value page may take another model: that moves the difference within its interval."""
+    where = scope(scope_of, bought())
+    ours = value_ahead(where, followed()).gap
+    monkeypatch.setattr(ahead.value_models, "fit_bg_nbd", value_models.fit_pareto_nbd)
+    theirs = value_ahead(where, followed()).gap
+    assert ours is not None and theirs is not None and ours.mean != theirs.mean
+    assert ours.low < theirs.mean < ours.high and theirs.low < ours.mean < theirs.high, (ours, theirs)
+
+
 def test_commitments_count_by_what_promises_brought(scope_of) -> None:
     """Ten a month, all of it collected: a year of it is 120 at a margin of .4; those who ended bring nothing."""
     days = pd.date_range("2024-01-05", END, freq="MS") + pd.Timedelta(days=4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from statsmodels.stats.multitest import multipletests
 from crm_analysis import style
 from crm_analysis.estimators.proportions import detectable, linear_scores, two_means, weighted_mean
 from crm_analysis.profile.settings import Survey
-from crm_analysis.satisfaction_loyalty import gaps, servqual, waves
+from crm_analysis.satisfaction_loyalty import displays, gaps, servqual, waves
 from crm_analysis.satisfaction_loyalty.answers import STAFF_KINDS, Answers, prepare
 from crm_analysis.satisfaction_loyalty.displays import measuring
 from crm_analysis.satisfaction_loyalty.measure import change, measure, panel_covariance
@@ -273,6 +274,29 @@ def test_staff_and_dealers_by_the_same_functions() -> None:
         [0, 6, 0, 0, 0],
         [0, 0, 0, 0, 6],
     ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "named"),
+    [
+        ((150, 150, 150, 150, 400), (100, 120, 160, 470, 150), True),  # indexes 62.5 and 61.2
+        ((6, 8, 10, 12, 54), (12, 14, 12, 17, 35), False),  # 77.8 and 63.6: apart in both
+        ((3, 2, 6, 10, 20), (0, 3, 7, 20, 12), False),  # alike, the top levels apart by chance
+    ],
+)
+def test_two_groups_are_only_named_where_indexes_are_alike_and_tops_apart_over_all_pairs(
+    first: tuple[int, ...], second: tuple[int, ...], named: bool
+) -> None:
+    """The largest of many differences is found by looking at all of them."""
+    groups = {}
+    for name, counts in (("a", first), ("b", second), *((f"c{k}", second) for k in range(8))):
+        answers = prepare(frame(np.repeat(np.arange(1, 6), counts)), PLAIN)
+        groups[name] = measure(answers.frame, answers, PLAIN)
+    study = SimpleNamespace(branches=groups)
+    profile = SimpleNamespace(privacy=SimpleNamespace(min_cell=1), branch_name=lambda branch, _language: branch)
+    said = displays.groups_says(study, profile)  # type: ignore[arg-type]
+    assert bool(said) == named, said
+    assert not named or said.startswith("a and b have indexes that do not differ beyond chance")
 
 
 def test_the_distribution_of_a_group_hides_small_counts_and_two_more_as_its_index_stands_beside_it() -> None:

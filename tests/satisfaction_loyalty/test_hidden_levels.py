@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from datetime import date
 from itertools import product
 
 import numpy as np
@@ -10,7 +12,12 @@ import pandas as pd
 import pytest
 
 from crm_analysis import privacy
-from crm_analysis.satisfaction_loyalty.displays.names import levels_hidden, levels_shown
+from crm_analysis.profile.settings import Survey
+from crm_analysis.satisfaction_loyalty import waves
+from crm_analysis.satisfaction_loyalty.answers import Answers, prepare
+from crm_analysis.satisfaction_loyalty.displays import measuring
+from crm_analysis.satisfaction_loyalty.displays.names import levels_hidden, levels_shown, score_told
+from crm_analysis.satisfaction_loyalty.measure import Wave, measure
 
 CELL = 5
 
@@ -53,5 +60,109 @@ def test_no_small_count_has_one_solution_unless_all_are_hidden(draw: int) -> Non
         assert len({way[place] for way in found}) > 1, counts.to_list()
 
 
+def test_a_level_that_one_branch_hides_is_hidden_of_all_too() -> None:
+    """109 of all less the other branches told the three of the small one."""
+    parts = pd.Series([(3, 40), (6, 50), (9, 60), (20, 90), (30, 80)])
+    counts = parts.map(sum)
+    assert not levels_hidden(counts, CELL).any(), "by itself each is large enough"
+    own = levels_hidden(parts.str[0], CELL)
+    hidden = levels_hidden(counts, CELL, parts)
+    assert own[0] and hidden[own].all() and hidden.sum() >= 3  # noqa: PLR2004 - total and mean solve two
+    assert "< 5" not in levels_shown(counts, CELL, parts)
+    both = pd.Series([(4, 4), (6, 50), (9, 60), (20, 90), (30, 80)])
+    assert levels_hidden(both.map(sum), CELL, both)[0], "two under five that make eight are four each"
+    apart = pd.Series([(5, 40), (6, 50), (9, 60), (20, 90), (30, 80)])
+    assert not levels_hidden(apart.map(sum), CELL, apart).any()
+
+
 def test_many_answers_are_no_burden() -> None:
     assert levels_hidden(pd.Series([3, 40_000, 90_000, 120_000, 0, 0, 4]), CELL).sum() >= 3
+
+
+ASKED = Survey.model_validate(
+    {"satisfaction": {"scale": [1, 5]}, "items": {"advice": {"role": "recommend", "scale": [0, 10]}}}
+)
+
+
+def answered(counts: list[int], advice: dict[int, int]) -> Answers:
+    """So many answers on each level, and on each score from 0 to 10, of one wave."""
+    scores = np.repeat(np.arange(1.0, 6.0), counts)
+    given = np.repeat(list(advice), list(advice.values())).astype(float)
+    n = max(len(scores), len(given))
+    names = [f"c{k}" for k in range(n)]
+    frame = pd.DataFrame(
+        {
+            "response_id": names, "customer_id": names, "branch": "a", "wave": "one",
+            "answered_on": pd.Timestamp("2026-08-01"), "satisfaction": np.resize(scores, n),
+            "advice": np.append(given, np.full(n - len(given), np.nan)),
+        }
+    )  # fmt: skip
+    return prepare(frame, ASKED)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """As much of a study as these pages need."""
+
+    answers: Answers
+    min_cell: int = CELL
+
+    @property
+    def wave(self) -> Wave:
+        return measure(self.answers.frame, self.answers, ASKED)
+
+    @property
+    def period_rows(self) -> pd.DataFrame:
+        return self.answers.frame
+
+    @property
+    def trend(self) -> pd.DataFrame:
+        return waves.over_time(self.answers, ASKED, until=date(2026, 12, 31), fewest=CELL)
+
+    @property
+    def trend_spread(self) -> pd.DataFrame:
+        return waves.spread(self.answers, self.trend)
+
+
+@pytest.mark.parametrize(
+    ("counts", "stands"), [([10, 10, 10, 10, 60], True), ([4, 0, 0, 0, 96], False), ([2, 3, 0, 0, 60], False)]
+)
+def test_the_top_level_of_a_wave_is_hidden_wherever_its_bar_is(counts: list[int], stands: bool) -> None:
+    """A level hidden as the last resort, though it holds enough answers, was printed in the table of waves."""
+    study = Shown(answered(counts, {9: sum(counts)}))
+    table = measuring.waves_table(study)  # type: ignore[arg-type]
+    assert (table["Top level"].item() != "–") == stands
+    assert measuring.waves_spread(study)["share"].notna().iloc[-1] == stands  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("advice", "told"),
+    [
+        ({2: 30, 8: 10, 9: 3, 10: 1}, True),  # four promoters
+        ({3: 4, 8: 20, 10: 40}, True),  # four detractors
+        ({3: 30, 7: 2, 8: 2, 10: 40}, True),  # four passives
+        ({3: 30, 8: 20, 10: 40}, False),
+        ({8: 20, 10: 40}, False),  # nobody is no small number
+    ],
+)
+def test_the_promoter_score_does_not_tell_a_hidden_count(advice: dict[int, int], told: bool) -> None:
+    """Score, answers and interval give promoters less detractors and both together: so each group's number."""
+    study = Shown(answered([20, 20, 20, 20, 20], advice))
+    score, n = study.wave.nps, sum(advice.values())
+    assert score is not None and score.n == n
+    apart, both = score.mean / 100 * n, n * ((score.se / 100) ** 2 * n + (score.mean / 100) ** 2)
+    groups = study.wave.promoters.groupby("group")["n"].sum()
+    assert (both + apart) / 2 == pytest.approx(groups["promoters"]), "what a reader can work out"
+    assert (both - apart) / 2 == pytest.approx(groups["detractors"])
+    assert score_told(study.wave, CELL) == told
+    assert (measuring.promoters_text(study) == "") == told  # type: ignore[arg-type]
+    assert measuring.promoters_frame(study).empty == told  # type: ignore[arg-type]
+    assert ("Net promoter score" in measuring.waves_table(study)) != told  # type: ignore[arg-type]
+
+
+def test_beside_the_promoter_score_each_group_hides_two_counts_or_none() -> None:
+    study = Shown(answered([20] * 5, {0: 3, 4: 6, 6: 40, 7: 20, 8: 12, 9: 3, 10: 40}))
+    shown = measuring.promoters_frame(study).set_index("score")  # type: ignore[arg-type]
+    assert shown.loc[[9, 10], "share"].isna().all(), "the group's number less the other would tell it"
+    assert shown.loc[[0, 4], "share"].isna().all() and shown.loc[[6, 7, 8], "share"].notna().all()
+    assert shown.loc[10, "n"] == "withheld" and shown.loc[9, "n"] == "< 5"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ from babel.messages.pofile import read_po
 from crm_analysis import language, report, style
 from crm_analysis.findings import Claims
 from crm_analysis.profile import Profile, load
-from crm_analysis.satisfaction_loyalty import captions, charts, displays
+from crm_analysis.satisfaction_loyalty import advice, captions, charts, displays
 from crm_analysis.satisfaction_loyalty.displays import further, measuring, types
 from crm_analysis.satisfaction_loyalty.sentences import claims
 from crm_analysis.satisfaction_loyalty.stores import two_stores
 from crm_analysis.satisfaction_loyalty.study import Study, analyse, very_dissatisfied_valuable
+from crm_analysis.satisfaction_loyalty.verdicts import Told
 from crm_analysis.units import Period
 
 pytestmark = pytest.mark.slow
@@ -111,6 +112,9 @@ def told(profile: Profile, frames: dict[str, pd.DataFrame]) -> tuple[Study, Clai
     scope = FakeScope(profile, frames)
     study = analyse(scope)  # type: ignore[arg-type]
     return study, claims(study, scope), scope  # type: ignore[arg-type]
+
+
+WORDS = load(ROOT / "analyses" / "profiles" / "demo.yaml").vocabulary("en")
 
 
 @pytest.mark.parametrize(
@@ -221,6 +225,98 @@ def test_perfection_is_ruled_out_by_verdict_and_action_alike_and_only_where_the_
     if opening.endswith("top"):
         assert ("not in perfection" in said.verdict) == (perfection == "Nothing on perfection")
     assert not any(word in said.verdict for word in (" adds ", "added", "is worth", "gain")), "an association"
+
+
+@pytest.mark.parametrize(
+    ("rates", "kinds", "said"),
+    [
+        (SATURATING, ("annoys", "delights"), "“A” (annoys when bad); try it"),
+        (
+            SATURATING,
+            ("delights", "annoys"),
+            "“B” (annoys when bad), the first of its kind in the list of what to fix; “A” leads that list, but "
+            "delights donors rather than keeping them from being annoyed. Try it",
+        ),
+        (
+            SATURATING,
+            ("undetermined", "annoys"),
+            "“B” (annoys when bad), the first of its kind in the list of what to fix; “A” leads that list, but "
+            "whether it annoys or delights is undetermined. Try it",
+        ),
+        (SATURATING, ("undetermined", "delights"), "“A”; try it"),
+        (CONVEX, ("delights", "annoys"), "“A” (delights when good); try it"),
+        (
+            CONVEX,
+            ("annoys", "delights"),
+            "“B” (delights when good), the first of its kind in the list of what to fix; “A” leads that list, but "
+            "keeps donors from being annoyed rather than delighting them. Try it",
+        ),
+        (
+            CONVEX,
+            ("undetermined", "delights"),
+            "“B” (delights when good), the first of its kind in the list of what to fix; “A” leads that list, but "
+            "whether it delights or annoys is undetermined. Try it",
+        ),
+    ],
+)
+def test_the_action_never_passes_over_what_leads_the_list_in_silence(
+    profile: Profile, rates: tuple[float, ...], kinds: tuple[str, str], said: str
+) -> None:
+    """It starts with the first item of the kind that the shape asks for, and names the one that it passes over."""
+    n = [900] * 5
+    study, _said, scope = told(profile, exactly(n, [round(900 * rate) for rate in rates]))
+    asked = pd.DataFrame(
+        {"item": ["A", "B"], "kind": kinds, "room": 20.0, "established": True, "gain": [9.0, 4.0], "share": [0.4, 0.6]}
+    )
+    study = replace(study, drivers=replace(study.drivers, table=asked))
+    assert f"starting with {said}" in advice.actions(Told(study, profile, study.link, WORDS), study, scope)[0].text  # type: ignore[arg-type]
+
+
+def test_no_contrast_tells_the_rate_of_a_level_that_is_not_shown(profile: Profile) -> None:
+    """Two of the 400 very satisfied did not come back: kink, last step and its money beside the others gave the two."""
+    study, said, _scope = told(profile, exactly([400] * 5, [100, 140, 180, 220, 398]))
+    assert study.link is not None and study.link.kind == "accelerating"
+    assert "came back 43 to 45 points more often" in said.verdict and "against 10 points" in said.verdict
+    link = next(each for each in said.findings if each.key.endswith(".link"))
+    assert (link.value, link.low, link.high, link.basis) == (None, None, None, "association, not proof")
+    keys = {each.key.rpartition(".")[2] for each in said.findings + said.measures}
+    assert not keys & {"step_worth", "top_kink"}
+    tests = displays.tests_table(study, profile).set_index("Test")["Result"]
+    assert tests[tests == "withheld"].index.tolist() == [
+        "Kink at the top, points",
+        "Smallest kink at the top we could have seen, points",
+    ]
+    assert tests["Kink at the bottom, points"].startswith("0.0 (")
+    assert "changes by – points" in tests["Best single hinge, over all inner levels"]
+    cuts = further.cuts_table(study, profile).set_index("Loyalty as").loc["behaviour *"]
+    assert (
+        cuts[["Loyal", "Kink at the top, points", "95 % interval"]].tolist() == ["–"] * 3 and cuts["Bends"] == "upwards"
+    )
+    assert displays.curve_note(study) == "" and displays.steps_table(study, profile).iloc[-1, 1] == "–"
+    shown, more, _scope = told(profile, exactly([400] * 5, [100, 140, 180, 220, 380]))
+    assert displays.curve_note(shown) and "withheld" not in displays.tests_table(shown, profile)["Result"].to_list()
+    assert {"step_worth", "top_kink"} <= {each.key.rpartition(".")[2] for each in more.findings + more.measures}
+
+
+@pytest.mark.parametrize(
+    ("came_back", "opening"),
+    [
+        ([2, 300, 330, 360, 560], "Loyalty"),
+        ([40, 42, 38, 41, 3], "More satisfied"),
+        ([2, 3, 2, 3, 1], "**No link"),
+    ],
+)
+def test_a_verdict_beside_hidden_levels_prints_bounds_or_nothing(
+    profile: Profile, came_back: list[int], opening: str
+) -> None:
+    study, said, _scope = told(profile, exactly([600] * 5, came_back))
+    assert said.verdict.startswith(opening), said.verdict
+    assert study.link is not None
+    for rate in study.link.levels.loc[displays.levels_told(study.link, 5), "rate"]:
+        assert style.percent(rate) not in said.verdict + said.findings[0].sentence
+    if opening == "**No link":
+        assert said.verdict.endswith(")."), "no span between two hidden rates"
+    everything(study, profile)
 
 
 def everything(study: Study, profile: Profile) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crm_analysis import language, tables
+from crm_analysis import language, style, tables
 from crm_analysis.findings import Claims
 from crm_analysis.profile import load
 from crm_analysis.satisfaction_loyalty import captions, charts, displays
@@ -129,7 +129,11 @@ def test_sfo_index_promoters_drivers_and_shape() -> None:
     assert study.changed.previous.top_box.mean == pytest.approx(0.21334, abs=6e-6)
     assert study.wave.top_box.mean == pytest.approx(0.26502, abs=6e-6)
     assert "cannot be followed" in said.verdict and "acceleration at the top is not established" in said.verdict
-    assert "in the wave 2013" in said.findings[0].sentence
+    said_only, top_box = said.findings[:2]
+    assert (said_only.key, said_only.n) == ("satisfaction_loyalty.stated_link", 2625)
+    assert said_only.value == pytest.approx(0.402, abs=0.001) and 0.34 < said_only.low < said_only.high < 0.46
+    assert said_only.basis == "last step, 95 % interval for all 3 steps at once; association within one survey"
+    assert "in the wave 2013" in top_box.sentence
     assert said.findings[-1].sentence.startswith("**The net promoter score is 40.4**")
     assert all(each.change is None for each in said.findings + said.measures), (
         "an earlier wave is not the period before"
@@ -142,7 +146,10 @@ def test_sfo_index_promoters_drivers_and_shape() -> None:
     assert level in fix, "three are worth about the same"
     assert (study.drivers.n, study.drivers.n_scored) == (1483, 2688)
     assert displays.groups_spread(study, profile).empty, "one group stands in the distribution already"
-    assert said.findings[0].basis.startswith("95 % interval on the effective number")
+    assert top_box.basis.startswith("95 % interval on the effective number")
+    weighted = "Shares are weighted, the numbers of answers are not."
+    for words in (captions.link_curve, captions.distribution, captions.promoters):
+        assert words(study, profile)["how_to_read"].endswith(weighted)  # type: ignore[arg-type]
     assert drawn(study, profile) == {
         "waves": True,
         "promoters": True,
@@ -163,6 +170,10 @@ def test_a_service_survey_from_files_to_page(tmp_path: Path) -> None:
     ] == pytest.approx(0.8)
     plain, weighted = study.expectations.plain, study.expectations.weighted
     assert plain is not None and weighted is not None and weighted.mean < plain.mean
+    whole = captions.service_gaps(study)["table"].tail(2)
+    assert whole["Dimension"].tolist() == ["all, counted alike", "all, by each respondent's own points"]
+    assert whole["Gap"].tolist() == [style.number(plain.mean, 2), style.number(weighted.mean, 2)]
+    assert not captions.distribution(study, profile)["how_to_read"].endswith("are not."), "no weights, no word of them"  # type: ignore[arg-type]
     assert "Furthest short of what was expected: speed" in captions.service_gaps(study)["how_to_read"]
     assert list(captions.service_items(study, profile)["frame"]["Dimension"]) == ["speed", "empathy"]  # type: ignore[arg-type]
     assert set(study.kinds["kind"]) == {"customer", "staff"}

@@ -7,10 +7,11 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import style
-from crm_analysis.crm_roi import words
+from crm_analysis.crm_roi import frames, words
 from crm_analysis.crm_roi.amounts import Amount, PerUnit
 from crm_analysis.crm_roi.costing import Costing
 from crm_analysis.crm_roi.displays import intervals
+from crm_analysis.crm_roi.results import Evaluation
 from crm_analysis.crm_roi.study import Study
 from crm_analysis.findings import Finding
 from crm_analysis.language import _
@@ -50,14 +51,24 @@ def lines(study: Study) -> dict[str, Any]:
         _("Where the money went"),
         pd.DataFrame(rows, columns=columns),
         _(
-            "Planned and actual: the whole programme; charged: the part of the treated compared. Shared systems are "
-            "divided by treated members; a branch's page leaves them out. A discount already lowers what was paid and "
-            "is not deducted again. What went to purchases made anyway takes a discount to be spread alike over the "
+            "Planned and actual: the whole programme; charged: the part of the treated compared. All shared systems of "
+            "the period are divided by the treated members of the controlled programmes; a branch's page leaves them "
+            "out. {discounts} What went to purchases made anyway takes a discount to be spread alike over the "
             "purchases of the goods it was given on. Holding out: the margin that the held-out members would have "
             "brought, less the cost of one more member for each; it is the price of knowing and no part of the net."
-        ),
+        ).format(discounts=_discounts_said(evaluation)),
         _("No programme of this period has a return whose cost could be followed."),
     )
+
+
+def _discounts_said(evaluation: Evaluation) -> str:
+    """Whether discounts are a cost of the programme, being in no margin, or already off what was paid."""
+    if frames.discounts_charged(evaluation):
+        return _(
+            "Margins count the value before discount, so what the treated took in discounts is charged to the "
+            "programme beside these lines, once."
+        )
+    return _("A discount already lowers what was paid and is not deducted again.")
 
 
 def _beside(each: Costing, currency: str) -> list[tuple[str, str]]:

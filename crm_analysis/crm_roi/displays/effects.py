@@ -90,12 +90,13 @@ def effects_table(evaluation: Evaluation) -> pd.DataFrame:
         for effect in (*result.effects, *capped):
             plain, unit = effect.plain, metric_unit(effect.metric)
             level = "share" if unit == "points" else unit
+            digits = cells.ratio_digits(plain) if unit == "ratio" else None
             rows.append(
                 {
                     _("Programme"): style.plain(result.name),
                     _("Per member"): words.metric(effect.metric) + _answered(result, effect, evaluation),
-                    _("Treated"): style.value(plain.mean_treated, level, evaluation.currency),
-                    _("Held out"): style.value(plain.mean_control, level, evaluation.currency),
+                    _("Treated"): style.value(plain.mean_treated, level, evaluation.currency, digits),
+                    _("Held out"): style.value(plain.mean_control, level, evaluation.currency, digits),
                     _("Difference"): cells.estimate(plain, unit, evaluation),
                     _("p (adjusted)"): _p_values(plain, effect.adjusted_p),
                 }

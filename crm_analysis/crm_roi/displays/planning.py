@@ -10,8 +10,7 @@ import pandas as pd
 
 from crm_analysis import privacy, style
 from crm_analysis.crm_roi import words
-from crm_analysis.crm_roi.planning import NextTest, TestPlan, holdout_options, power_curve
-from crm_analysis.crm_roi.uncontrolled import MOST_USEFUL_ROI
+from crm_analysis.crm_roi.planning import MOST_USEFUL_ROI, NextTest, TestPlan, holdout_options, power_curve
 from crm_analysis.findings import Finding
 from crm_analysis.language import _
 from crm_analysis.profile import Profile
@@ -110,8 +109,9 @@ def sheet(study: Study, *, profile: Profile) -> dict[str, Any]:
 def _assumes() -> str:
     return _(
         "Tested against break-even, not against zero: the programme must bring back what it costs. The spread is that "
-        "of the same members in the windows before the programme began (the table of programmes without control takes "
-        "the programme's own window, so its smallest return differs); each customer is taken to react alike. "
+        "of the same members in the programme's own window, so that the next list is taken to be chosen alike; each "
+        "customer is taken to react alike. The return to find is 100 %, or where the result so far excludes that, the "
+        "one that it showed (the most that it leaves, where it showed a loss). "
         "`crm-analysis plan` makes such a plan for any list, `crm-analysis export` draws who is held out and writes "
         "whom to contact."
     )
@@ -123,10 +123,11 @@ def _why_not(found: NextTest) -> str:
         "settled": _("No programme that closed in the period is left unsettled, so no test is proposed."),
         "unknown_cost": _("What the unsettled programmes cost is not known, so break-even cannot be tested."),
         "short_list": _("The list of {name} is too short for two arms that can be compared."),
-        "short_history": _("Before {name} began its members' data hold no window in which their margins vary."),
+        "no_spread": _("Margins of the members of {name} did not vary in its window, so no test can be planned."),
         "hopeless": _(
-            "No test of {name} is worth planning: as its members' margins varied before it, even half of them held out "
-            "would not show a return of {roi} or less. Test whether members go on paying at all, or spend less on each."
+            "No test of {name} is worth planning: as its members' margins varied in its window, even half of them held "
+            "out would not show a return of {roi} or less. Test whether members go on paying at all, or spend less on "
+            "each."
         ),
         "withheld": _("No test is planned on the list of {name}: too few of it paid, or one nearly all."),
     }[found.state].format(name=name, roi=style.percent(MOST_USEFUL_ROI, 0))
@@ -153,11 +154,9 @@ def options(found: NextTest, *, profile: Profile) -> pd.DataFrame:
         ),
         (
             _("Spread it must beat"),
-            (
-                _("standard deviation of {sd} a member, over one past window")
-                if spread.n_windows == 1
-                else _("standard deviation of {sd} a member, over {n} past windows")
-            ).format(sd=style.money(spread.standard_deviation, currency), n=spread.n_windows),
+            _("standard deviation of {sd} a member, in the programme's own window").format(
+                sd=style.money(spread.standard_deviation, currency)
+            ),
         ),
         (
             _("It can show"),
@@ -175,9 +174,10 @@ def _reason(found: NextTest, currency: str) -> str:
     campaign = found.campaign
     assert campaign is not None and found.plan is not None
     spent = style.money(found.plan.cost_per_treated * campaign.n_treated, currency)
-    text = _("{cost} spent here, and {why}").format(
-        cost=spent, why=_("the result is not settled") if campaign.roi else words.state(campaign.state)
-    )
+    why = _("the result is not settled") if campaign.roi else words.state(campaign.state)
+    if campaign.roi and campaign.elsewhere:
+        why = _("the result is not settled here; where that of all branches is, no test is needed")
+    text = _("{cost} spent here, and {why}").format(cost=spent, why=why)
     if not found.passed_over:
         return text
     names = ", ".join(style.plain(result.name) for result in found.passed_over)

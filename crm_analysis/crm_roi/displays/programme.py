@@ -54,20 +54,25 @@ def figure(study: Study) -> dict[str, Any]:
 def sentence(found: Programme, currency: str) -> str:
     """Whether the whole has paid so far."""
     said = {
+        "who": _("All controlled programmes so far, their systems included")
+        if found.shared
+        else _("All controlled programmes so far (no shared systems stand in the ledger)"),
+        "signed": intervals.amount(found.net, "money", currency),
         "net": style.money(abs(found.net.value), currency),
         "interval": intervals.interval(found.net, "money", currency),
         "months": _("1 month") if len(found.curve) == 1 else _("{n} months").format(n=style.number(len(found.curve))),
         "chance": cells.chance(found.chance),
         "paid": intervals.months(found.payback_months),
     }
-    if found.payback_months is not None:
+    if found.net.low is None or found.net.high is None or found.net.low <= 0 <= found.net.high:
         return _(
-            "All programmes so far, their systems included, paid back after {paid} and are {net} ahead after {months} "
-            "({interval})."
+            "{who}: whether they have paid back after {months} **is not settled**, net {signed}; chance that they "
+            "have: {chance}."
         ).format(**said)
+    if found.net.value > 0:
+        return _("**{who}: paid back after {paid}, {net} ahead after {months}** (net {interval}).").format(**said)
     return _(
-        "**All programmes so far, their systems included, have not paid back after {months}: {net} short** (net "
-        "{interval}); chance that they have: {chance}."
+        "**{who}: not paid back after {months}, {net} short** (net {interval}); chance that they have: {chance}."
     ).format(**said)
 
 
@@ -157,7 +162,7 @@ def findings(study: Study) -> list[Finding]:
             found.net,
             label=_("Net of all programmes so far, systems included"),
             sentence=sentence(found, study.evaluation.currency),
-            basis=_("randomised, clustered by person, 95 %"),
+            basis=_("randomised, clustered by person, 95 %; chance: flat prior, normal"),
             causal=True,
             definition=_(
                 "Margin gained by all controlled programmes so far, less their costs and the software, integration, "

@@ -326,7 +326,8 @@ def _advice(found: Responders, study: Study) -> str:
             )
         case "nobody":
             text = _(
-                "**No rule makes {name} pay: contact nobody.** Everybody would leave {everybody}, the rule {rule}."
+                "**No rule is shown to make {name} pay: contact nobody.** Everybody would leave {everybody}, the rule "
+                "{rule}."
             )
         case _:
             text = _(

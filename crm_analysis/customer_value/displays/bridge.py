@@ -127,8 +127,8 @@ def figure(state: CustomerValue) -> dict[str, Any]:
 def _reading(state: CustomerValue) -> str:
     return _(
         "Margin after refunds of the twelve months up to each branch's last covered day, against the twelve before. "
-        "The steps add up exactly, in whatever order; whiskers: 95 % interval over {customers}. Those who stayed are "
-        "split by what each of them did, which is not why they did it."
+        "The steps add up exactly, in whatever order; whiskers: 95 % interval over {customers}. A step counts those "
+        "whose margin it changed. Those who stayed are split by what each of them did, which is not why they did it."
     ).format(customers=words(state.scope.profile).customers)
 
 

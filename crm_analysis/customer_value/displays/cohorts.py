@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from crm_analysis import language, privacy, style
@@ -90,11 +91,28 @@ def _table(state: CustomerValue, text: pd.DataFrame) -> pd.DataFrame:
     wide = text.pivot(index="name", columns="unit", values="text").fillna(style.DASH)
     wide = wide.reindex(text.sort_values("cohort")["name"].drop_duplicates())
     wide.columns = [str(unit + 1) for unit in wide.columns]
-    size = privacy.shown_of_all(state.cohorts.parts, state.scope.profile.privacy.min_cell)
+    size = _sizes(state, cells["cohort"].unique())
     cohort = cells.drop_duplicates("name").set_index("name")["cohort"]
     who = words(state.scope.profile).customers
     wide.insert(0, who[:1].upper() + who[1:], [size[cohort[name]] for name in wide.index])
     return wide.rename_axis(columns=None).reset_index(names=_("First {order} in").format(order=_order(state)))
+
+
+def _sizes(state: CustomerValue, told: np.ndarray) -> pd.Series:
+    """How many are in each cohort, as text; one at least is withheld where together those `told` would give away how
+    few have a status, or a segment, and are in none of them.
+    """
+    parts = state.cohorts.parts
+    text, hidden = (
+        of(parts, state.scope.profile.privacy.min_cell) for of in (privacy.shown_of_all, privacy.hide_of_all)
+    )
+    inside = parts.loc[told].sum()
+    if not hidden[told].any():
+        for frame in (state.status, state.scores.merge(state.status[["customer_id", "branch"]], on="customer_id")):
+            whole = pd.Series(len(frame), inside.index) if len(inside) == 1 else frame["branch"].value_counts()
+            if disclosure.few(state, whole.sub(inside, fill_value=0).clip(lower=0)):
+                text[parts.loc[told].sum(axis=1).idxmin()] = _("withheld")
+    return text
 
 
 def _order(state: CustomerValue) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from crm_analysis import style
-from crm_analysis.customer_value import disclosure
+from crm_analysis.customer_value import disclosure, populations
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.wording import words
 from crm_analysis.language import _
@@ -31,7 +31,7 @@ def top_table(state: CustomerValue) -> pd.DataFrame:
     rows = [
         (
             style.percent(row.top, 0),
-            disclosure.of_total(state, style.number(row.n)),
+            populations.said(state, "profit", style.number(row.n)),
             style.percent(row.share),
             style.interval(row.low, row.high, "share"),
         )
@@ -114,11 +114,11 @@ def group_table(state: CustomerValue) -> dict[str, Any]:
     frame = pd.DataFrame(
         {
             _("Most profitable first"): [style.percent(value, 0) for value in found["share_of_customers"]],
-            disclosure.who(state): [disclosure.of_total(state, style.number(n)) for n in found["n"]],
+            disclosure.who(state): [populations.said(state, "profit", style.number(n)) for n in found["n"]],
             _("Profit"): [amounts[str(row)] for row in found.index],
             _("Share of profit"): share.mask(veil, style.DASH),
             _("95 % interval"): between.mask(veil, style.DASH),
-            _("A head"): each.mask(veil, style.DASH),
+            _("A head"): each.mask(veil | populations.unsaid(state, "profit"), style.DASH),
         }
     )
     return {"title": title, "frame": frame, "note": note}

@@ -173,6 +173,11 @@ def spend(state: CustomerValue) -> dict[str, Any]:
         said = _("**It cannot be said here**: frequency or spend hardly vary. ")
     elif fit.correlation_p < ALPHA and abs(fit.correlation) > SLIGHT:
         said = _("**It does: rank correlation {r} ({p})**, so the spend model errs for the most frequent. ")
+    elif fit.correlation_p < ALPHA and _last_apart(table):
+        said = _(
+            "**It does, slightly: rank correlation {r} ({p})**, and those who come most often lie outside what chance "
+            "leaves: the spend model errs for them. "
+        )
     elif fit.correlation_p < ALPHA:
         said = _("**It does, but hardly: rank correlation {r} ({p})**: too slight to matter. ")
     else:
@@ -183,6 +188,14 @@ def spend(state: CustomerValue) -> dict[str, Any]:
         "frequency if the two are unrelated."
     )
     return {"title": title, "frame": frame, "note": note}
+
+
+def _last_apart(table: pd.DataFrame) -> bool:
+    """Whether the spend of those who come most often lies outside what chance leaves it."""
+    if table.empty:
+        return False
+    last = table.iloc[-1]
+    return not last["low"] <= last["relative_spend"] <= last["high"]
 
 
 def lasting(state: CustomerValue) -> pd.DataFrame:
@@ -293,11 +306,6 @@ def branch_outlook(state: CustomerValue) -> dict[str, Any]:
     cell = state.scope.profile.privacy.min_cell
     told = [each for each in pooling.branches if each.n >= cell]
     sizes = disclosure.counts(state, pd.Series({each.branch: each.n for each in pooling.branches}))
-    parts = {each.branch: each.values for each in pooling.branches}
-    behind = disclosure.margins(state, pd.concat(list(parts.values())).index)
-    amounts = disclosure.sums(state, parts, behind=behind)
-    if disclosure.rests_on_one(state, behind):
-        amounts = dict.fromkeys(amounts, _("withheld"))
     rows = [
         (
             _name(state, each.branch),
@@ -305,7 +313,6 @@ def branch_outlook(state: CustomerValue) -> dict[str, Any]:
             _why(each),
             style.number(each.new_customer.value, 2),
             style.interval(each.new_customer.low, each.new_customer.high, "ratio"),
-            amounts[each.branch],
         )
         for each in sorted(told, key=lambda each: -each.new_customer.value)
     ]
@@ -316,7 +323,6 @@ def branch_outlook(state: CustomerValue) -> dict[str, Any]:
             pooling.model,
             style.number(pooling.new_customer.value, 2),
             style.interval(pooling.new_customer.low, pooling.new_customer.high, "ratio"),
-            style.DASH,
         )
     )
     names = (
@@ -326,10 +332,9 @@ def branch_outlook(state: CustomerValue) -> dict[str, Any]:
         _("Repeats of a new customer, 52 weeks"),
         _("95 % interval"),
     )
-    margin = _("Expected margin without commitments, next {months} months").format(months=pooling.months)
     return {
         "title": title,
-        "frame": pd.DataFrame(rows, columns=[*names, margin]),
+        "frame": pd.DataFrame(rows, columns=list(names)),
         "note": _said_of_branches(state),
     }
 
@@ -371,15 +376,10 @@ def _said_of_branches(state: CustomerValue) -> str:
         )
     if pooling.on_pooled:
         said += " " + _("Where the model is that of all branches, so is the number: it says nothing of that branch.")
-    return (
-        said
-        + " "
-        + _(
-            "Habits are those of {customers} who never held a commitment. The expected margin is of all without a "
-            "running one, by the model of all branches together; a branch's own page, whose forecast sees that branch "
-            "alone, says another number."
-        ).format(customers=words(state.scope.profile).customers)
-    )
+    if not state.scope.has("commitments"):
+        return said
+    whose = _("Habits are those of {customers} who never held a commitment.")
+    return f"{said} {whose.format(customers=words(state.scope.profile).customers)}"
 
 
 def branch_parameters(state: CustomerValue) -> dict[str, Any]:

@@ -271,6 +271,8 @@ def _advice(state: CustomerValue, found: Migration, name: Name) -> str:
         return f"{said} {_('Time alone moves them where few come back.')}"
     if worst in CHEAP:
         return f"{said} {_('Spend no more on them than the cheapest contact costs.')}"
+    if not state.matrix.lines.priced:
+        return f"{said} {_('Contact first those of whom most is expected.')}"
     return f"{said} {_('Contact first whoever of them is expected to pay for it.')}"
 
 

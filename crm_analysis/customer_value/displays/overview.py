@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from crm_analysis import privacy, style
-from crm_analysis.customer_value import disclosure, listing
+from crm_analysis.customer_value import disclosure, listing, populations
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.holdout import by_class
 from crm_analysis.customer_value.scores import SEGMENTS
@@ -21,7 +21,7 @@ def curve(state: CustomerValue) -> str:
     """Who carries the profit and who takes it away, with interval, and what to do."""
     shape, cell = state.concentration, state.scope.profile.privacy.min_cell
     below = round(shape.below_cost.share * shape.n)
-    told = not disclosure.total_hidden(state) and not privacy.tells(below, shape.n, cell)
+    told = not populations.unsaid(state, "profit") and not privacy.tells(below, shape.n, cell)
     if state.profits.costs_known and below and told:
         return _(
             "**The best {share} bring {peak} of the profit; {below} ({interval}) take {taken} away again**: reach "

@@ -90,6 +90,12 @@ def sentence(state: CustomerValue) -> str:
         "share": style.percent(part.share),
         "interval": style.interval(part.low, part.high, "share"),
     }
+    if state.outlook.why == "one_time":
+        return _(
+            "**{share} of the best fifth by money ({interval}; of {n}) are tied more loosely than half of all "
+            "{customers}**: half would be, were money and ties unrelated. Hardly anybody comes back, so these are ties "
+            "of one day."
+        ).format(**said)
     return _(
         "**{share} of the best fifth by money ({interval}; of {n}) are tied more loosely than half of all "
         "{customers}**: money that nothing holds. Give them a second reason to come before a discount."

@@ -9,7 +9,7 @@ import pandas as pd
 from crm_analysis import privacy, style
 from crm_analysis.customer_value import disclosure
 from crm_analysis.customer_value.assessment import CustomerValue
-from crm_analysis.customer_value.displays.populations import told
+from crm_analysis.customer_value.populations import unsaid
 from crm_analysis.customer_value.wording import tier_name, words
 from crm_analysis.language import _
 
@@ -31,7 +31,7 @@ def hidden_tiers(state: CustomerValue) -> pd.Series:
 
 def _sum_told(state: CustomerValue) -> bool:
     """Whether how many have a tier may be told, and with it their shares."""
-    return "tiers" in told(state) and not disclosure.total_hidden(state)
+    return not unsaid(state, "tiers")
 
 
 def _sizes(state: CustomerValue) -> pd.DataFrame:

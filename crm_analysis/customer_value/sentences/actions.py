@@ -66,9 +66,8 @@ def _call(state: CustomerValue) -> Action | None:
         key="customer_value.call",
         text=saying.say(
             state,
-            _("Contact the {customers} of high value who are overdue and expected to pay for it, in person")
-            if untold
-            else _("Contact the {n} {customers} of high value who are overdue and expected to pay for it, in person"),
+            _told_called(untold=untold, priced=state.matrix.lines.priced),
+            line=saying.line(state),
             n=saying.count(state, late),
         ),
         owner=_owner(state, "vip"),
@@ -81,6 +80,23 @@ def _call(state: CustomerValue) -> Action | None:
         )
         if most is not None
         else _("not known: hold out half and measure"),
+    )
+
+
+def _told_called(*, untold: bool, priced: bool) -> str:
+    if not priced:
+        return (
+            _("Contact the {customers} of high value who are overdue and expected to bring {line} or more, in person")
+            if untold
+            else _(
+                "Contact the {n} {customers} of high value who are overdue and expected to bring {line} or more, in "
+                "person"
+            )
+        )
+    return (
+        _("Contact the {customers} of high value who are overdue and expected to pay for it, in person")
+        if untold
+        else _("Contact the {n} {customers} of high value who are overdue and expected to pay for it, in person")
     )
 
 

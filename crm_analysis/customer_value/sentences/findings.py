@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import privacy, style
-from crm_analysis.customer_value import disclosure
+from crm_analysis.customer_value import disclosure, populations
 from crm_analysis.customer_value.assessment import MIN_GROUP, CustomerValue
 from crm_analysis.customer_value.migration import summed
 from crm_analysis.customer_value.profits import n_best
@@ -16,6 +16,7 @@ from crm_analysis.findings import Finding
 from crm_analysis.language import _
 
 MOST_PERSONAL = 300  # customers that can be looked after by name
+SELDOM = 0.5  # of what was promised: what is surely below it seldom comes in
 
 
 def retention(state: CustomerValue) -> Finding | None:
@@ -77,18 +78,34 @@ def _why_gone(state: CustomerValue) -> str:
     if len(held) < max(MIN_GROUP, smallest):
         return ""
     now = state.status.set_index("customer_id").reindex(held["customer_id"])
-    unpaid = int((now["status"] == "dormant").sum())
-    if min(unpaid, len(held) - unpaid) < smallest:
+    stopped = ((now["status"] == "dormant") & now["committed"].fillna(False).astype(bool)).to_numpy()
+    sides = [held[stopped], held[~stopped]]
+    if any(len(side) < smallest or privacy.total_tells(saying.parts(state, side), smallest) for side in sides):
         return ""
-    return saying.say(
-        state,
+    late = next((each for each in state.outlook.yields if each.standing == "dormant" and each.n >= MIN_GROUP), None)
+    seldom = late is not None and late.interval[1] < SELDOM and not disclosure.total_hidden(state)
+    template = (
         _(
             "Of those who left within the year, {held} held a regular commitment: {cancelled} of them ended it, "
-            "**{unpaid} simply stopped being paid**, long enough ago to count as gone, and can still be repaired."
-        ),
+            "**{unpaid} simply stopped being paid**, long enough ago to count as gone. Of what such commitments "
+            "promised a year ago only {ratio} came in since ({interval}; n {n}): repair a payment before it is that "
+            "old."
+        )
+        if seldom
+        else _(
+            "Of those who left within the year, {held} held a regular commitment: {cancelled} of them ended it, "
+            "**{unpaid} simply stopped being paid**, long enough ago to count as gone: ask whether they mean to leave."
+        )
+    )
+    return saying.say(
+        state,
+        template,
         held=style.percent(len(held) / len(gone), 0),
-        cancelled=style.number(len(held) - unpaid),
-        unpaid=style.number(unpaid),
+        cancelled=style.number(len(sides[1])),
+        unpaid=style.number(len(sides[0])),
+        ratio=style.percent(late.ratio) if late else "",
+        interval=style.interval(*late.interval, "share") if late else "",
+        n=style.number(late.n) if late else "",
     )
 
 
@@ -128,16 +145,16 @@ def below_cost(state: CustomerValue) -> Finding | None:
         sentence=saying.say(
             state,
             template,
-            below=saying.share(state, shape.below_cost),
+            below=saying.below(state),
             taken=style.percent(shape.taken),
             peak=style.percent(shape.peak, 0),
             saving=saying.money(state, saving),
             loss=saying.money(state, shape.total),
         ),
-        **saying.measured(state, shape.below_cost, state.below_cost_change),
+        **saying.measured(state, shape.below_cost, state.below_cost_change, part="profit"),
         unit="share",
         basis=_("95 % interval of the share below cost"),
-        n=saying.resting_on(state, state.profits.customers, shape.n),
+        n=saying.resting_on(state, state.profits.customers, shape.n, part="profit"),
         stake=saving,
         tone="bad" if bad else "neutral",
         label=_("Below cost"),
@@ -179,9 +196,17 @@ def slipping(state: CustomerValue) -> Finding | None:
     if paying.all():
         what = _("contact them this month.")
     elif paying.any():
-        what = _("contact this month whoever of them is expected to pay for it.")
+        what = (
+            _("contact this month whoever of them is expected to pay for it.")
+            if state.matrix.lines.priced
+            else _("contact this month whoever of them is expected to bring {line}; what a contact costs is not known.")
+        )
     else:
-        what = _("reach them at low cost, as none is expected to pay for a contact.")
+        what = (
+            _("reach them at low cost, as none is expected to pay for a contact.")
+            if state.matrix.lines.priced
+            else _("reach them at low cost, as none is expected to bring {line}.")
+        )
     known = late.stay_less and _sides_told(state)
     if known:
         template = _(
@@ -204,7 +229,7 @@ def slipping(state: CustomerValue) -> Finding | None:
             n_others=style.number(late.stays.n),
             gap=style.points(late.gap.value, sign=False),
             low_high=style.interval(late.gap.low, late.gap.high, "points"),
-            what=what,
+            what=saying.say(state, what, line=saying.line(state)),
         ),
         value=saying.resting_on(state, late.customers, len(late.customers)),
         unit="count",
@@ -250,6 +275,12 @@ def concentration(state: CustomerValue) -> Finding | None:
         )
     elif loss is None:
         template = _("**The best tenth of {customers} brings {top} of the profit.**")
+    elif populations.unsaid(state, "profit"):
+        template = _(
+            "**The best tenth of {customers} brings {top} of the profit.** By what the best tenth of a year ago have "
+            "brought since, losing one in ten would cost about {loss} a year ({interval}): a programme of their own "
+            "may cost up to that, if it keeps the one in ten who would have left."
+        )
     elif size <= MOST_PERSONAL:
         template = _(
             "**The best tenth of {customers} brings {top} of the profit.** By what the best tenth of a year ago have "
@@ -271,14 +302,14 @@ def concentration(state: CustomerValue) -> Finding | None:
             loss=saying.money(state, loss[0]) if loss else "",
             interval=style.interval(*loss[1:], "money", state.scope.profile.currency) if loss else "",
             each=saying.money(state, worth / size),
-            n=disclosure.of_total(state, style.number(size)),
+            n=style.number(size),
         ),
         value=shape.top_share,
         low=shape.top_low,
         high=shape.top_high,
         unit="share",
         basis=_("95 % interval of the share of the best tenth"),
-        n=saying.resting_on(state, state.profits.customers, shape.n),
+        n=saying.resting_on(state, state.profits.customers, shape.n, part="profit"),
         stake=loss[0] if loss else 0.0,
         label=_("Profit from the best tenth"),
         definition=saying.say(

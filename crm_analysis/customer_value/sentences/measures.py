@@ -20,7 +20,7 @@ def measures(state: CustomerValue) -> list[Finding]:
             else saying.resting_on(state, saying.here(state), state.n),
             unit="count",
             basis=_("counted"),
-            n=saying.resting_on(state, state.status, len(state.status)),
+            n=saying.resting_on(state, state.status, len(state.status), part="all"),
             label=_("Still here"),
             compare=True,
             definition=saying.say(state, _("{customers} who are new, active, overdue or reactivated.")),

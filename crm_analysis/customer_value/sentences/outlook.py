@@ -44,7 +44,7 @@ def next_year(state: CustomerValue) -> Finding | None:
         high=outlook.high,
         unit="money",
         basis=_basis_of_outlook(state),
-        n=saying.resting_on(state, state.status, len(outlook.customers)),
+        n=saying.resting_on(state, state.status, len(outlook.customers), part="ahead"),
         stake=0.0,
         tone="good" if outlook.why == "" and outlook.way == "model" else "wait",
         label=_("Value, next {months} months").format(months=outlook.months),
@@ -69,7 +69,12 @@ def _last_year(state: CustomerValue) -> str:
         return ""
     return saying.say(
         state,
-        _("The last twelve months brought {brought}; {customers} yet to come are not in the forecast."),
+        _("The last twelve months brought {brought}; {customers} yet to come are not in the forecast.")
+        if state.year_covered
+        else _(
+            "The months on record, fewer than twelve, brought {brought}; {customers} yet to come are not in the "
+            "forecast."
+        ),
         brought=brought,
     )
 

@@ -8,7 +8,7 @@ import ibis
 import pandas as pd
 
 from crm_analysis import customers, privacy, style
-from crm_analysis.customer_value import disclosure
+from crm_analysis.customer_value import disclosure, populations
 from crm_analysis.customer_value.assessment import CustomerValue
 from crm_analysis.customer_value.profits import n_best
 from crm_analysis.customer_value.wording import words
@@ -48,6 +48,18 @@ def min_cell(state: CustomerValue) -> int:
     return state.scope.profile.privacy.min_cell
 
 
+def line(state: CustomerValue) -> str:
+    """What is to be expected of a customer over the months ahead, from which on the matrix advises a contact."""
+    return money(state, state.matrix.lines.upper * state.matrix.months / 12)
+
+
+def sure(state: CustomerValue, share: Proportion) -> str:
+    """Interval and number of a share of customers, in brackets; empty where they would tell how few they are."""
+    if disclosure.total_hidden(state) or privacy.tells(round(share.share * share.n), share.n, min_cell(state)):
+        return ""
+    return f" ({style.interval(share.low, share.high, 'share')}; n {style.number(share.n)})"
+
+
 def count(state: CustomerValue, frame: pd.DataFrame) -> str:
     """A number of customers; one that would tell few is not shown."""
     return privacy.count(len(frame), state.scope.profile.privacy.min_cell, parts=parts(state, frame))
@@ -58,16 +70,31 @@ def parts(state: CustomerValue, frame: pd.DataFrame) -> list[int]:
     return frame["branch"].value_counts().to_list() if state.scope.branch == "all" else []
 
 
-def resting_on(state: CustomerValue, frame: pd.DataFrame, n: int) -> int | None:
-    """`n`, of the customers in `frame`, unless it would tell how many a small branch has."""
+def below(state: CustomerValue) -> str:
+    """The share below cost; in whole per cent where it would tell, beside its count, how many the profit is of."""
+    return share(state, state.concentration.below_cost, 0 if populations.unsaid(state, "profit") else 1)
+
+
+def resting_on(state: CustomerValue, frame: pd.DataFrame, n: int, *, part: str = "") -> int | None:
+    """`n`, of the customers in `frame`, unless it would tell how many a small branch has, or how many a `part` of the
+    page counts that does not say so.
+    """
+    if part and part not in populations.told(state):
+        return None
     return None if privacy.total_tells(parts(state, frame), state.scope.profile.privacy.min_cell) else n
 
 
-def measured(state: CustomerValue, share: Proportion, change: customers.ShareChange | None) -> dict[str, Any]:
-    """The numbers of a finding about a share of customers; none where they would tell how few they are."""
+def measured(
+    state: CustomerValue, share: Proportion, change: customers.ShareChange | None, *, part: str = ""
+) -> dict[str, Any]:
+    """The numbers of a finding about a share of customers; none where they would tell how few they are, nor more than
+    whole per cent where they would tell how many a `part` of the page counts.
+    """
     if privacy.tells(round(share.share * share.n), share.n, min_cell(state)):
         return {"value": None}
-    if disclosure.total_hidden(state):  # an interval tells how many a share is of
+    if disclosure.total_hidden(state) or (
+        part and part not in populations.told(state)
+    ):  # an interval tells how many a share is of
         return {"value": round(share.share, 2)}
     return {"value": share.share, "low": share.low, "high": share.high, "change": _change(change)}
 

@@ -23,11 +23,12 @@ def _verdict_on_staying(state: CustomerValue) -> str:
         return saying.say(
             state,
             _(
-                "**{share} of the {customers} whose first {order} is at least {days} days old never came back**: who "
-                "comes next decides, not who stays."
+                "**{share} of the {customers} whose first {order} is at least {days} days old never came back**{sure}: "
+                "who comes next decides, not who stays."
             ),
             share=saying.share(state, state.outlook.one_time, 0),
             days=style.number(state.outlook.one_time_days),
+            sure=saying.sure(state, state.outlook.one_time),
         )
     if not state.retention.n:
         return saying.say(state, _("The data do not reach back far enough to say how many {customers} stay."))
@@ -90,7 +91,7 @@ def _verdict_on_profit(state: CustomerValue) -> str:
     return saying.say(
         state,
         template,
-        below=saying.share(state, shape.below_cost),
+        below=saying.below(state),
         taken=style.percent(shape.taken),
         top=style.percent(shape.top_share, 0),
         loss=saying.money(state, shape.total),

@@ -8,7 +8,7 @@ from crm_analysis import language, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty import displays, shape
-from crm_analysis.satisfaction_loyalty.captions.parts import NOTHING, followed, noted
+from crm_analysis.satisfaction_loyalty.captions.parts import NOTHING, followed, noted, weighting
 from crm_analysis.satisfaction_loyalty.displays import further
 from crm_analysis.satisfaction_loyalty.displays.link import shown_link
 from crm_analysis.satisfaction_loyalty.measure import loyal_from
@@ -50,7 +50,8 @@ def link_curve(study: Study, profile: Profile) -> dict[str, Any]:
             first=style.day(follow.first),
             last=style.day(follow.last),
             fewest=shape.FLAG_UNDER,
-        ),
+        )
+        + weighting(study),
     }
 
 
@@ -74,7 +75,8 @@ def _stated_curve(study: Study, profile: Profile) -> dict[str, Any]:
             "Dots: share of {customers} who answer “{item}” with {cut} or higher, asked together with satisfaction; "
             "bars: 95 % interval; line: the rates made monotone; dashed: where a straight link would run; hollow: "
             "fewer than {fewest} {customers}. Intent overstates behaviour."
-        ).format(**words, fewest=shape.FLAG_UNDER),
+        ).format(**words, fewest=shape.FLAG_UNDER)
+        + weighting(study),
     }
 
 

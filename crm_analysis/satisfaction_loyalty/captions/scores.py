@@ -8,7 +8,7 @@ from crm_analysis import language, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty import displays
-from crm_analysis.satisfaction_loyalty.captions.parts import NOTHING, noted
+from crm_analysis.satisfaction_loyalty.captions.parts import NOTHING, noted, weighting
 from crm_analysis.satisfaction_loyalty.displays import measuring
 from crm_analysis.satisfaction_loyalty.study import Study
 
@@ -33,7 +33,8 @@ def distribution(study: Study, profile: Profile) -> dict[str, Any]:
         "how_to_read": _(
             "Bars: share of the period's answers on each level, with 95 % intervals; diamonds: {before}. "
             "Two groups with the same index can hold different {customers}: look at the ends."
-        ).format(customers=profile.vocabulary(language.active()).customers, before=displays.before_text(study)),
+        ).format(customers=profile.vocabulary(language.active()).customers, before=displays.before_text(study))
+        + weighting(study),
     }
 
 
@@ -71,7 +72,13 @@ def promoters(study: Study, profile: Profile) -> dict[str, Any]:
     if not any(item.role == "recommend" for item in profile.survey.items.values()):
         return NOTHING
     if not text:
-        why = _("No net promoter score: recommending is not asked from 0 to 10, or too few answered it.")
+        why = (
+            _("The net promoter score is withheld: it would tell a number of answers under {cell}.").format(
+                cell=profile.privacy.min_cell
+            )
+            if study.wave.nps is not None and study.wave.nps.n >= profile.privacy.min_cell
+            else _("No net promoter score: recommending is not asked from 0 to 10, or too few answered it.")
+        )
         return {"title": "", "alt": why, "how_to_read": ""}
     return {
         "table": measuring.promoters_table(study),
@@ -80,7 +87,8 @@ def promoters(study: Study, profile: Profile) -> dict[str, Any]:
         "how_to_read": _(
             "Share of promoters (9, 10) less detractors (0 to 6). The same score can hide different answers: look at "
             "the bars before comparing scores. * stands for too few to show."
-        ),
+        )
+        + weighting(study),
     }
 
 

@@ -10,6 +10,7 @@ from crm_analysis import language, privacy, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty.bends import Spline
+from crm_analysis.satisfaction_loyalty.displays.link import levels_told
 from crm_analysis.satisfaction_loyalty.displays.names import item_name, level_name, who
 from crm_analysis.satisfaction_loyalty.study import Study
 
@@ -36,20 +37,29 @@ def _bend_name(bend: str) -> str:
 
 def cuts_table(study: Study, profile: Profile) -> pd.DataFrame:
     """Every definition of loyalty with the kink that the same answers then show at the top."""
-    min_cell = profile.privacy.min_cell
-    rows = [
-        (
-            _way_name(row.way, row.item, profile) + (" *" if row.main else ""),
-            _cut_name(row.way, row.cut),
-            style.share(round(row.share * row.n), row.n, min_cell) if row.n >= min_cell else style.DASH,
-            style.points(row.kink),
-            style.interval(row.low, row.high, "points"),
-            _bend_name(row.bend),
+    min_cell, rows = profile.privacy.min_cell, []
+    for row in study.further.loyalties.cuts.itertuples():
+        veiled = _levels_of_definition(row, study)
+        share = style.share(round(row.share * row.n), row.n, min_cell) if row.n >= min_cell else style.DASH
+        kink = (style.points(row.kink), style.interval(row.low, row.high, "points"))
+        rows.append(
+            (
+                _way_name(row.way, row.item, profile) + (" *" if row.main else ""),
+                _cut_name(row.way, row.cut),
+                style.DASH if veiled.any() else share,
+                *((style.DASH, style.DASH) if veiled.tail(3).any() else kink),
+                _bend_name(row.bend),
+            )
         )
-        for row in study.further.loyalties.cuts.itertuples()
-    ]
     columns = [_("Loyalty as"), _("Cut"), _("Loyal"), _("Kink at the top, points"), _("95 % interval"), _("Bends")]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _levels_of_definition(row: Any, study: Study) -> pd.Series:
+    """Which levels of a definition that the page uses stand on it without their rate; none of any other."""
+    links = {"behavioural": study.link, "relationship": study.further.loyalties.relationship}
+    link = (study.stated.get(row.item) if row.way == "stated" else links[row.way]) if row.main else None
+    return pd.Series([], dtype=bool) if link is None else levels_told(link, study.min_cell)
 
 
 def cuts_note(study: Study) -> str:
@@ -153,8 +163,15 @@ def adjusted_note(study: Study, profile: Profile) -> str:
             "alike."
         ).format(customers=customers)
     same = style.points(adjusted.last_adjusted) == style.points(adjusted.last_raw)
+    link = study.link
     template = (
         _(
+            "**Among {customers} alike in {covariates}, the last step is {adjusted} points ({interval}).** Still an "
+            "association: what was not recorded can stand behind both. Logistic standardisation, {draws} bootstrap "
+            "draws of {customers}."
+        )
+        if link is not None and levels_told(link, profile.privacy.min_cell).tail(2).any()
+        else _(
             "**Among {customers} alike in {covariates}, the last step is {adjusted} points ({interval}), unchanged.** "
             "Still an association: what was not recorded can stand behind both. Logistic standardisation, {draws} "
             "bootstrap draws of {customers}."
@@ -194,8 +211,14 @@ def branch_steps_table(study: Study, profile: Profile) -> pd.DataFrame:
             _("{first} to {last}").format(
                 first=style.day(days.loc[row.branch, "min"]), last=style.day(days.loc[row.branch, "max"])
             ),
-            f"{style.points(row.step)} ({style.interval(row.step_low, row.step_high, 'points')})",
-            f"{style.points(row.shrunk)} ({style.interval(row.shrunk_low, row.shrunk_high, 'points')})",
+            *(
+                [style.DASH] * 2  # both would tell a level of the branch that its own page does not show
+                if _step_told(row, profile.privacy.min_cell)
+                else [
+                    f"{style.points(row.step)} ({style.interval(row.step_low, row.step_high, 'points')})",
+                    f"{style.points(row.shrunk)} ({style.interval(row.shrunk_low, row.shrunk_high, 'points')})",
+                ]
+            ),
             f"{_('yes') if row.distinct else _('not established')}, {style.p_value(row.p_adjusted)}"
             if row.p_adjusted == row.p_adjusted
             else style.DASH,
@@ -211,6 +234,12 @@ def branch_steps_table(study: Study, profile: Profile) -> pd.DataFrame:
         _("Differs?"),
     ]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _step_told(row: Any, min_cell: int) -> bool:
+    """Whether a branch's top step would tell how many came back, or did not, on one of its two highest levels."""
+    levels = ((row.top_loyal, row.top_n), (row.below_loyal, row.below_n))
+    return any(privacy.tells(round(loyal), round(n), min_cell) for loyal, n in levels)
 
 
 def branch_steps_note(study: Study) -> str:

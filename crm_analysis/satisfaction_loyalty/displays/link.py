@@ -39,14 +39,16 @@ def curve_frame(study: Study, profile: Profile) -> pd.DataFrame:
         thin=link.levels["n"] < shape.FLAG_UNDER,
     )
     drawn = ["rate", "low", "high", "isotonic"]
-    levels[drawn] = levels[drawn].mask(_told(link, profile), axis=0)
+    levels[drawn] = levels[drawn].mask(levels_told(link, profile.privacy.min_cell), axis=0)
     return levels[columns]
 
 
-def _told(link: shape.Shape, profile: Profile) -> pd.Series:
-    """Which levels' rates would tell a number of customers that is too small to show."""
-    cell = profile.privacy.min_cell
-    hidden = [privacy.tells(round(row.rate * row.n), row.n, cell) for row in link.levels.itertuples()]
+def levels_told(link: shape.Shape, min_cell: int) -> pd.Series:
+    """Which levels' rates would tell a number of customers that is too small to show.
+
+    A contrast of such a level with others would tell its rate beside theirs, and is not shown either.
+    """
+    hidden = [privacy.tells(round(row.rate * row.n), row.n, min_cell) for row in link.levels.itertuples()]
     return pd.Series(hidden, index=link.levels.index, dtype=bool)
 
 
@@ -59,7 +61,7 @@ def _rate_label(row: Any, min_cell: int) -> str:
 
 def curve_note(study: Study) -> str:
     """What the curve shows at its top, as the figure's title."""
-    if study.link is None or len(study.steps) < 2:
+    if study.link is None or len(study.steps) < 2 or levels_told(study.link, study.min_cell).tail(3).any():
         return ""
     last, before = (study.steps[k].difference.value for k in (-1, -2))
     return _("last step {last} points, the step before {before}").format(
@@ -122,26 +124,33 @@ def tests_table(study: Study, profile: Profile) -> pd.DataFrame:
         (_("Straight in probability?"), answer(link.straight_probability, no, _("not contradicted"))),
         (_("On a logistic curve?"), answer(link.straight_logit, no, _("not contradicted"))),
     ]
-    below = None if link.bottom is link.top else link.bottom
-    for kink, name in ((link.top, _("Kink at the top, points")), (below, _("Kink at the bottom, points"))):
+    below, told = None if link.bottom is link.top else link.bottom, levels_told(link, profile.privacy.min_cell)
+    kinks = (
+        (link.top, told.tail(3).any(), _("Kink at the top, points")),
+        (below, told.head(3).any(), _("Kink at the bottom, points")),
+    )
+    for kink, hidden, name in kinks:
         if kink is not None:
-            rows.append((name, f"{style.points(kink.value)} ({style.interval(kink.low, kink.high, 'points')})"))
+            text = f"{style.points(kink.value)} ({style.interval(kink.low, kink.high, 'points')})"
+            rows.append((name, _("withheld") if hidden else text))
     if link.top is not None:
-        rows.append(
-            (_("Smallest kink at the top we could have seen, points"), style.points(link.top.detectable, sign=False))
-        )
-    rows += _where_it_bends(study, profile)
+        seen = _("withheld") if told.tail(3).any() else style.points(link.top.detectable, sign=False)
+        rows.append((_("Smallest kink at the top we could have seen, points"), seen))
+    rows += _where_it_bends(study, profile, told=bool(told.any()))
     return pd.DataFrame(rows, columns=[_("Test"), _("Result")])
 
 
-def _where_it_bends(study: Study, profile: Profile) -> list[tuple[str, str]]:
-    """The best hinge and the zone of indifference, as rows of the table of tests."""
+def _where_it_bends(study: Study, profile: Profile, *, told: bool) -> list[tuple[str, str]]:
+    """The best hinge and the zone of indifference, as rows of the table of tests.
+
+    `told`: whether the size of the hinge would tell the rate of a level that is not shown.
+    """
     rows = []
     hinge, zone = study.further.hinge, study.further.zone
     if hinge is not None:
         text = _("“{level}”: the slope changes by {change} points, {p}").format(
             level=style.escape(level_name(profile, hinge.label)),
-            change=style.points(hinge.change),
+            change=style.DASH if told else style.points(hinge.change),
             p=style.p_value(hinge.p),
         )
         rows.append((_("Best single hinge, over all inner levels"), text))
@@ -204,7 +213,7 @@ def steps_table(study: Study, profile: Profile) -> pd.DataFrame:
     """Every step between levels: points of loyalty and money per hundred customers, within the window and ahead."""
     if study.link is None or study.link.kind in ("too_few", "one_level"):
         return pd.DataFrame()
-    currency, hidden = profile.currency, _told(study.link, profile).to_list()
+    currency, hidden = profile.currency, levels_told(study.link, profile.privacy.min_cell).to_list()
     veiled = [below or above for below, above in zip(hidden, hidden[1:], strict=False)]
     table = pd.DataFrame(
         [
@@ -270,8 +279,8 @@ def ahead_note(study: Study, profile: Profile) -> str:
         "In the 12 months after the data end, so on top of the margin within the window, which was counted from "
         "each answer: the step times {gap} ({interval}), by which the margin expected of those who came back exceeds "
         "that of those who did not, a head; whoever has stopped since has little left to bring. Commitments count by "
-        "what promises turned out to be worth, all else by BG/NBD and Gamma-Gamma. An association too, and an upper "
-        "bound."
+        "what promises turned out to be worth, all else by BG/NBD and Gamma-Gamma, whichever way of foreseeing the "
+        "customer value page has found best. An association too, and an upper bound."
     ).format(
         gap=style.money(found.gap.mean, currency),
         interval=style.interval(found.gap.low, found.gap.high, "money", currency),

@@ -15,18 +15,25 @@ from crm_analysis.satisfaction_loyalty.displays.names import (
     item_name,
     level_name,
     levels_hidden,
+    score_told,
+    top_hidden,
     who,
 )
-from crm_analysis.satisfaction_loyalty.displays.scores import answers_text, before_text, index_text, signed
+from crm_analysis.satisfaction_loyalty.displays.scores import answers_text, before_text, changed_by, index_text, signed
 from crm_analysis.satisfaction_loyalty.study import Study
 
 
 def waves_frame(study: Study) -> pd.DataFrame:
-    """What `charts.waves` draws: name, n, index and top level with limits; shares that tell a small count missing."""
+    """What `charts.waves` draws: name, n, index, top level, promoters with limits; what tells a small count missing."""
     table = study.trend.copy()
-    told = [privacy.tells(part, n, study.min_cell) for part, n in zip(table["top_n"], table["n"], strict=True)]
-    shares = ["top_box", "top_low", "top_high"]
-    table[shares] = table[shares].astype(float).mask(pd.Series(told, index=table.index, dtype=bool), axis=0)
+    levels, cell = study.trend_spread.groupby("wave"), study.min_cell
+    told = {
+        ("top_box", "top_low", "top_high"): [top_hidden(levels.get_group(wave), cell) for wave in table["wave"]],
+        ("nps", "nps_low", "nps_high"): table["nps_fewest"] < cell,
+    }
+    for columns, hides in told.items():
+        shown = table[list(columns)].astype(float)
+        table[list(columns)] = shown.mask(pd.Series(hides, index=table.index, dtype=bool), axis=0)
     every = study.answers.frame
     parts = [every.loc[_in_wave(every, row), "branch"].value_counts() for row in table.itertuples()]
     counts = [privacy.count(int(n), study.min_cell, parts=part) for n, part in zip(table["n"], parts, strict=True)]
@@ -47,7 +54,7 @@ def waves_spread(study: Study) -> pd.DataFrame:
     """The distribution of every wave: name, place, levels, share, missing where suppressed."""
     parts = []
     for wave, levels in study.trend_spread.groupby("wave", sort=False):
-        hidden = levels_hidden(levels["n"], study.min_cell)
+        hidden = levels_hidden(levels["n"], study.min_cell, levels["parts"])
         parts.append(levels.assign(name=str(wave), levels=len(levels), share=levels["share"].mask(hidden)))
     columns = ["name", "place", "levels", "share"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
@@ -134,18 +141,23 @@ def _with_interval(frame: pd.DataFrame, middle: str, low: str, high: str, unit: 
 
 
 def promoters_frame(study: Study) -> pd.DataFrame:
-    """What `charts.promoters` draws: score, group, share, missing where suppressed; n as text."""
+    """What `charts.promoters` draws: score, group, share, missing where suppressed; n as text. Empty without a score.
+
+    The score beside it tells the number in each group, so each is a table with a total of its own.
+    """
     table = study.wave.promoters
-    if table.empty or privacy.small(table["n"].sum(), study.min_cell):
+    if not promoters_text(study):
         return table.head(0)
-    hidden = privacy.hide(table["n"], study.min_cell)
-    return table.assign(share=table["share"].mask(hidden), n=privacy.shown(table["n"], study.min_cell))
+    groups = [rows["n"] for _name, rows in table.groupby("group")]
+    hidden = pd.concat([privacy.hide(n, study.min_cell) for n in groups])
+    shown = pd.concat([privacy.shown(n, study.min_cell) for n in groups])
+    return table.assign(share=table["share"].mask(hidden), n=shown)
 
 
 def promoters_text(study: Study) -> str:
-    """The net promoter score with its interval; empty without one."""
+    """The net promoter score with its interval; empty without one that may be shown."""
     score = study.wave.nps
-    if score is None or not score.n or privacy.small(score.n, study.min_cell):
+    if score is None or not score.n or privacy.small(score.n, study.min_cell) or score_told(study.wave, study.min_cell):
         return ""
     return _("net promoter score {score} ({low} to {high}), n {n}").format(
         score=style.number(score.mean, 1),
@@ -230,11 +242,7 @@ def _whole_known(study: Study) -> bool:
 def _difference(table: pd.DataFrame, name: str) -> list[str]:
     columns = (table[name], table[f"{name}_low"], table[f"{name}_high"], table[f"{name}_p"])
     return [
-        style.DASH
-        if pd.isna(value)
-        else _("{value} ({low} to {high}), {p}").format(
-            value=signed(value), low=signed(low), high=signed(high), p=style.p_value(p)
-        )
+        style.DASH if pd.isna(value) else changed_by(signed(value), signed(low), signed(high), p)
         for value, low, high, p in zip(*columns, strict=True)
     ]
 
@@ -331,7 +339,10 @@ def service_gaps(study: Study) -> dict[str, Any]:
 
 
 def service_table(study: Study) -> pd.DataFrame:
-    """Every dimension: answers, gap with interval, whether it differs from none (Holm), mean share of the points."""
+    """Every dimension: answers, gap with interval, whether it differs from none (Holm), mean share of the points.
+
+    Below them all dimensions together, plain and weighted by each respondent's own points.
+    """
     table = study.expectations.dimensions
     found = pd.DataFrame(
         {
@@ -344,7 +355,22 @@ def service_table(study: Study) -> pd.DataFrame:
     )
     if table["importance"].notna().any():
         found[_("Share of the points")] = [style.percent(share) for share in table["importance"]]
-    return found
+    both = (
+        (_("all, counted alike"), study.expectations.plain),
+        (_("all, by each respondent's own points"), study.expectations.weighted),
+    )
+    rows = [
+        (
+            name,
+            privacy.count(gap.n, study.min_cell),
+            style.number(gap.mean, 2),
+            style.interval(gap.low, gap.high, "index", digits=2),
+            *([style.DASH] * (len(found.columns) - 4)),
+        )
+        for name, gap in both
+        if gap is not None and gap.n >= study.min_cell
+    ]
+    return pd.concat([found, pd.DataFrame(rows, columns=found.columns)], ignore_index=True)
 
 
 def service_items_table(study: Study, profile: Profile) -> pd.DataFrame:

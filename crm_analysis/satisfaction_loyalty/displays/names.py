@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from itertools import product
 
+import numpy as np
 import pandas as pd
 
 from crm_analysis import language, privacy, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
+from crm_analysis.satisfaction_loyalty.measure import Wave
 
 OVERALL = "satisfaction"
+SOLVED_BY_MEAN = 3  # hidden levels that a total and a mean no longer solve
 
 
 def level_name(profile: Profile, label: str) -> str:
@@ -64,13 +67,22 @@ def share_row(name: str, n: int, share: float, low: float, high: float, profile:
     return name, style.number(n), style.percent(share), style.interval(low, high, "share")
 
 
-def levels_hidden(counts: pd.Series, min_cell: int) -> pd.Series:
+def levels_hidden(counts: pd.Series, min_cell: int, parts: pd.Series | None = None) -> pd.Series:
     """Which levels of a scale, from the lowest up, are hidden (True) beside their total and their mean score.
 
     Those that `privacy.hide` hides, and further ones until total and mean leave every small count at least two values:
     levels in the middle first, as pages tell the share of the lowest and of the two highest by themselves.
+
+    `parts` are the counts of each branch, as `measure.distribution` has them: a level that one branch alone hides on
+    its own page is hidden of all too, with others until three are, as total and mean would solve two.
     """
     hidden = privacy.hide(counts, min_cell)
+    of_branches = np.array([]) if parts is None else np.array(parts.tolist())
+    told = np.zeros(len(counts), dtype=bool)
+    if of_branches.ndim > 1 and of_branches.shape[1] > 1:
+        own = pd.DataFrame(of_branches).apply(lambda n: (n > 0) if n.sum() < min_cell else levels_hidden(n, min_cell))
+        told = (own.sum(axis=1) == 1).to_numpy() | [privacy.total_tells(row, min_cell) for row in of_branches]
+        hidden |= told
     last = len(counts) - 1
     rest = sorted(
         (place for place in range(len(counts)) if not hidden.iloc[place]),
@@ -82,15 +94,30 @@ def levels_hidden(counts: pd.Series, min_cell: int) -> pd.Series:
         ),
     )
     for place in rest:
-        if _mean_leaves_open(counts, hidden, min_cell):
+        if _mean_leaves_open(counts, hidden, min_cell) and (not told.any() or hidden.sum() >= SOLVED_BY_MEAN):
             break
         hidden.iloc[place] = True
     return hidden
 
 
-def levels_shown(counts: pd.Series, min_cell: int) -> list[str]:
+def top_hidden(levels: pd.DataFrame, min_cell: int) -> bool:
+    """Whether the share on the highest level tells a count that is too small to show, or one hidden for its sake."""
+    counts = levels["n"]
+    hidden = levels_hidden(counts, min_cell, levels.get("parts"))
+    return bool(hidden.iloc[-1]) or privacy.tells(counts.iloc[-1], counts.sum(), min_cell)
+
+
+def score_told(wave: Wave, min_cell: int) -> bool:
+    """Whether the net promoter score, beside its number of answers and its interval, tells a group of too few.
+
+    It gives promoters less detractors, its standard error both together: so the number in each of the three groups.
+    """
+    return any(privacy.small(n, min_cell) for n in wave.promoters.groupby("group")["n"].sum())
+
+
+def levels_shown(counts: pd.Series, min_cell: int, parts: pd.Series | None = None) -> list[str]:
     """The counts of the levels of a scale as text, beside their total and their mean score."""
-    hidden = levels_hidden(counts, min_cell)
+    hidden = levels_hidden(counts, min_cell, parts)
     marked = _mean_leaves_open(counts, hidden, min_cell)
     return [
         privacy.count(int(n), min_cell) if not veiled or (marked and privacy.small(n, min_cell)) else _("withheld")

@@ -8,7 +8,7 @@ from crm_analysis import language, privacy, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty import shape
-from crm_analysis.satisfaction_loyalty.displays.link import shown_link
+from crm_analysis.satisfaction_loyalty.displays.link import levels_told, shown_link
 from crm_analysis.satisfaction_loyalty.displays.names import OVERALL, item_name
 from crm_analysis.satisfaction_loyalty.study import Study
 
@@ -47,9 +47,11 @@ def _self_selection(study: Study) -> Pitfall | None:
 
 
 def _same_survey(study: Study, profile: Profile) -> Pitfall | None:
-    said = max((link.span for link in study.stated.values() if link.span == link.span), default=None)
-    if said is None:
+    asked = [link for link in study.stated.values() if link.span == link.span and not _ends_told(link, study)]
+    if not asked:
         return None
+    widest = max(asked, key=lambda link: link.span)
+    said = widest.span
     if shown_link(study)[1]:
         return (
             _("Intent asked in the same survey: whoever ticks high on one question does so on the next"),
@@ -58,7 +60,7 @@ def _same_survey(study: Study, profile: Profile) -> Pitfall | None:
                 customers=profile.vocabulary(language.active()).customers
             ),
         )
-    if study.link is None or not said > study.link.span:
+    if study.link is None or not widest.span_low > study.link.span_high or _ends_told(study.link, study):
         return None
     return (
         _("Intent asked in the same survey overstates the link"),
@@ -67,6 +69,12 @@ def _same_survey(study: Study, profile: Profile) -> Pitfall | None:
         ),
         _("What respondents say they will do"),
     )
+
+
+def _ends_told(link: shape.Shape, study: Study) -> bool:
+    """Whether the rate of the highest or the lowest level would tell too small a count."""
+    hidden = levels_told(link, study.min_cell)
+    return bool(hidden.iloc[0] or hidden.iloc[-1])
 
 
 def _ceiling(study: Study, profile: Profile) -> Pitfall | None:
@@ -176,7 +184,7 @@ def again_table(study: Study) -> pd.DataFrame:
 def _cut(study: Study) -> Pitfall | None:
     ways = study.further.loyalties
     tested = ways.cuts[ways.cuts["kink"].notna()]
-    if not ways.signs:
+    if not ways.turns:
         return None
     return (
         _("The cut that defines loyalty can turn the curvature round"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
 from crm_analysis import language, privacy, style
-from crm_analysis.estimators.proportions import Estimate, two_means
+from crm_analysis.estimators.proportions import Difference, Estimate, two_means
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty.displays.names import (
@@ -17,15 +18,19 @@ from crm_analysis.satisfaction_loyalty.displays.names import (
     level_name,
     levels_hidden,
     levels_shown,
+    score_told,
+    top_hidden,
     who,
 )
 from crm_analysis.satisfaction_loyalty.measure import Wave
 from crm_analysis.satisfaction_loyalty.study import Study
 
+ALIKE = 3.0  # points of the index that two branches may lie apart and still be called alike
+
 
 def distribution_frame(distribution: pd.DataFrame, profile: Profile) -> pd.DataFrame:
     """What `charts.distribution` draws: name, n, share, low, high; suppressed cells are missing."""
-    shown = ~levels_hidden(distribution["n"], profile.privacy.min_cell)
+    shown = ~levels_hidden(distribution["n"], profile.privacy.min_cell, distribution["parts"])
     frame = distribution.assign(name=[level_name(profile, label) for label in distribution["label"]])
     frame[["share", "low", "high"]] = frame[["share", "low", "high"]].where(shown, axis=0)
     return frame.assign(n=frame["n"].where(shown))[["name", "n", "share", "low", "high"]]
@@ -37,7 +42,9 @@ def distribution_table(study: Study, profile: Profile) -> pd.DataFrame:
     return pd.DataFrame(
         {
             _("Level"): frame["name"],
-            _("Answers"): levels_shown(study.wave.distribution["n"], profile.privacy.min_cell),
+            _("Answers"): levels_shown(
+                study.wave.distribution["n"], profile.privacy.min_cell, study.wave.distribution["parts"]
+            ),
             _("Share"): [style.percent(share) for share in frame["share"]],
             _("95 % interval"): intervals(frame["low"], frame["high"], "share"),
         }
@@ -85,8 +92,9 @@ def box_text(study: Study, box: Estimate) -> str:
 
 def box_shown(study: Study, box: Estimate) -> bool:
     """Whether the share of a box tells no count of answers that is too small to show, nor one hidden for its sake."""
-    counts = study.wave.distribution["n"]
-    hidden = _cells(study, box).index.intersection(counts.index[levels_hidden(counts, study.min_cell)])
+    levels = study.wave.distribution
+    veiled = levels_hidden(levels["n"], study.min_cell, levels["parts"])
+    hidden = _cells(study, box).index.intersection(levels.index[veiled])
     return hidden.empty and not privacy.tells(_in_box(study, box), study.wave.n, study.min_cell)
 
 
@@ -130,6 +138,21 @@ def signed(value: float) -> str:
     return ("+" if value > 0 else "") + style.number(value, 2)
 
 
+def changed_by(value: str, low: str, high: str, p: float) -> str:
+    """A difference as text, with its interval and p-value."""
+    return _("{value} ({low} to {high}), {p}").format(value=value, low=low, high=high, p=style.p_value(p))
+
+
+def _moved(difference: Difference, write: Callable[[float], str]) -> str:
+    value, low, high = (write(each) for each in (difference.value, difference.low, difference.high))
+    return changed_by(value, low, high, difference.p)
+
+
+def _of_hundred(difference: float) -> str:
+    """A difference of scores up to 100, in points."""
+    return style.points(difference / 100)
+
+
 def scores_table(study: Study, profile: Profile) -> pd.DataFrame:
     """The period's index, boxes and net promoter score, and their change."""
     wave, changed = study.wave, study.changed
@@ -141,7 +164,7 @@ def scores_table(study: Study, profile: Profile) -> pd.DataFrame:
             _("Index, 0 to 100"),
             style.number(wave.index.mean, 1),
             style.interval(wave.index.low, wave.index.high, "index"),
-            f"{style.points(changed.index.value / 100)} ({style.p_value(changed.index.p)})" if changed else style.DASH,
+            _moved(changed.index, _of_hundred) if changed else style.DASH,
         ),
         (
             _("Mean of “{item}”, {low} to {high}").format(
@@ -149,7 +172,7 @@ def scores_table(study: Study, profile: Profile) -> pd.DataFrame:
             ),
             style.number(wave.mean.mean, 2),
             style.interval(wave.mean.low, wave.mean.high, "index", digits=2),
-            f"{signed(changed.mean.value)} ({style.p_value(changed.mean.p)})" if changed else style.DASH,
+            _moved(changed.mean, signed) if changed else style.DASH,
         ),
     ]
     if overall.target is not None:
@@ -164,20 +187,23 @@ def scores_table(study: Study, profile: Profile) -> pd.DataFrame:
         )
     boxes = ((_("Top level"), wave.top_box), (_("Two top levels"), wave.top_two), (_("Lowest level"), wave.bottom_box))
     for name, box in boxes:
-        moved = f"{style.points(changed.top_box.value)} ({style.p_value(changed.top_box.p)})" if changed else style.DASH
-        change_text = moved if box is wave.top_box else style.DASH
+        moved = _moved(changed.top_box, style.points) if changed else style.DASH
+        before = changed is not None and not top_hidden(changed.previous.distribution, study.min_cell)
+        change_text = moved if box is wave.top_box and before else style.DASH
         few = not box_shown(study, box)
         between = style.DASH if few else style.interval(box.low, box.high, "share")
         rows.append((name, box_text(study, box), between, style.DASH if few else change_text))
     if wave.nps is not None:
+        name, told = _("Net promoter score, −100 to 100"), score_told(wave, study.min_cell)
+        since = changed.nps if changed is not None and not score_told(changed.previous, study.min_cell) else None
         rows.append(
-            (
-                _("Net promoter score, −100 to 100"),
+            (name, _("withheld"), style.DASH, style.DASH)
+            if told
+            else (
+                name,
                 style.number(wave.nps.mean, 1),
                 style.interval(wave.nps.low, wave.nps.high, "index"),
-                f"{style.points(changed.nps.value / 100)} ({style.p_value(changed.nps.p)})"
-                if changed and changed.nps
-                else style.DASH,
+                style.DASH if since is None else _moved(since, _of_hundred),
             )
         )
     columns = [_("Measure"), _("Value"), _("95 % interval"), _("Change")]
@@ -189,8 +215,7 @@ def _at_top(wave: Wave) -> int:
 
 
 def _box_known(wave: Wave, profile: Profile) -> bool:
-    cell = profile.privacy.min_cell
-    return not (levels_hidden(wave.distribution["n"], cell).iloc[-1] or privacy.tells(_at_top(wave), wave.n, cell))
+    return not top_hidden(wave.distribution, profile.privacy.min_cell)
 
 
 def _top_box(wave: Wave, profile: Profile) -> str:
@@ -219,7 +244,7 @@ def groups_spread(study: Study, profile: Profile) -> pd.DataFrame:
     found = _groups(study, profile)
     for name, wave in found if len(found) > 1 else []:
         levels = wave.distribution
-        hidden = levels_hidden(levels["n"], profile.privacy.min_cell)
+        hidden = levels_hidden(levels["n"], profile.privacy.min_cell, levels["parts"])
         parts.append(
             levels.assign(
                 name=name,
@@ -253,13 +278,18 @@ def groups_table(study: Study, profile: Profile) -> pd.DataFrame:
 
 
 def groups_says(study: Study, profile: Profile) -> str:
-    """Two branches whose indexes are alike while their distributions are not; empty where there are none."""
+    """Two branches whose indexes are alike while their distributions are not; empty where there are none.
+
+    Alike are indexes at most `ALIKE` points apart and not apart beyond chance. The top levels differ beyond chance
+    though all pairs are looked at (Bonferroni).
+    """
     found, named = [], list(study.branches.items())
+    pairs = max(len(named) * (len(named) - 1) // 2, 1)
     for k, (first, a) in enumerate(named):
         for second, b in named[k + 1 :]:
             apart = two_means(a.index, b.index)
-            top = two_means(a.top_box, b.top_box)
-            if apart.low <= 0 <= apart.high and not top.low <= 0 <= top.high:
+            top = two_means(a.top_box, b.top_box, level=1 - (1 - apart.level) / pairs)
+            if abs(apart.value) <= ALIKE and apart.low <= 0 <= apart.high and not top.low <= 0 <= top.high:
                 found.append((abs(top.value), first, second, a, b))
     shown = [each for each in found if all(_box_known(wave, profile) for wave in each[3:])]
     if not shown:
