@@ -86,7 +86,8 @@ def item_gaps(rows: pd.DataFrame, earlier: pd.DataFrame | None, answers: Answers
 
 
 def item_spread(rows: pd.DataFrame, answers: Answers) -> pd.DataFrame:
-    """The whole distribution of every item: item, place (0 is the lowest level), levels, label, n, share, mean.
+    """The whole distribution of every item: item, place (0 is the lowest level), levels, label, n, share, mean,
+    parts (see `distribution`).
 
     `levels` is how many the item has; the shares of an item add up to one. Items without an answer are left out.
     """
@@ -95,8 +96,8 @@ def item_spread(rows: pd.DataFrame, answers: Answers) -> pd.DataFrame:
         given = rows[rows[name].notna()]
         if len(given):
             weights = given["weight"].to_numpy(float) if answers.weighted else None
-            levels = distribution(given[name], item.scale, weights)
+            levels = distribution(given[name], item.scale, weights, branches=given["branch"])
             mean = mean_of(rows[name], rows, answers).mean
             found.append(levels.assign(item=name, place=range(len(levels)), levels=len(levels), mean=mean))
-    columns = ["item", "place", "levels", "label", "n", "share", "mean"]
+    columns = ["item", "place", "levels", "label", "n", "share", "mean", "parts"]
     return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)

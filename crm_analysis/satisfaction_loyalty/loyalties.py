@@ -82,6 +82,7 @@ def three_ways(
     *,
     margin: float,
     seed: int,
+    min_cell: int = 0,
 ) -> Loyalties:
     """Tabulate and test every cut of every definition. `said` are the answers whose intentions count."""
     rows: list[dict[str, object]] = []
@@ -93,8 +94,10 @@ def three_ways(
         shown = bool(min(loyal.sum(), (~loyal).sum()) >= shape.FLAG_UNDER)
         if shown:
             weights = frame["weight"] if answers.weighted else None
-            levels = shape.tabulate(frame["satisfaction"], loyal, scale=answers.scale, weights=weights)
-            link = shape.examine(levels, margin=margin, seed=seed, draws=CUT_DRAWS)
+            levels = shape.tabulate(
+                frame["satisfaction"], loyal, scale=answers.scale, weights=weights, branches=frame["branch"]
+            )
+            link = shape.examine(levels, margin=margin, seed=seed, draws=CUT_DRAWS, min_cell=min_cell)
         kink = link.top if link else None
         bend = "none" if kink is None else "up" if kink.low > 0 else "down" if kink.high < 0 else "unclear"
         rows.append(

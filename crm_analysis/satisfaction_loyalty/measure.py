@@ -39,7 +39,8 @@ class Wave:
     100 and None without a 0-10 recommend item. `distribution` has one row per level: score, label, n, share, low, high,
     parts (its answers in each branch).
     `repeats` counts answers beyond the first of the same customer: such a customer counts as one draw in every standard
-    error. `promoters` has the answers behind `nps`: score, group (detractors, passives, promoters), n, share.
+    error. `promoters` has the answers behind `nps`: score, group (detractors, passives, promoters), n, share,
+    parts.
     """
 
     n: int
@@ -151,7 +152,9 @@ def measure(rows: pd.DataFrame, answers: Answers, survey: Survey) -> Wave:
         ),
         index_items=tuple(scales),
         repeats=int(scored["customer_id"].dropna().duplicated().sum()),
-        promoters=promoters(rows[recommend], rows["weight"]) if recommend else promoters(pd.Series(dtype=float)),
+        promoters=promoters(rows[recommend], rows["weight"], branches=rows["branch"])
+        if recommend
+        else promoters(pd.Series(dtype=float)),
     )
 
 
@@ -192,26 +195,36 @@ def promoter_signs(scores: pd.Series) -> pd.Series:
     return signs.where(scores.notna())
 
 
-def promoters(scores: pd.Series, weights: pd.Series | None = None) -> pd.DataFrame:
-    """The answers from 0 to 10 behind the score: score, group, n, share (weighted); empty without answers.
+def promoters(
+    scores: pd.Series, weights: pd.Series | None = None, *, branches: pd.Series | None = None
+) -> pd.DataFrame:
+    """The answers from 0 to 10 behind the score: score, group, n, share (weighted), parts (n of each branch, in order
+    of name); empty without answers.
 
     Shares add up to one; those of the group `promoters` less those of the group `detractors` are the score.
     """
     given = scores.dropna()
-    columns = ["score", "group", "n", "share"]
+    columns = ["score", "group", "n", "share", "parts"]
     if given.empty:
         return pd.DataFrame(columns=columns)
     w = pd.Series(1.0, index=given.index) if weights is None else weights[given.index]
     levels = np.arange(RECOMMEND_SCALE[0], RECOMMEND_SCALE[1] + 1)
     at = given.round().astype(int).to_numpy()
+    of = pd.Series("", index=given.index) if branches is None else branches[given.index].astype(str)
     return pd.DataFrame(
         {
             "score": levels,
             "group": np.where(levels >= PROMOTER, "promoters", np.where(levels <= DETRACTOR, "detractors", "passives")),
             "n": np.bincount(at, minlength=levels.size),
             "share": np.bincount(at, weights=w.to_numpy(float), minlength=levels.size) / float(w.sum()),
+            "parts": _parts(at, of, levels.size),
         }
     )[columns]
+
+
+def groups_of(table: pd.DataFrame) -> list[tuple[int, ...]]:
+    """Of a table as `promoters` gives it, the number of each group in each branch."""
+    return [tuple(map(sum, zip(*parts, strict=True))) for _group, parts in table.groupby("group")["parts"]]
 
 
 def _nps(rows: pd.DataFrame, answers: Answers) -> Estimate | None:
@@ -262,10 +275,14 @@ def distribution(
     )
     if branches is None:
         return found
-    names, of = np.unique(branches.astype(str), return_inverse=True)
-    counts = np.zeros((len(edges), len(names)), dtype=int)
-    np.add.at(counts, (at, of), 1)
-    return found.assign(parts=[tuple(row.tolist()) for row in counts])
+    return found.assign(parts=_parts(at, branches.astype(str), len(edges)))
+
+
+def _parts(at: np.ndarray, branches: pd.Series, levels: int) -> list[tuple[int, ...]]:
+    """How many answers of each level are of each branch."""
+    names, of = np.unique(branches, return_inverse=True)
+    counts = np.bincount(at * len(names) + of, minlength=levels * len(names)).reshape(levels, len(names))
+    return [tuple(row) for row in counts.tolist()]
 
 
 def panel_covariance(

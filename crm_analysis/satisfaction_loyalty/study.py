@@ -124,9 +124,14 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
         )
         weights = follow.frame["weight"] if answers.weighted else None
         levels = shape.tabulate(
-            follow.frame["satisfaction"], follow.frame["loyal"], scale=answers.scale, weights=weights
+            follow.frame["satisfaction"],
+            follow.frame["loyal"],
+            scale=answers.scale,
+            weights=weights,
+            branches=follow.frame["branch"],
         )
-        link = shape.examine(levels, margin=rule.indifference_margin, seed=seed)
+        cell = profile.privacy.min_cell
+        link = shape.examine(levels, margin=rule.indifference_margin, seed=seed, min_cell=cell)
         margin = followup.margin_per_loyal(follow.frame)
         steps = followup.step_worth(link.levels, margin)
         later = ahead.value_ahead(scope, follow.frame)
@@ -138,7 +143,7 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
     until = min(scope.period.end, scope.as_of)
     trend = waves.over_time(answers, survey, until=until, fewest=profile.privacy.min_cell)
     others = _others(scope)
-    stated = _stated(answers, recent, rule.indifference_margin, seed)
+    stated = _stated(answers, recent, rule.indifference_margin, seed, profile.privacy.min_cell)
     return Study(
         of_all=scope.branch == further.ALL,
         period=scope.period,
@@ -233,7 +238,9 @@ def _kinds(scope: Scope, answers: reading.Answers, others: reading.Answers | Non
     )
 
 
-def _stated(answers: reading.Answers, rows: pd.DataFrame, margin: float, seed: int) -> dict[str, shape.Shape]:
+def _stated(
+    answers: reading.Answers, rows: pd.DataFrame, margin: float, seed: int, min_cell: int
+) -> dict[str, shape.Shape]:
     """The link to what respondents say: promoters (9, 10 of 0-10), or the top two levels of another scale."""
     found = {}
     for name, item in answers.items.items():
@@ -244,8 +251,9 @@ def _stated(answers: reading.Answers, rows: pd.DataFrame, margin: float, seed: i
                 given[name] >= measure.loyal_from(item.scale),
                 scale=answers.scale,
                 weights=given["weight"] if answers.weighted else None,
+                branches=given["branch"],
             )
-            found[name] = shape.examine(levels, margin=margin, seed=seed)
+            found[name] = shape.examine(levels, margin=margin, seed=seed, min_cell=min_cell)
     return found
 
 

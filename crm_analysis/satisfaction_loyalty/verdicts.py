@@ -11,7 +11,7 @@ from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile, Words
 from crm_analysis.satisfaction_loyalty import shape
 from crm_analysis.satisfaction_loyalty.displays import item_name, level_name
-from crm_analysis.satisfaction_loyalty.displays.link import levels_told, shown_link
+from crm_analysis.satisfaction_loyalty.displays.link import bounds, level_rate, levels_told, shown_link
 from crm_analysis.satisfaction_loyalty.followup import rise
 from crm_analysis.satisfaction_loyalty.measure import loyal_from
 from crm_analysis.satisfaction_loyalty.study import Study
@@ -40,11 +40,7 @@ class Told:
 
     def rate_at(self, position: int) -> str:
         """The same as text; where it would tell too small a count beside the number of its level, on which side."""
-        n, cell = int(self.link.levels["n"].iloc[position]), self.study.min_cell
-        part = round(self.rate(position) * n)
-        if not privacy.tells(part, n, cell):
-            return rate_text(self.rate(position))
-        return style.share(part, n, cell, 0).replace(" ", style.SPACE)
+        return level_rate(self.link.levels.iloc[position], self.study.min_cell).replace(" ", style.SPACE)
 
     def step(self, position: int) -> float:
         """Rise to the level at `position` from the one below."""
@@ -55,19 +51,13 @@ class Told:
         hidden = levels_told(self.link, self.study.min_cell)
         return bool((hidden.iloc[list(positions)] if positions else hidden).any())
 
-    def _between(self, position: int) -> tuple[float, float]:
-        """A level's rate twice; where it would tell too small a count, the least and the most that it can be."""
-        n, cell, rate = float(self.link.levels["n"].iloc[position]), self.study.min_cell, self.rate(position)
-        if not self.told(position):
-            return rate, rate
-        part = round(rate * n)
-        return (0.0 if part < cell else 1 - cell / n), (1.0 if n - part < cell else cell / n)
-
     def rise_text(self, lower: int, upper: int, *, steps: int = 1) -> str:
         """The rise between two levels, a step of `steps`; where it would tell a rate, its least and its most."""
         if not self.told(lower, upper):
             return step_text((self.rate(upper) - self.rate(lower)) / steps)
-        (low_from, high_from), (low_to, high_to) = self._between(lower), self._between(upper)
+        (low_from, high_from), (low_to, high_to) = (
+            bounds(self.link.levels.iloc[each], self.study.min_cell) for each in (lower, upper)
+        )
         least, most = (100 * each / steps for each in (low_to - high_from, high_to - low_from))
         return _("{low} to {high}").format(
             low=style.points(math.floor(least) / 100, 0, sign=least < 0),

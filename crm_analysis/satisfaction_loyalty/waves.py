@@ -8,7 +8,7 @@ import pandas as pd
 
 from crm_analysis.profile.settings import Survey
 from crm_analysis.satisfaction_loyalty.answers import Answers
-from crm_analysis.satisfaction_loyalty.measure import distribution, measure
+from crm_analysis.satisfaction_loyalty.measure import distribution, groups_of, measure
 
 MOST_WAVES = 8
 WAVE_COLUMNS = (
@@ -26,7 +26,7 @@ WAVE_COLUMNS = (
     "nps",
     "nps_low",
     "nps_high",
-    "nps_fewest",
+    "nps_groups",
 )
 KIND_COLUMNS = ("branch", "kind", "n", "index", "index_low", "index_high", "top_box", "low", "high", "levels")
 
@@ -41,8 +41,8 @@ def named(rows: pd.DataFrame) -> pd.Series:
 def over_time(answers: Answers, survey: Survey, *, until: date, fewest: int) -> pd.DataFrame:
     """One row per wave up to `until`, earliest first, with `WAVE_COLUMNS`; the last `MOST_WAVES`.
 
-    Waves with fewer than `fewest` answers are left out. Intervals are those of `measure`. `nps_fewest` is the smallest
-    number of promoters, passives or detractors, of those there are.
+    Waves with fewer than `fewest` answers are left out. Intervals are those of `measure`. `nps_groups` are the
+    numbers of promoters, passives and detractors, see `measure.groups_of`.
     """
     rows = answers.whole[answers.whole["answered_on"] <= pd.Timestamp(until)]
     found = []
@@ -50,7 +50,7 @@ def over_time(answers: Answers, survey: Survey, *, until: date, fewest: int) -> 
         wave = measure(part, answers, survey)
         if wave.n < fewest:
             continue
-        score, groups = wave.nps, wave.promoters.groupby("group")["n"].sum()
+        score = wave.nps
         found.append(
             (
                 name,
@@ -60,7 +60,7 @@ def over_time(answers: Answers, survey: Survey, *, until: date, fewest: int) -> 
                 *(wave.index.mean, wave.index.low, wave.index.high),
                 *(wave.top_box.mean, wave.top_box.low, wave.top_box.high, int(wave.distribution["n"].iloc[-1])),
                 *((score.mean, score.low, score.high) if score is not None else (float("nan"),) * 3),
-                groups[groups > 0].min() if len(groups) else float("nan"),
+                groups_of(wave.promoters),
             )
         )
     table = pd.DataFrame(found, columns=list(WAVE_COLUMNS))

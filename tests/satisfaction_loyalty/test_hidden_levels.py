@@ -13,11 +13,12 @@ import pytest
 
 from crm_analysis import privacy
 from crm_analysis.profile.settings import Survey
-from crm_analysis.satisfaction_loyalty import waves
+from crm_analysis.satisfaction_loyalty import shape, waves
 from crm_analysis.satisfaction_loyalty.answers import Answers, prepare
 from crm_analysis.satisfaction_loyalty.displays import measuring
-from crm_analysis.satisfaction_loyalty.displays.names import levels_hidden, levels_shown, score_told
-from crm_analysis.satisfaction_loyalty.measure import Wave, measure
+from crm_analysis.satisfaction_loyalty.displays.link import bounds, level_rate, levels_told
+from crm_analysis.satisfaction_loyalty.displays.names import groups_told, levels_hidden, levels_shown, score_told
+from crm_analysis.satisfaction_loyalty.measure import Wave, groups_of, measure, promoters
 
 CELL = 5
 
@@ -73,6 +74,55 @@ def test_a_level_that_one_branch_hides_is_hidden_of_all_too() -> None:
     assert levels_hidden(both.map(sum), CELL, both)[0], "two under five that make eight are four each"
     apart = pd.Series([(5, 40), (6, 50), (9, 60), (20, 90), (30, 80)])
     assert not levels_hidden(apart.map(sum), CELL, apart).any()
+
+
+def levels_of(answers: dict[str, list[tuple[int, int]]]) -> pd.DataFrame:
+    """The table of levels where, per branch, of so many answers to each level so many were loyal."""
+    rows = [
+        (branch, level, k < loyal)
+        for branch, counts in answers.items()
+        for level, (n, loyal) in enumerate(counts, start=1)
+        for k in range(n)
+    ]
+    frame = pd.DataFrame(rows, columns=["branch", "score", "loyal"])
+    return shape.tabulate(frame["score"], frame["loyal"], scale=(1, 5), branches=frame["branch"])
+
+
+LARGE = [(40, 10), (60, 20), (90, 40), (120, 70), (90, 70)]
+
+
+def test_a_level_that_would_tell_how_few_answered_in_one_branch_is_merged_for_all() -> None:
+    """43 of all less the 40 of the other branch told the three of the small one."""
+    levels = levels_of({"large": LARGE, "small": [(3, 0), (12, 6), (20, 10), (30, 20), (20, 12)]})
+    assert list(shape.merge_levels(levels)["label"]) == ["1", "2", "3", "4", "5"], "by itself each is large enough"
+    merged = shape.merge_levels(levels, min_cell=CELL)
+    assert list(merged["label"]) == ["1+2", "3", "4", "5"]
+    assert merged["n_parts"].iloc[0] == (100, 15) and merged["loyal_parts"].iloc[0] == (30, 6)
+    assert merged["n"].iloc[0] == 115 and merged["loyal"].iloc[0] == 36  # noqa: PLR2004
+
+
+def test_a_rate_that_would_tell_how_few_came_back_in_one_branch_is_given_to_the_tenth() -> None:
+    levels = levels_of({"large": LARGE, "small": [(10, 5), (12, 6), (20, 10), (30, 20), (20, 17)]})
+    link = shape.examine(levels, min_cell=CELL)
+    assert levels_told(link, CELL).tolist() == [False, False, False, False, True], "three of the small one did not"
+    assert [level_rate(row, CELL).replace("\xa0", " ") for row in link.levels.tail(2).itertuples()] == [
+        "60 %",
+        "70 % to 80 %",
+    ]
+    for row in link.levels.itertuples():
+        low, high = bounds(row, CELL)
+        assert low <= row.rate <= high
+        assert low == high or (high - low) * row.n >= CELL, "as many counts fit as a cell needs"
+    alone = shape.examine(levels_of({"large": LARGE}), min_cell=CELL)
+    assert not levels_told(alone, CELL).any()
+
+
+def test_promoters_of_all_tell_no_small_count_of_one_branch() -> None:
+    scores = pd.Series([0] * 30 + [7] * 30 + [10] * 30 + [2] * 20 + [8] * 20 + [9] * 3)
+    branches = pd.Series(["large"] * 90 + ["small"] * 43)
+    table = promoters(scores, branches=branches)
+    assert groups_of(table) == [(30, 20), (30, 20), (30, 3)]
+    assert groups_told(groups_of(table), CELL) and not groups_told(groups_of(promoters(scores)), CELL)
 
 
 def test_many_answers_are_no_burden() -> None:

@@ -10,7 +10,7 @@ from crm_analysis import language, privacy, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty.bends import Spline
-from crm_analysis.satisfaction_loyalty.displays.link import levels_told
+from crm_analysis.satisfaction_loyalty.displays.link import level_rate, levels_told, veiled
 from crm_analysis.satisfaction_loyalty.displays.names import item_name, level_name, who
 from crm_analysis.satisfaction_loyalty.study import Study
 
@@ -98,23 +98,16 @@ def ways_table(study: Study, profile: Profile) -> pd.DataFrame:
     there = other.levels.set_index("label")
     rows = []
     for row in study.link.levels.itertuples():
-        if row.label in there.index:
-            kept, n = float(there.loc[row.label, "rate"]), int(there.loc[row.label, "n"])
-            low, high = float(there.loc[row.label, "low"]), float(there.loc[row.label, "high"])
-            still = _with_interval(kept, low, high, n, cell)
-        else:
-            still = style.DASH
-        came = _with_interval(row.rate, row.low, row.high, row.n, cell)
+        still = _with_interval(there.loc[row.label], cell) if row.label in there.index else style.DASH
+        came = _with_interval(row, cell)
         rows.append((level_name(profile, row.label), style.number(row.n), came, still))
     columns = [_("Level"), who(profile), _("Came back within the window"), _("Neither dormant nor lost after it")]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _with_interval(share: float, low: float, high: float, n: int, min_cell: int) -> str:
-    part = round(share * n)
-    if privacy.tells(part, n, min_cell):
-        return style.share(part, n, min_cell)
-    return f"{style.percent(share)} ({style.interval(low, high, 'share')})"
+def _with_interval(level: Any, min_cell: int) -> str:
+    rate = level_rate(level, min_cell, 1)
+    return rate if veiled(level, min_cell) else f"{rate} ({style.interval(level.low, level.high, 'share')})"
 
 
 def adjusted_table(study: Study, profile: Profile) -> pd.DataFrame:
@@ -123,11 +116,13 @@ def adjusted_table(study: Study, profile: Profile) -> pd.DataFrame:
     if adjusted is None or adjusted.table.empty:
         return pd.DataFrame()
     cell = profile.privacy.min_cell
+    of_link = () if study.link is None else study.link.levels.itertuples()
+    told = {level.label for level in of_link if veiled(level, cell)}
     rows = [
         (
             level_name(profile, row.label),
             style.number(row.n),
-            style.share(round(row.raw * row.n), row.n, cell),
+            style.DASH if row.label in told else style.share(round(row.raw * row.n), row.n, cell),
             style.percent(row.adjusted),
             style.interval(row.low, row.high, "share"),
         )

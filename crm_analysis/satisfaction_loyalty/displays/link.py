@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,8 @@ from crm_analysis.satisfaction_loyalty.displays.names import intervals, item_nam
 from crm_analysis.satisfaction_loyalty.measure import loyal_from
 from crm_analysis.satisfaction_loyalty.stores import Pair
 from crm_analysis.satisfaction_loyalty.study import Study
+
+COARSE = 0.1  # a rate that would tell a branch's count is given to the tenth
 
 
 def shown_link(study: Study) -> tuple[shape.Shape | None, str]:
@@ -35,7 +38,7 @@ def curve_frame(study: Study, profile: Profile) -> pd.DataFrame:
         name=[level_name(profile, label) for label in link.levels["label"]],
         line=shape.straight_line(link)["rate"].clip(0, 1),
         isotonic=bends.isotonic(link.levels, falling=link.kind == "falling"),
-        label=[_rate_label(row, profile.privacy.min_cell) for row in link.levels.itertuples()],
+        label=[level_rate(row, profile.privacy.min_cell) for row in link.levels.itertuples()],
         thin=link.levels["n"] < shape.FLAG_UNDER,
     )
     drawn = ["rate", "low", "high", "isotonic"]
@@ -48,15 +51,50 @@ def levels_told(link: shape.Shape, min_cell: int) -> pd.Series:
 
     A contrast of such a level with others would tell its rate beside theirs, and is not shown either.
     """
-    hidden = [privacy.tells(round(row.rate * row.n), row.n, min_cell) for row in link.levels.itertuples()]
+    hidden = [veiled(row, min_cell) for row in link.levels.itertuples()]
     return pd.Series(hidden, index=link.levels.index, dtype=bool)
 
 
-def _rate_label(row: Any, min_cell: int) -> str:
-    part, digits = round(row.rate * row.n), 0 if row.rate >= 0.1 else 1  # noqa: PLR2004
-    if privacy.tells(part, row.n, min_cell):
-        return style.share(part, row.n, min_cell, digits)
-    return style.percent(row.rate, digits)
+def veiled(level: Any, min_cell: int) -> bool:
+    """Whether a level's rate tells too small a number of customers: its own, or a branch's less what the others show.
+
+    `level` is a row of a table of levels, see `shape.tabulate`.
+    """
+    return privacy.tells(round(level.rate * level.n), level.n, min_cell) or _of_one_branch(level, min_cell)
+
+
+def _of_one_branch(level: Any, min_cell: int) -> bool:
+    loyal = getattr(level, "loyal_parts", ())
+    rest = [n - part for n, part in zip(getattr(level, "n_parts", ()), loyal, strict=True)]
+    return privacy.total_tells(loyal, min_cell) or privacy.total_tells(rest, min_cell)
+
+
+def bounds(level: Any, min_cell: int) -> tuple[float, float]:
+    """A level's rate twice; where it is veiled, the least and the most that it can be."""
+    part = round(level.rate * level.n)
+    if not veiled(level, min_cell):
+        return level.rate, level.rate
+    if privacy.tells(part, level.n, min_cell):
+        least = 0.0 if part < min_cell else 1 - min_cell / level.n
+        return least, (1.0 if level.n - part < min_cell else min_cell / level.n)
+    width = max(COARSE, min_cell / level.n)
+    least = math.floor(level.rate / width) * width
+    return least, min(least + width, 1.0)
+
+
+def level_rate(level: Any, min_cell: int, digits: int | None = None) -> str:
+    """A level's rate, in whole per cent or in tenths where it is small; where it is veiled, on which side it lies or
+    between which shares.
+    """
+    if digits is None:
+        digits = 0 if level.rate >= 0.1 else 1  # noqa: PLR2004
+    part = round(level.rate * level.n)
+    if privacy.tells(part, level.n, min_cell):
+        return style.share(part, level.n, min_cell, digits)
+    if not veiled(level, min_cell):
+        return style.percent(level.rate, digits)
+    low, high = bounds(level, min_cell)
+    return _("{low} to {high}").format(low=style.percent(low, 0), high=style.percent(high, 0))
 
 
 def curve_note(study: Study) -> str:
@@ -193,8 +231,17 @@ def tests_note(study: Study, profile: Profile) -> str:
     if "bootstrap" in link.any_link.basis or (link.straight_logit and "bootstrap" in link.straight_logit.basis):
         notes.append(_("Where a level is thin, p-values come from samples drawn as if nothing were there."))
     if link.merged:
+        several = max(map(len, link.levels.get("n_parts", ())), default=1) > 1
+        template = (
+            _(
+                "Levels with fewer than {fewest} answers, or with too few of a single branch, were merged with their "
+                "neighbour: {levels}."
+            )
+            if several
+            else _("Levels with fewer than {fewest} answers were merged with their neighbour: {levels}.")
+        )
         notes.append(
-            _("Levels with fewer than {fewest} answers were merged with their neighbour: {levels}.").format(
+            template.format(
                 fewest=shape.MERGE_UNDER,
                 levels=", ".join(style.escape(level_name(profile, label)) for label in link.merged),
             )
@@ -294,7 +341,7 @@ def stated_table(study: Study, profile: Profile) -> pd.DataFrame:
             item_name(profile, item),
             level_name(profile, row.label),
             style.number(row.n),
-            *_stated_share(round(row.rate * row.n), row, profile.privacy.min_cell),
+            *_stated_share(row, profile.privacy.min_cell),
         )
         for item, link in study.stated.items()
         for row in link.levels[~privacy.hide(link.levels["n"], profile.privacy.min_cell)].itertuples()
@@ -303,11 +350,10 @@ def stated_table(study: Study, profile: Profile) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _stated_share(part: int, row: Any, min_cell: int) -> tuple[str, str]:
+def _stated_share(row: Any, min_cell: int) -> tuple[str, str]:
     """Share and interval of a level; where it would tell too small a count, on which side it lies."""
-    if privacy.tells(part, row.n, min_cell):
-        return style.share(part, row.n, min_cell), style.DASH
-    return style.percent(row.rate), style.interval(row.low, row.high, "share")
+    between = style.DASH if veiled(row, min_cell) else style.interval(row.low, row.high, "share")
+    return level_rate(row, min_cell, 1), between
 
 
 def stores_table(pair: Pair) -> pd.DataFrame:

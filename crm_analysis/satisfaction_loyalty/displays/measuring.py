@@ -11,6 +11,7 @@ from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty.displays.names import (
     dimension_name,
+    groups_told,
     intervals,
     item_name,
     level_name,
@@ -29,7 +30,7 @@ def waves_frame(study: Study) -> pd.DataFrame:
     levels, cell = study.trend_spread.groupby("wave"), study.min_cell
     told = {
         ("top_box", "top_low", "top_high"): [top_hidden(levels.get_group(wave), cell) for wave in table["wave"]],
-        ("nps", "nps_low", "nps_high"): table["nps_fewest"] < cell,
+        ("nps", "nps_low", "nps_high"): [groups_told(groups, cell) for groups in table["nps_groups"]],
     }
     for columns, hides in told.items():
         shown = table[list(columns)].astype(float)
@@ -148,9 +149,9 @@ def promoters_frame(study: Study) -> pd.DataFrame:
     table = study.wave.promoters
     if not promoters_text(study):
         return table.head(0)
-    groups = [rows["n"] for _name, rows in table.groupby("group")]
-    hidden = pd.concat([privacy.hide(n, study.min_cell) for n in groups])
-    shown = pd.concat([privacy.shown(n, study.min_cell) for n in groups])
+    groups = [pd.DataFrame(rows["parts"].tolist(), index=rows.index) for _name, rows in table.groupby("group")]
+    hidden = pd.concat([privacy.hide_of_all(parts, study.min_cell) for parts in groups])
+    shown = pd.concat([privacy.shown_of_all(parts, study.min_cell) for parts in groups])
     return table.assign(share=table["share"].mask(hidden), n=shown)
 
 
@@ -191,7 +192,7 @@ def spread_frame(study: Study, profile: Profile) -> pd.DataFrame:
     parts = []
     for item, levels in study.item_spread.groupby("item", sort=False):
         if not privacy.small(levels["n"].sum(), study.min_cell):
-            hidden = levels_hidden(levels["n"], study.min_cell)
+            hidden = levels_hidden(levels["n"], study.min_cell, levels["parts"])
             parts.append(
                 levels.assign(
                     name=item_name(profile, str(item)),

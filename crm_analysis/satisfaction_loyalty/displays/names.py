@@ -10,7 +10,7 @@ import pandas as pd
 from crm_analysis import language, privacy, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
-from crm_analysis.satisfaction_loyalty.measure import Wave
+from crm_analysis.satisfaction_loyalty.measure import Wave, groups_of
 
 OVERALL = "satisfaction"
 SOLVED_BY_MEAN = 3  # hidden levels that a total and a mean no longer solve
@@ -112,7 +112,12 @@ def score_told(wave: Wave, min_cell: int) -> bool:
 
     It gives promoters less detractors, its standard error both together: so the number in each of the three groups.
     """
-    return any(privacy.small(n, min_cell) for n in wave.promoters.groupby("group")["n"].sum())
+    return groups_told(groups_of(wave.promoters), min_cell)
+
+
+def groups_told(groups: list[tuple[int, ...]], min_cell: int) -> bool:
+    """Whether a group, see `measure.groups_of`, is too small to show or would tell a small one of a branch."""
+    return any(privacy.small(sum(parts), min_cell) or privacy.total_tells(parts, min_cell) for parts in groups)
 
 
 def levels_shown(counts: pd.Series, min_cell: int, parts: pd.Series | None = None) -> list[str]:

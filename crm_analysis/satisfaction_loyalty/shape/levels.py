@@ -2,19 +2,22 @@
 
 - Scales of more than seven levels are cut into five bands;
 - an answer between two levels counts with the lower one;
-- a level with fewer than `MERGE_UNDER` answers joins its neighbour towards the middle of the scale and takes its score;
+- a level with fewer than `MERGE_UNDER` answers joins its neighbour towards the middle of the scale and takes its score,
+  and so does one that, less what the other branches show, would tell how few answers a branch has there;
 - a level with fewer than `FLAG_UNDER` answers is shown and marked.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from crm_analysis.estimators.proportions import effective_n, wilson_limits
+from crm_analysis.privacy import total_tells
 
 MERGE_UNDER = 10
 FLAG_UNDER = 30
@@ -27,11 +30,13 @@ def tabulate(
     *,
     scale: tuple[float, float],
     weights: ArrayLike | None = None,
+    branches: ArrayLike | None = None,
     level: float = 0.95,
 ) -> pd.DataFrame:
     """One row per level of the scale, empty levels included, in rising order.
 
     Columns: score, label, n, loyal (counts), rate (weighted share), n_effective, low, high (Wilson on n_effective).
+    With the branch of every answer also n_parts and loyal_parts: both counts in each branch, in order of name.
     """
     s = np.asarray(scores, dtype=float)
     y = np.asarray(loyal, dtype=float)
@@ -49,7 +54,17 @@ def tabulate(
         name = f"{lower:g}" if lower == upper else f"{lower:g}-{upper:g}"
         rows.append(((lower + upper) / 2, name, int(here.sum()), int(y[here].sum()), rate, effective_n(w[here])))
     frame = pd.DataFrame(rows, columns=["score", "label", "n", "loyal", "rate", "n_effective"])
+    if branches is not None:
+        for name, counted in (("n_parts", np.ones_like(y)), ("loyal_parts", y)):
+            frame[name] = _parts(at, np.asarray(branches).astype(str), counted, len(edges))
     return _with_limits(frame, level)
+
+
+def _parts(at: NDArray[np.int64], branches: NDArray[np.str_], counted: NDArray[np.float64], levels: int) -> list[Any]:
+    """Per level, the sum of `counted` in each branch."""
+    names, of = np.unique(branches, return_inverse=True)
+    sums = np.bincount(at * len(names) + of, weights=counted, minlength=levels * len(names))
+    return [tuple(row) for row in sums.astype(int).reshape(levels, len(names)).tolist()]
 
 
 def bands(scale: tuple[float, float]) -> list[tuple[float, float]]:
@@ -74,20 +89,25 @@ def _with_limits(levels: pd.DataFrame, level: float) -> pd.DataFrame:
     return levels.assign(low=low, high=high)
 
 
-def merge_levels(levels: pd.DataFrame, *, fewest: int = MERGE_UNDER, level: float = 0.95) -> pd.DataFrame:
+def merge_levels(
+    levels: pd.DataFrame, *, fewest: int = MERGE_UNDER, level: float = 0.95, min_cell: int = 0
+) -> pd.DataFrame:
     """Adjacent levels merged until each holds at least `fewest` answers; empty levels vanish.
 
     The thinnest level goes first (the lower of two equally thin ones), towards the middle of the scale. A merged level
-    keeps the score of the level that took it in and names both.
+    keeps the score of the level that took it in and names both. Where `levels` has n_parts, a level that would tell
+    fewer than `min_cell` answers of a single branch is merged too.
     """
-    if len(levels) and levels["n"].to_numpy().min() >= max(fewest, 1):
+    telling = any(total_tells(parts, min_cell) for parts in levels.get("n_parts", ()))
+    if len(levels) and levels["n"].to_numpy().min() >= max(fewest, 1) and not telling:
         return _with_limits(levels.reset_index(drop=True), level)
     middle = float(levels["score"].iloc[0] + levels["score"].iloc[-1]) / 2 if len(levels) else 0.0
     kept = levels[levels["n"] > 0].to_dict("records")
     while len(kept) > 1:
-        thin = min(range(len(kept)), key=lambda k: (kept[k]["n"], k))
-        if kept[thin]["n"] >= fewest:
+        short = [k for k, row in enumerate(kept) if row["n"] < fewest or total_tells(row.get("n_parts", ()), min_cell)]
+        if not short:
             break
+        thin = min(short, key=lambda k: (kept[k]["n"], k))
         up = thin == 0 or (kept[thin]["score"] < middle and thin < len(kept) - 1)
         into = thin + 1 if up else thin - 1
         gone, host = kept[thin], kept[into]
@@ -101,6 +121,8 @@ def merge_levels(levels: pd.DataFrame, *, fewest: int = MERGE_UNDER, level: floa
             "rate": rate,
             "n_effective": worth,
         }
+        for parts in host.keys() & {"n_parts", "loyal_parts"}:
+            host[parts] = tuple(a + b for a, b in zip(gone[parts], host[parts], strict=True))
         del kept[thin]
     frame = pd.DataFrame(kept, columns=list(levels.columns))
     return _with_limits(frame, level)
