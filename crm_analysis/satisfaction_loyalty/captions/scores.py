@@ -86,7 +86,7 @@ def promoters(study: Study, profile: Profile) -> dict[str, Any]:
         "alt": _("Answers from 0 to 10 by group; {summary}.").format(summary=text),
         "how_to_read": _(
             "Share of promoters (9, 10) less detractors (0 to 6). The same score can hide different answers: look at "
-            "the bars before comparing scores. * stands for too few to show."
+            "the bars before comparing scores. * stands for withheld: it would tell too few, here or in one branch."
         )
         + weighting(study),
     }

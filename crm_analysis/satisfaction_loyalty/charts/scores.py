@@ -49,7 +49,7 @@ def distribution(
         axes.legend(loc="upper left", fontsize=9)
         peaks = np.maximum(peaks, earlier["share"].fillna(0) + 0.01)
     for x, share, peak in zip(at, levels["share"], peaks, strict=True):
-        label = style.percent(share, 0) if share == share else _("too few to show")
+        label = style.percent(share, 0) if share == share else _("withheld")
         axes.annotate(label, (x, peak), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=9)
     axes.set_xticks(at, [style.wrapped(name) for name in levels["name"]])
     axes.set_ylim(0, float(peaks.max()) * 1.3)
@@ -144,7 +144,7 @@ def spread(table: pd.DataFrame, *, head: str) -> Figure | None:
         Patch(facecolor=shades(1.0), label=_("highest level")),
     ]
     if table["share"].isna().any():
-        keys.append(Patch(**_BLANK, label=_("too few to show")))
+        keys.append(Patch(**_BLANK, label=_("withheld: would tell too few")))
     drawing.legend(handles=keys, loc="outside upper left", ncols=4, fontsize=9, frameon=False)
     axes.set_yticks(range(len(names)), [style.plain(name, 34) for name in reversed(names)])
     axes.set_xlim(0, 1.24)
