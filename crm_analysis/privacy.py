@@ -125,12 +125,14 @@ def _veiled(counts: pd.Series, min_cell: int) -> pd.Series:
     """Which cells of a branch must not be told from the tables of all branches.
 
     Empty ones only where they keep the small ones from being worked out: not in a branch of too few customers, nor
-    where even hiding all would tell them, so that its page withholds every cell.
+    where even hiding all would tell them and one is large, so that its page withholds every cell and a reader who knows
+    which are empty still does not know which is the large one.
     """
     hidden = hide(counts, min_cell)
     if counts.sum() < min_cell:
         return (counts > 0) & (counts < min_cell)
-    return hidden if _safe(counts, hidden, min_cell) else hidden & (counts > 0)
+    needed = _safe(counts, hidden, min_cell) or counts.max() < min_cell
+    return hidden if needed else hidden & (counts > 0)
 
 
 def shown_of_all(parts: pd.DataFrame, min_cell: int) -> pd.Series:

@@ -68,6 +68,8 @@ def _perfection(told: Told, position: int) -> str:
     most = left_above(told, position)
     if not most:
         return _("Nothing on perfection above it.")
+    if told.told(position, -1):
+        return _("Perfection above it comes second: a further rise from there is not excluded.")
     return _("Perfection above it comes second: a rise of up to {most} points from there is not excluded.").format(
         most=style.points(most, 0, sign=False)
     )
@@ -145,7 +147,7 @@ def _direction(told: Told, study: Study) -> str | None:
             "brings {customers} back."
         ).format(orders=told.words.orders, customers=told.words.customers)
     if kind in ("not_established", "no_link") and top is not None and top.detectable > WORTH_SEEING:
-        needed = math.ceil(told.link.n * (top.detectable / WORTH_SEEING) ** 2 / 100) * 100
+        needed = math.ceil(told.link.n * (told.detectable() / WORTH_SEEING) ** 2 / 100) * 100
         return _(
             "Collect more answers before spending on one level rather than another: some {n} followed answers would "
             "show a kink of {seen} points."

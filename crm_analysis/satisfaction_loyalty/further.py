@@ -63,10 +63,7 @@ def look_further(
     """
     rule = scope.profile.loyalty
     status = loyalties.still_there(scope, follow) if follow is not None else None
-    cell = scope.profile.privacy.min_cell
-    ways = loyalties.three_ways(
-        answers, said, follow, status, margin=rule.indifference_margin, seed=seed, min_cell=cell
-    )
+    ways = loyalties.three_ways(answers, said, follow, status, margin=rule.indifference_margin, seed=seed)
     zone = hinge = None
     if shown is not None and shown.any_link is not None:
         zone = bends.indifference(shown)

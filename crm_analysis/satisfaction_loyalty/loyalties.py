@@ -82,7 +82,6 @@ def three_ways(
     *,
     margin: float,
     seed: int,
-    min_cell: int = 0,
 ) -> Loyalties:
     """Tabulate and test every cut of every definition. `said` are the answers whose intentions count."""
     rows: list[dict[str, object]] = []
@@ -97,7 +96,7 @@ def three_ways(
             levels = shape.tabulate(
                 frame["satisfaction"], loyal, scale=answers.scale, weights=weights, branches=frame["branch"]
             )
-            link = shape.examine(levels, margin=margin, seed=seed, draws=CUT_DRAWS, min_cell=min_cell)
+            link = shape.examine(levels, margin=margin, seed=seed, draws=CUT_DRAWS)
         kink = link.top if link else None
         bend = "none" if kink is None else "up" if kink.low > 0 else "down" if kink.high < 0 else "unclear"
         rows.append(

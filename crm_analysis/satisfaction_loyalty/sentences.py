@@ -24,7 +24,7 @@ from crm_analysis.satisfaction_loyalty.displays import (
     level_name,
 )
 from crm_analysis.satisfaction_loyalty.displays.drivers import listed
-from crm_analysis.satisfaction_loyalty.displays.link import levels_told, shown_link
+from crm_analysis.satisfaction_loyalty.displays.link import levels_told, link_n, link_n_told, shown_link
 from crm_analysis.satisfaction_loyalty.displays.names import score_told, top_hidden
 from crm_analysis.satisfaction_loyalty.displays.scores import before_text
 from crm_analysis.satisfaction_loyalty.drivers import first_to_fix, may_come_first
@@ -101,7 +101,7 @@ def _link_finding(told: Told) -> Finding | None:
         shape=_("{shape}, but the branches do not share one curve").format(shape=headline(link.kind))
         if told.study.branches_differ
         else headline(link.kind),
-        n=style.number(link.n),
+        n=link_n(link, told.study.min_cell),
         customers=told.words.customers,
         first=style.day(follow.first),
         last=style.day(follow.last),
@@ -131,7 +131,7 @@ def _link_finding(told: Told) -> Finding | None:
         )
         if len(told.study.steps) > 1
         else _("last step, 95 % interval; association, not proof"),
-        n=link.n,
+        n=link_n_told(link, told.study.min_cell),
         stake=_stake(told),
         tone="wait" if link.kind in ("no_link", "not_established", "uneven") else "neutral",
         label=_("Last step of satisfaction, points of loyalty"),
@@ -158,7 +158,7 @@ def _stated_finding(study: Study, profile: Profile, words: Words) -> Finding | N
             "answer “{item}” with {cut} or higher, {below} of “{name_below}” ones."
         ).format(
             shape=stated_headline(link),
-            n=style.number(link.n),
+            n=link_n(link, told.study.min_cell),
             customers=words.customers,
             top=told.rate_at(-1),
             below=told.rate_at(-2),
@@ -176,7 +176,7 @@ def _stated_finding(study: Study, profile: Profile, words: Words) -> Finding | N
         else _("last step, 95 % interval for all {steps} steps at once; association within one survey").format(
             steps=len(rows) - 1
         ),
-        n=link.n,
+        n=link_n_told(link, study.min_cell),
         tone="wait",
         label=_("Last step of satisfaction, points of intent"),
         definition=_(
@@ -198,7 +198,9 @@ def _stake(told: Told) -> float:
     last = told.study.steps[-1]
     n = float(told.link.levels["n"].iloc[-2])
     stake = abs(last.money_per_hundred) / 100 * n * 365 / told.study.follow.window_days
-    return stake if math.isfinite(stake) else 0.0
+    if not math.isfinite(stake):
+        return 0.0
+    return float(f"{stake:.0e}") if told.told(-1, -2) else stake  # one digit: more would tell the rate that is hidden
 
 
 def _change(study: Study, name: str) -> Change | None:
@@ -283,6 +285,8 @@ def _worth_finding(told: Told) -> Finding | None:
     window = told.study.follow.window_days if told.study.follow else 0
     later: tuple[float, float, float] | None = None
     if link.kind == "straight":
+        if told.told():
+            return None  # beside the money of the steps that are shown it would tell the rate of a level that is not
         half = normal_quantile(link.level) * link.slope_se
         value, low, high = in_money(link.slope, link.slope - half, link.slope + half, steps[0].margin, level=link.level)
         if told.study.ahead is not None and told.study.ahead.gap is not None:
@@ -334,7 +338,7 @@ def _worth_finding(told: Told) -> Finding | None:
             "association, not proof; interval wide enough for any step that is picked, the error of the "
             "margin per head in it"
         ),
-        n=link.n,
+        n=link_n_told(link, told.study.min_cell),
         label=_("Margin that goes with a step of satisfaction, per 100 {customers}").format(
             customers=told.words.customers
         ),
@@ -507,7 +511,7 @@ def _measures(study: Study, profile: Profile) -> list[Finding]:
                 high=link.top.high,
                 unit="points",
                 basis=_("95 % interval, adjusted for two kinks; association, not proof"),
-                n=link.n,
+                n=link_n_told(link, study.min_cell),
                 label=_("Kink at the top, points of loyalty"),
                 compare=True,
                 definition=_("Last step of the link less the step before it."),

@@ -130,8 +130,7 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
             weights=weights,
             branches=follow.frame["branch"],
         )
-        cell = profile.privacy.min_cell
-        link = shape.examine(levels, margin=rule.indifference_margin, seed=seed, min_cell=cell)
+        link = shape.examine(levels, margin=rule.indifference_margin, seed=seed)
         margin = followup.margin_per_loyal(follow.frame)
         steps = followup.step_worth(link.levels, margin)
         later = ahead.value_ahead(scope, follow.frame)
@@ -143,7 +142,7 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
     until = min(scope.period.end, scope.as_of)
     trend = waves.over_time(answers, survey, until=until, fewest=profile.privacy.min_cell)
     others = _others(scope)
-    stated = _stated(answers, recent, rule.indifference_margin, seed, profile.privacy.min_cell)
+    stated = _stated(answers, recent, rule.indifference_margin, seed)
     return Study(
         of_all=scope.branch == further.ALL,
         period=scope.period,
@@ -238,9 +237,7 @@ def _kinds(scope: Scope, answers: reading.Answers, others: reading.Answers | Non
     )
 
 
-def _stated(
-    answers: reading.Answers, rows: pd.DataFrame, margin: float, seed: int, min_cell: int
-) -> dict[str, shape.Shape]:
+def _stated(answers: reading.Answers, rows: pd.DataFrame, margin: float, seed: int) -> dict[str, shape.Shape]:
     """The link to what respondents say: promoters (9, 10 of 0-10), or the top two levels of another scale."""
     found = {}
     for name, item in answers.items.items():
@@ -253,7 +250,7 @@ def _stated(
                 weights=given["weight"] if answers.weighted else None,
                 branches=given["branch"],
             )
-            found[name] = shape.examine(levels, margin=margin, seed=seed, min_cell=min_cell)
+            found[name] = shape.examine(levels, margin=margin, seed=seed)
     return found
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from crm_analysis import privacy, style
+from crm_analysis import style
 from crm_analysis.estimators.proportions import normal_quantile
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile, Words
 from crm_analysis.satisfaction_loyalty import shape
 from crm_analysis.satisfaction_loyalty.displays import item_name, level_name
-from crm_analysis.satisfaction_loyalty.displays.link import bounds, level_rate, levels_told, shown_link
+from crm_analysis.satisfaction_loyalty.displays.link import bounds, level_rate, levels_told, link_n, shown_link
 from crm_analysis.satisfaction_loyalty.followup import rise
 from crm_analysis.satisfaction_loyalty.measure import loyal_from
 from crm_analysis.satisfaction_loyalty.study import Study
@@ -50,6 +50,12 @@ class Told:
         """Whether the rate of one of these levels, or of any where none is named, would tell too small a count."""
         hidden = levels_told(self.link, self.study.min_cell)
         return bool((hidden.iloc[list(positions)] if positions else hidden).any())
+
+    def detectable(self) -> float:
+        """The smallest kink at the top that would have been seen; up to the tenth where it would tell a rate."""
+        smallest = self.link.top.detectable if self.link.top else math.nan
+        hidden = self.link.top is not None and self.told(-1, -2, -3)
+        return math.ceil(smallest * 10) / 10 if hidden and math.isfinite(smallest) else smallest
 
     def rise_text(self, lower: int, upper: int, *, steps: int = 1) -> str:
         """The rise between two levels, a step of `steps`; where it would tell a rate, its least and its most."""
@@ -110,14 +116,12 @@ def verdict(told: Told | None, study: Study, profile: Profile, words: Words) -> 
     if item and stated is not None:
         return _stated(Told(study, profile, stated, words), item)
     if told is None or told.link.kind == "too_few":
-        n = told.link.n if told else 0
+        n = link_n(told.link, study.min_cell) if told else style.number(0)
         window = study.follow.window_days if study.follow else 0
         return _(
             "**Too few answers to say where satisfaction turns into loyalty**: {n} {customers} have a score and a "
             "covered follow-up of {window} days; {fewest} are the fewest that are tested."
-        ).format(
-            n=privacy.count(n, study.min_cell), customers=words.customers, window=window, fewest=shape.FEWEST_ANSWERS
-        )
+        ).format(n=n, customers=words.customers, window=window, fewest=shape.FEWEST_ANSWERS)
     said = _SHAPES[told.link.kind](told)
     if study.branches_differ:
         said += " " + _("The branches do not share one curve: act by each branch's own page.")
@@ -186,7 +190,7 @@ def _takes_off(told: Told) -> str:
         customers=told.words.customers,
         rise=told.step_up(2),
         before=told.step_up(1),
-        seen=style.points(told.link.top.detectable if told.link.top else math.nan, 0, sign=False),
+        seen=style.points(told.detectable(), 0, sign=False),
     )
 
 
@@ -236,6 +240,11 @@ def _saturating(told: Told) -> str:
 
 
 def _straight(told: Told) -> str:
+    if told.told():
+        return _(
+            "Loyalty rises with satisfaction, and no bend is shown: **more {customers} came back the more satisfied "
+            "they were**. A kink at the top of less than {seen} points could have been missed."
+        ).format(customers=told.words.customers, seen=style.points(told.detectable(), 0, sign=False))
     return _(
         "Loyalty rises with satisfaction, and no bend is shown: **each level goes with {slope} points more "
         "{customers} who came back, on average** ({low} to {high}). A kink at the top of less than {seen} points could "
@@ -243,7 +252,7 @@ def _straight(told: Told) -> str:
     ).format(
         **told.slope(),
         customers=told.words.customers,
-        seen=style.points(told.link.top.detectable if told.link.top else math.nan, 0, sign=False),
+        seen=style.points(told.detectable(), 0, sign=False),
     )
 
 
@@ -336,13 +345,18 @@ def _not_established(told: Told) -> str:
             "Satisfied {customers} come back more often ({slope} points a level, {low} to {high}), but **two levels "
             "cannot show a shape**."
         ).format(customers=told.words.customers, **told.slope())
+    if told.told():
+        return _(
+            "Satisfied {customers} come back more often, but **the shape of the link is not established**: the "
+            "smallest kink at the top that we could have seen is {seen} points."
+        ).format(customers=told.words.customers, seen=style.points(told.detectable(), 0, sign=False))
     return _(
         "Satisfied {customers} come back more often ({slope} points a level, {low} to {high}), but **the shape of the "
         "link is not established**: the smallest kink at the top that we could have seen is {seen} points."
     ).format(
         customers=told.words.customers,
         **told.slope(),
-        seen=style.points(told.link.top.detectable, 0, sign=False),
+        seen=style.points(told.detectable(), 0, sign=False),
     )
 
 
@@ -350,7 +364,11 @@ def _one_level(told: Told) -> str:
     return _(
         "**All {n} answers with a covered follow-up are on one level**, so nothing can be said about a link; {rate} "
         "of {customers} came back."
-    ).format(n=style.number(told.link.n), rate=style.percent(told.link.rate), customers=told.words.customers)
+    ).format(
+        n=link_n(told.link, told.study.min_cell),
+        rate=style.percent(told.link.rate),
+        customers=told.words.customers,
+    )
 
 
 _SHAPES = {

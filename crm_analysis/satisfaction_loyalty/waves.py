@@ -22,7 +22,6 @@ WAVE_COLUMNS = (
     "top_box",
     "top_low",
     "top_high",
-    "top_n",
     "nps",
     "nps_low",
     "nps_high",
@@ -58,7 +57,7 @@ def over_time(answers: Answers, survey: Survey, *, until: date, fewest: int) -> 
                 part["answered_on"].max().date(),
                 wave.n,
                 *(wave.index.mean, wave.index.low, wave.index.high),
-                *(wave.top_box.mean, wave.top_box.low, wave.top_box.high, int(wave.distribution["n"].iloc[-1])),
+                *(wave.top_box.mean, wave.top_box.low, wave.top_box.high),
                 *((score.mean, score.low, score.high) if score is not None else (float("nan"),) * 3),
                 groups_of(wave.promoters),
             )

@@ -101,11 +101,16 @@ def _refuse_moments(layout: Layout, relation: Relation, name: str, column: Colum
 
 
 def _moment_in(written: str, relation: Relation) -> str | None:
-    """The first column of moments that an expression or condition reads without naming a time zone itself."""
-    if re.search(r"time\s*zone", written, re.IGNORECASE):
+    """The first column of moments that an expression or condition reads by a clock without naming a time zone itself.
+
+    Whether there is a moment at all (IS NULL) depends on no clock, and a text in quotes names no column.
+    """
+    asked = re.sub(r"'(?:[^']|'')*'", "''", written)
+    if re.search(r"time\s*zone", asked, re.IGNORECASE):
         return None
+    asked = re.sub(r'(?:"[^"]*"|\w+)\s+IS\s+(?:NOT\s+)?NULL', "TRUE", asked, flags=re.IGNORECASE)
     moments = (header for header, kind in relation.types.items() if kind == cells.MOMENT)
-    return next((header for header in moments if cells.mentions(written, header)), None)
+    return next((header for header in moments if cells.mentions(asked, header)), None)
 
 
 def whose_clock(table: str) -> str:

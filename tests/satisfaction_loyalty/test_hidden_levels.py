@@ -16,7 +16,14 @@ from crm_analysis.profile.settings import Survey
 from crm_analysis.satisfaction_loyalty import shape, waves
 from crm_analysis.satisfaction_loyalty.answers import Answers, prepare
 from crm_analysis.satisfaction_loyalty.displays import measuring
-from crm_analysis.satisfaction_loyalty.displays.link import bounds, level_rate, levels_told
+from crm_analysis.satisfaction_loyalty.displays.link import (
+    bounds,
+    level_n,
+    level_rate,
+    levels_told,
+    link_n,
+    link_n_told,
+)
 from crm_analysis.satisfaction_loyalty.displays.names import groups_told, levels_hidden, levels_shown, score_told
 from crm_analysis.satisfaction_loyalty.measure import Wave, groups_of, measure, promoters
 
@@ -91,19 +98,26 @@ def levels_of(answers: dict[str, list[tuple[int, int]]]) -> pd.DataFrame:
 LARGE = [(40, 10), (60, 20), (90, 40), (120, 70), (90, 70)]
 
 
-def test_a_level_that_would_tell_how_few_answered_in_one_branch_is_merged_for_all() -> None:
+@pytest.mark.parametrize(
+    "small", [[(0, 0), (0, 0), (1, 0), (0, 0), (2, 1)], [(3, 0), (12, 6), (20, 10), (30, 20), (20, 12)]]
+)
+def test_a_small_branch_neither_changes_the_shape_nor_tells_how_few_answered_in_it(small) -> None:
     """43 of all less the 40 of the other branch told the three of the small one."""
-    levels = levels_of({"large": LARGE, "small": [(3, 0), (12, 6), (20, 10), (30, 20), (20, 12)]})
-    assert list(shape.merge_levels(levels)["label"]) == ["1", "2", "3", "4", "5"], "by itself each is large enough"
-    merged = shape.merge_levels(levels, min_cell=CELL)
-    assert list(merged["label"]) == ["1+2", "3", "4", "5"]
-    assert merged["n_parts"].iloc[0] == (100, 15) and merged["loyal_parts"].iloc[0] == (30, 6)
-    assert merged["n"].iloc[0] == 115 and merged["loyal"].iloc[0] == 36  # noqa: PLR2004
+    link = shape.examine(levels_of({"large": LARGE, "other": LARGE, "small": small}))
+    assert list(link.levels["label"]) == ["1", "2", "3", "4", "5"]
+    few = [0 < n < CELL for n, _loyal in small]
+    assert levels_told(link, CELL)[few].all()
+    texts = [level_n(row, CELL) for row in link.levels.itertuples()]
+    for text, level, veil in zip(texts, LARGE, few, strict=True):
+        assert (text == f"> {2 * level[0]}") == veil
+    whole = sum(n for n, _loyal in small)
+    assert (link_n_told(link, CELL) is None) == (whole < CELL)
+    assert link_n(link, CELL) == ("> 800" if whole < CELL else str(800 + whole))
 
 
 def test_a_rate_that_would_tell_how_few_came_back_in_one_branch_is_given_to_the_tenth() -> None:
     levels = levels_of({"large": LARGE, "small": [(10, 5), (12, 6), (20, 10), (30, 20), (20, 17)]})
-    link = shape.examine(levels, min_cell=CELL)
+    link = shape.examine(levels)
     assert levels_told(link, CELL).tolist() == [False, False, False, False, True], "three of the small one did not"
     assert [level_rate(row, CELL).replace("\xa0", " ") for row in link.levels.tail(2).itertuples()] == [
         "60 %",
@@ -113,7 +127,7 @@ def test_a_rate_that_would_tell_how_few_came_back_in_one_branch_is_given_to_the_
         low, high = bounds(row, CELL)
         assert low <= row.rate <= high
         assert low == high or (high - low) * row.n >= CELL, "as many counts fit as a cell needs"
-    alone = shape.examine(levels_of({"large": LARGE}), min_cell=CELL)
+    alone = shape.examine(levels_of({"large": LARGE}))
     assert not levels_told(alone, CELL).any()
 
 

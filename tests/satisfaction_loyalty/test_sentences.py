@@ -319,6 +319,18 @@ def test_a_verdict_beside_hidden_levels_prints_bounds_or_nothing(
     everything(study, profile)
 
 
+@pytest.mark.parametrize(
+    ("answered", "came_back"),
+    [([60, 100, 200, 300, 60], [18, 50, 150, 282]), ([30, 40, 60, 60, 25], [15, 22, 38, 45])],
+    ids=["saturating", "not established"],
+)
+def test_verdict_and_advice_are_the_same_whichever_few_of_the_highest_level_stayed_away(
+    profile: Profile, answered: list[int], came_back: list[int]
+) -> None:
+    said = [told(profile, exactly(answered, [*came_back, answered[-1] - few]))[1] for few in (1, 2, 3, 4)]
+    assert len({(each.verdict, *(action.text for action in each.actions)) for each in said}) == 1
+
+
 def everything(study: Study, profile: Profile) -> None:
     """Draw and tabulate all of a page."""
     charts.link_curve(**displays.curve(study, profile))

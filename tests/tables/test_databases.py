@@ -211,6 +211,8 @@ def test_a_condition_on_moments_needs_it_too(workplace, shop):
     assert str(refused.value).startswith('tables.transactions.where: "seen" of moments in shop.duckdb holds moments')
     assert len(rows(over(workplace, "moments", where=february, time_zone="UTC"))) == 1
     assert len(rows(over(workplace, "moments", where=february, time_zone="Asia/Seoul"))) == 4
+    for of_no_clock in ("seen IS NOT NULL", "number <> 0 AND branch <> 'seen'"):
+        assert len(rows(over(workplace, "moments", where=of_no_clock))) == 4
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,11 @@ def link_curve(study: Study, profile: Profile) -> dict[str, Any]:
     if len(curve) and shown_link(study)[1]:
         return _stated_curve(study, profile)
     if len(curve) < 2 or follow is None:
-        n = study.link.n if study.link is not None else 0
+        n = displays.link_n(study.link, study.min_cell) if study.link is not None else style.number(0)
         return {
             "title": "",
             "alt": _("No curve: {n} answers have a covered follow-up, {fewest} on two levels are needed.").format(
-                n=style.number(n), fewest=shape.FEWEST_ANSWERS
+                n=n, fewest=shape.FEWEST_ANSWERS
             ),
             "how_to_read": "",
         }

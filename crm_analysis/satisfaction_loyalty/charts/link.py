@@ -36,7 +36,7 @@ def link_curve(curve: pd.DataFrame, *, ylabel: str, note: str = "") -> Figure | 
             fontsize=9,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
         )
-    names = [f"n {style.number(n)}\n{style.wrapped(name)}" for n, name in zip(curve["n"], curve["name"], strict=True)]
+    names = [f"n {n}\n{style.wrapped(name)}" for n, name in zip(curve["n"], curve["name"], strict=True)]
     axes.set_xticks(at, names)
     axes.set_xlim(-0.45, len(curve) - 0.55)
     axes.set_ylim(0, max(float(curve["high"].fillna(0).max()) * 1.15, 0.02))

@@ -10,7 +10,7 @@ from crm_analysis import language, privacy, style
 from crm_analysis.language import _
 from crm_analysis.profile.settings import Profile
 from crm_analysis.satisfaction_loyalty.bends import Spline
-from crm_analysis.satisfaction_loyalty.displays.link import level_rate, levels_told, veiled
+from crm_analysis.satisfaction_loyalty.displays.link import level_n, level_rate, levels_told, veiled
 from crm_analysis.satisfaction_loyalty.displays.names import item_name, level_name, who
 from crm_analysis.satisfaction_loyalty.study import Study
 
@@ -100,7 +100,7 @@ def ways_table(study: Study, profile: Profile) -> pd.DataFrame:
     for row in study.link.levels.itertuples():
         still = _with_interval(there.loc[row.label], cell) if row.label in there.index else style.DASH
         came = _with_interval(row, cell)
-        rows.append((level_name(profile, row.label), style.number(row.n), came, still))
+        rows.append((level_name(profile, row.label), level_n(row, cell), came, still))
     columns = [_("Level"), who(profile), _("Came back within the window"), _("Neither dormant nor lost after it")]
     return pd.DataFrame(rows, columns=columns)
 
@@ -116,13 +116,14 @@ def adjusted_table(study: Study, profile: Profile) -> pd.DataFrame:
     if adjusted is None or adjusted.table.empty:
         return pd.DataFrame()
     cell = profile.privacy.min_cell
-    of_link = () if study.link is None else study.link.levels.itertuples()
-    told = {level.label for level in of_link if veiled(level, cell)}
+    of_link = {} if study.link is None else {level.label: level for level in study.link.levels.itertuples()}
     rows = [
         (
             level_name(profile, row.label),
-            style.number(row.n),
-            style.DASH if row.label in told else style.share(round(row.raw * row.n), row.n, cell),
+            level_n(of_link.get(row.label, row), cell),
+            style.DASH
+            if row.label in of_link and veiled(of_link[row.label], cell)
+            else style.share(round(row.raw * row.n), row.n, cell),
             style.percent(row.adjusted),
             style.interval(row.low, row.high, "share"),
         )

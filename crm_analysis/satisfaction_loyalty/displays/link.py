@@ -39,6 +39,7 @@ def curve_frame(study: Study, profile: Profile) -> pd.DataFrame:
         line=shape.straight_line(link)["rate"].clip(0, 1),
         isotonic=bends.isotonic(link.levels, falling=link.kind == "falling"),
         label=[level_rate(row, profile.privacy.min_cell) for row in link.levels.itertuples()],
+        n=[level_n(row, profile.privacy.min_cell) for row in link.levels.itertuples()],
         thin=link.levels["n"] < shape.FLAG_UNDER,
     )
     drawn = ["rate", "low", "high", "isotonic"]
@@ -64,9 +65,28 @@ def veiled(level: Any, min_cell: int) -> bool:
 
 
 def _of_one_branch(level: Any, min_cell: int) -> bool:
-    loyal = getattr(level, "loyal_parts", ())
-    rest = [n - part for n, part in zip(getattr(level, "n_parts", ()), loyal, strict=True)]
-    return privacy.total_tells(loyal, min_cell) or privacy.total_tells(rest, min_cell)
+    counts, loyal = getattr(level, "n_parts", ()), getattr(level, "loyal_parts", ())
+    rest = [n - part for n, part in zip(counts, loyal, strict=True)]
+    return any(privacy.total_tells(parts, min_cell) for parts in (counts, loyal, rest))
+
+
+def level_n(level: Any, min_cell: int) -> str:
+    """How many answered on a level, as text; on the page of all not so that it tells a small number of one branch."""
+    return privacy.count(int(level.n), min_cell, parts=getattr(level, "n_parts", ()))
+
+
+def link_n(link: shape.Shape, min_cell: int) -> str:
+    """How many answers a link rests on, likewise."""
+    return privacy.count(link.n, min_cell, parts=_of_branches(link))
+
+
+def link_n_told(link: shape.Shape, min_cell: int) -> int | None:
+    """The same as the number of a finding: none where it would tell that of one branch."""
+    return None if privacy.total_tells(_of_branches(link), min_cell) else link.n
+
+
+def _of_branches(link: shape.Shape) -> list[int]:
+    return [sum(parts) for parts in zip(*link.levels.get("n_parts", ()), strict=True)]
 
 
 def bounds(level: Any, min_cell: int) -> tuple[float, float]:
@@ -134,7 +154,7 @@ def curve_table(study: Study, profile: Profile) -> pd.DataFrame:
         {
             _("Level"): frame["name"],
             who(profile): [
-                style.number(n) + (" *" if few else "") for n, few in zip(frame["n"], frame["thin"], strict=True)
+                n + (" *" if few else "") for n, few in zip(frame["n"], frame["thin"], strict=True)
             ],
             _("Would") if shown_link(study)[1] else _("Came back"): [
                 label if rate != rate else style.percent(rate)
@@ -231,17 +251,8 @@ def tests_note(study: Study, profile: Profile) -> str:
     if "bootstrap" in link.any_link.basis or (link.straight_logit and "bootstrap" in link.straight_logit.basis):
         notes.append(_("Where a level is thin, p-values come from samples drawn as if nothing were there."))
     if link.merged:
-        several = max(map(len, link.levels.get("n_parts", ())), default=1) > 1
-        template = (
-            _(
-                "Levels with fewer than {fewest} answers, or with too few of a single branch, were merged with their "
-                "neighbour: {levels}."
-            )
-            if several
-            else _("Levels with fewer than {fewest} answers were merged with their neighbour: {levels}.")
-        )
         notes.append(
-            template.format(
+            _("Levels with fewer than {fewest} answers were merged with their neighbour: {levels}.").format(
                 fewest=shape.MERGE_UNDER,
                 levels=", ".join(style.escape(level_name(profile, label)) for label in link.merged),
             )
@@ -340,7 +351,7 @@ def stated_table(study: Study, profile: Profile) -> pd.DataFrame:
         (
             item_name(profile, item),
             level_name(profile, row.label),
-            style.number(row.n),
+            level_n(row, profile.privacy.min_cell),
             *_stated_share(row, profile.privacy.min_cell),
         )
         for item, link in study.stated.items()

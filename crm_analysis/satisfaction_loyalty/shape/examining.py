@@ -58,7 +58,6 @@ def examine(
     seed: int = 1,
     draws: int = DRAWS,
     fewest: int = MERGE_UNDER,
-    min_cell: int = 0,
 ) -> Shape:
     """Test the link that a table of levels (see `tabulate`) shows, and name its shape.
 
@@ -71,9 +70,9 @@ def examine(
     rejected without either kink (saturating where the last step is smaller than the mean of those before it, else
     uneven); straight where a top kink of `STRAIGHT_WITHIN` would have been seen with a chance of `POWER`; otherwise not
     established. Kinks are contrasts of rates, (p5 - p4) - (p4 - p3) at the top and (p3 - p2) - (p2 - p1) at the bottom,
-    adjusted together by Holm. `fewest` and `min_cell` are those of `merge_levels`.
+    adjusted together by Holm.
     """
-    used = merge_levels(levels, fewest=fewest, level=level, min_cell=min_cell)
+    used = merge_levels(levels, fewest=fewest, level=level)
     n = int(used["n"].sum())
     m = used["n_effective"].to_numpy(float)
     x = used["rate"].to_numpy(float) * m

@@ -2,8 +2,7 @@
 
 - Scales of more than seven levels are cut into five bands;
 - an answer between two levels counts with the lower one;
-- a level with fewer than `MERGE_UNDER` answers joins its neighbour towards the middle of the scale and takes its score,
-  and so does one that, less what the other branches show, would tell how few answers a branch has there;
+- a level with fewer than `MERGE_UNDER` answers joins its neighbour towards the middle of the scale and takes its score;
 - a level with fewer than `FLAG_UNDER` answers is shown and marked.
 """
 
@@ -17,7 +16,6 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from crm_analysis.estimators.proportions import effective_n, wilson_limits
-from crm_analysis.privacy import total_tells
 
 MERGE_UNDER = 10
 FLAG_UNDER = 30
@@ -89,25 +87,20 @@ def _with_limits(levels: pd.DataFrame, level: float) -> pd.DataFrame:
     return levels.assign(low=low, high=high)
 
 
-def merge_levels(
-    levels: pd.DataFrame, *, fewest: int = MERGE_UNDER, level: float = 0.95, min_cell: int = 0
-) -> pd.DataFrame:
+def merge_levels(levels: pd.DataFrame, *, fewest: int = MERGE_UNDER, level: float = 0.95) -> pd.DataFrame:
     """Adjacent levels merged until each holds at least `fewest` answers; empty levels vanish.
 
     The thinnest level goes first (the lower of two equally thin ones), towards the middle of the scale. A merged level
-    keeps the score of the level that took it in and names both. Where `levels` has n_parts, a level that would tell
-    fewer than `min_cell` answers of a single branch is merged too.
+    keeps the score of the level that took it in and names both.
     """
-    telling = any(total_tells(parts, min_cell) for parts in levels.get("n_parts", ()))
-    if len(levels) and levels["n"].to_numpy().min() >= max(fewest, 1) and not telling:
+    if len(levels) and levels["n"].to_numpy().min() >= max(fewest, 1):
         return _with_limits(levels.reset_index(drop=True), level)
     middle = float(levels["score"].iloc[0] + levels["score"].iloc[-1]) / 2 if len(levels) else 0.0
     kept = levels[levels["n"] > 0].to_dict("records")
     while len(kept) > 1:
-        short = [k for k, row in enumerate(kept) if row["n"] < fewest or total_tells(row.get("n_parts", ()), min_cell)]
-        if not short:
+        thin = min(range(len(kept)), key=lambda k: (kept[k]["n"], k))
+        if kept[thin]["n"] >= fewest:
             break
-        thin = min(short, key=lambda k: (kept[k]["n"], k))
         up = thin == 0 or (kept[thin]["score"] < middle and thin < len(kept) - 1)
         into = thin + 1 if up else thin - 1
         gone, host = kept[thin], kept[into]
