@@ -11,7 +11,7 @@ import pytest
 from statsmodels.stats.power import NormalIndPower
 
 from crm_analysis.crm_roi import displays
-from crm_analysis.crm_roi.advice import why_unknown
+from crm_analysis.crm_roi.advice import action, why_unknown
 from crm_analysis.crm_roi.evaluation import evaluate
 from crm_analysis.crm_roi.history import margins_in, past_windows
 from crm_analysis.crm_roi.money import estimate_roi
@@ -253,6 +253,37 @@ def test_no_test_is_planned_for_a_return_that_is_ruled_out_already(roi, high, ex
     turned = replace(result, roi=replace(result.roi, roi=roi, roi_high=high, net_low=-1.0, net_high=1.0))
     found = next_test(scope, replace(evaluation, closed=(turned,)))
     assert found.plan.expected_roi == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("n", "cost", "why"),
+    [
+        (100, 30_000.0, "margins of its members did not vary in its window"),
+        (40, 30_000.0, "the list is too short for a test"),
+        (100, 0.0, "what it cost is not known"),
+    ],
+)
+def test_why_a_list_without_payments_has_no_test_is_said_as_it_is(n, cost, why):
+    """A win-back list on which nobody paid was called too short, beside the advice to hold out half of it."""
+    frames = association()
+    rows, members, costs = frames["transactions"], frames["campaign_members"], frames["costs"]
+    ids = [f"D{i:04d}" for i in range(100)]
+    frames["transactions"] = rows[~(rows["customer_id"].isin(ids) & (rows["occurred_at"] >= "2026-05-01"))]
+    frames["campaign_members"] = members[(members["campaign_id"] != "GALA26") | members["customer_id"].isin(ids[:n])]
+    if not cost:
+        frames["costs"] = costs[costs["campaign_id"] != "GALA26"]
+        frames["campaigns"] = frames["campaigns"].assign(
+            contact_cost=frames["campaigns"]["contact_cost"].where(frames["campaigns"]["campaign_id"] != "GALA26")
+        )
+    scope = FrameScope(frames, make_profile())
+    evaluation = evaluate(scope)
+    gala = next(each for each in evaluation.closed if each.campaign_id == "GALA26")
+    said = why_unknown(gala, evaluation, scope.profile)
+    reasons = ("did not vary in its window", "too short for a test", "what it cost is not known")
+    assert why in said and sum(each in said for each in reasons) == 1
+    if n == 100 and cost:
+        assert gala.uncontrolled.detectable_roi is None and "half held out (50 customers) shows a difference" in said
+        assert action(gala, evaluation, scope.profile).text.startswith("Hold out half of the next Gala at random (50 ")
 
 
 @pytest.mark.parametrize("branch", ["all", "seoul"])
