@@ -260,6 +260,13 @@ def why_unknown(result: CampaignResult, evaluation: Evaluation, profile: Profile
                     "Whether {name} earned anything: nobody was held out, and what its members paid is withheld: too "
                     "few paid, or one of them nearly all."
                 ).format(name=name)
+            if found is not None and not found.cost_per_treated:
+                return _(
+                    "Whether {name} earned anything: nobody was held out, and what it cost is not known, so no test "
+                    "against break-even can be planned."
+                ).format(name=name)
+            if found is not None and found.detectable_roi is None and result.n_treated >= 2 * profile.roi.min_control:
+                return _without_spread(result, found.detectable_active, customers)
             if found is None or found.holdout_share is None or found.detectable_roi is None:
                 return _(
                     "Whether {name} earned anything: nobody was held out, and the list is too short for a test."
@@ -326,6 +333,24 @@ def why_unknown(result: CampaignResult, evaluation: Evaluation, profile: Profile
             return _("What {name} earned: it has no members.").format(name=name)
         case _:
             return ""
+
+
+def _without_spread(result: CampaignResult, detectable_active: float | None, customers: str) -> str:
+    said = _(
+        "Whether {name} earned anything: nobody was held out, and margins of its members did not vary in its window, "
+        "so no test of its return can be planned."
+    ).format(name=phrases.name_of(result))
+    if detectable_active is None:
+        return said
+    tested = _(
+        "Who goes on paying at all can be tested: half held out ({n} {customers}) shows a difference of {points} "
+        "points."
+    ).format(
+        n=style.number(result.n_treated // 2),
+        customers=customers,
+        points=style.points(detectable_active, 0, sign=False),
+    )
+    return f"{said} {tested}"
 
 
 def _blocked(result: CampaignResult, evaluation: Evaluation) -> str:
