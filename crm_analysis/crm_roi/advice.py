@@ -8,6 +8,7 @@ from typing import Any
 
 from crm_analysis import privacy, style
 from crm_analysis.crm_roi import phrases, words
+from crm_analysis.crm_roi.planning import WORTH_SETTLING, proposed_test
 from crm_analysis.crm_roi.responders import Policy, contact_and_fixed_cost
 from crm_analysis.crm_roi.results import CampaignResult, Evaluation
 from crm_analysis.estimators.uplift import Gain
@@ -18,8 +19,6 @@ from crm_analysis.profile import Profile
 __all__ = ["action", "actions", "unknowns", "why_unknown"]
 
 KEPT_OUT = 0.1
-WORTH_SETTLING = 10
-"""A test that would need more than this many times the members is not worth repeating as it is."""
 
 
 def actions(evaluation: Evaluation, profile: Profile, policies: Mapping[str, Policy]) -> tuple[Action, ...]:
@@ -167,17 +166,31 @@ def _measured_action(result: CampaignResult, evaluation: Evaluation, profile: Pr
             name=phrases.name_of(result), n=style.number(members)
         )
         return {"text": text, "resting_on": _("randomised test, not settled")}
-    needed = result.n_to_settle or 0
-    if 0 < needed <= WORTH_SETTLING * members:
+    needed, proposed = result.n_to_settle or 0, proposed_test(result, profile)
+    if proposed.state == "too_near":
+        text = words.too_near(loss=roi.roi <= 0).format(name=phrases.name_of(result))
+        resting = _("randomised test, not settled")
+    elif 0 < needed <= WORTH_SETTLING * members:
         n = math.ceil(max(needed, members) / 100) * 100
         text = _("Test {name} again with {n} {customers}, before it is extended or stopped").format(
             name=phrases.name_of(result), n=style.number(n), customers=customers
         )
         resting = _("randomised test, not settled; enough if it truly nets what it netted here")
-    else:
+    elif proposed.state == "planned" and proposed.plan is not None:
+        n = math.ceil(max(proposed.plan.n_needed, members) / 100) * 100
         text = _(
-            "Do not extend {name}: its result is too near to break-even to be settled by a test of reasonable size"
-        ).format(name=phrases.name_of(result))
+            "Test {name} again with {n} {customers}, {share} of them held out, before it is extended or stopped"
+        ).format(
+            name=phrases.name_of(result),
+            n=style.number(n),
+            customers=customers,
+            share=style.percent(proposed.plan.holdout_share, 0),
+        )
+        resting = _("randomised test, not settled; enough to find a return of {roi}").format(
+            roi=style.percent(proposed.plan.expected_roi, 0)
+        )
+    else:
+        text = words.too_near(loss=False).format(name=phrases.name_of(result))
         resting = _("randomised test, not settled")
     return {"text": text, "resting_on": resting}
 
@@ -260,6 +273,13 @@ def why_unknown(result: CampaignResult, evaluation: Evaluation, profile: Profile
                     "Whether {name} earned anything: nobody was held out, and what its members paid is withheld: too "
                     "few paid, or one of them nearly all."
                 ).format(name=name)
+            if found is not None and not found.cost_per_treated:
+                return _(
+                    "Whether {name} earned anything: nobody was held out, and what it cost is not known, so no test "
+                    "against break-even can be planned."
+                ).format(name=name)
+            if found is not None and found.detectable_roi is None and result.n_treated >= 2 * profile.roi.min_control:
+                return _without_spread(result, found.detectable_active, customers)
             if found is None or found.holdout_share is None or found.detectable_roi is None:
                 return _(
                     "Whether {name} earned anything: nobody was held out, and the list is too short for a test."
@@ -326,6 +346,24 @@ def why_unknown(result: CampaignResult, evaluation: Evaluation, profile: Profile
             return _("What {name} earned: it has no members.").format(name=name)
         case _:
             return ""
+
+
+def _without_spread(result: CampaignResult, detectable_active: float | None, customers: str) -> str:
+    said = _(
+        "Whether {name} earned anything: nobody was held out, and margins of its members did not vary in its window, "
+        "so no test of its return can be planned."
+    ).format(name=phrases.name_of(result))
+    if detectable_active is None:
+        return said
+    tested = _(
+        "Who goes on paying at all can be tested: half held out ({n} {customers}) shows a difference of {points} "
+        "points."
+    ).format(
+        n=style.number(result.n_treated // 2),
+        customers=customers,
+        points=style.points(detectable_active, 0, sign=False),
+    )
+    return f"{said} {tested}"
 
 
 def _blocked(result: CampaignResult, evaluation: Evaluation) -> str:

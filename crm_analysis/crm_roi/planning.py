@@ -30,11 +30,13 @@ __all__ = [
     "NextTest",
     "Spread",
     "TestPlan",
+    "WORTH_SETTLING",
     "chance_of_verdict",
     "holdout_options",
     "next_test",
     "plan_test",
     "power_curve",
+    "proposed_test",
     "spread_in_window",
     "spread_of",
 ]
@@ -47,6 +49,8 @@ DEFAULT_RETURN, DEFAULT_WINDOW_DAYS = 1.0, 90
 MOST_WINDOWS = 4
 MOST_USEFUL_ROI = 3.0
 """A test that shows no smaller return than this is not worth proposing."""
+WORTH_SETTLING = 10
+"""A test that would need more than this many times the members is not worth repeating as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +113,10 @@ class NextTest:
     """The test that would settle the costliest campaign of which nobody knows what it earned.
 
     `state` is planned, hopeless (a plan is made, but no test of any list shows a return of `MOST_USEFUL_ROI` or less),
-    settled (nothing is unknown), unknown_cost, no_spread, short_list or withheld. `plan` and the rest are there for
-    the first two alone; `adjusted` is the same test read with CUPED. `passed_over` cost more, but no test of their
-    lists would show a useful return, or none can be planned.
+    too_near (a plan is made, but the result leaves only returns so near to break-even that finding one takes more than
+    `WORTH_SETTLING` times the list), settled (nothing is unknown), unknown_cost, no_spread, short_list or withheld.
+    `plan` and the rest are there for the first three alone; `adjusted` is the same test read with CUPED. `passed_over`
+    cost more, but no test of their lists would show a useful return that is possible still, or none can be planned.
     """
 
     state: str
@@ -329,8 +334,8 @@ def next_test(scope: Scope, evaluation: Evaluation) -> NextTest:
     Cost per treated member is what the campaign cost here, the spread is that of its members in its own window, after
     they had been chosen as they will be again: in the windows before, whatever they were chosen by would be in it. The
     plan takes the share to hold out that finds a return of `DEFAULT_RETURN` (less, where a result so far excludes
-    that), half where none does. A campaign of which no test would show a useful return gives way to the next costliest;
-    where there is no other, its plan says so.
+    that), half where none does. A campaign of which no test would show a useful return, or none of a reasonable size
+    one that its result leaves possible, gives way to the next costliest; where there is no other, its plan says so.
     """
     unknown = [result for result in evaluation.closed if result.verdict == "unknown" and len(result.gate.units)]
     if not unknown:
@@ -341,18 +346,20 @@ def next_test(scope: Scope, evaluation: Evaluation) -> NextTest:
     known.sort(key=lambda result: (-_cost_per_treated(result) * result.n_treated, result.campaign_id))
     best: NextTest | None = None
     for place, result in enumerate(known):
-        found = replace(_planned(result, scope.profile), passed_over=tuple(known[:place]))
+        found = replace(proposed_test(result, scope.profile), passed_over=tuple(known[:place]))
         if found.state == "planned":
             return found
-        if best is None or (found.state == "hopeless" and best.state != "hopeless"):
+        if best is None or (found.plan is not None and best.plan is None):
             best = found
     assert best is not None
     return best
 
 
-def _planned(campaign: CampaignResult, profile: Profile) -> NextTest:
-    """A test on the list of one campaign."""
+def proposed_test(campaign: CampaignResult, profile: Profile) -> NextTest:
+    """A test on the list of one campaign, or why none is proposed."""
     units = campaign.gate.units
+    if not _cost_per_treated(campaign) > 0:
+        return NextTest("unknown_cost", campaign)
     if len(units) < 2 * profile.roi.min_control:
         return NextTest("short_list", campaign)
     spread = spread_in_window(units, campaign.cost, window_days=campaign.window_days)
@@ -374,7 +381,10 @@ def _planned(campaign: CampaignResult, profile: Profile) -> NextTest:
 
     plan = planned(spread.standard_deviation, None)
     adjusted = planned(spread.standard_deviation * math.sqrt(1 - spread.explained), plan.holdout_share)
-    state = "planned" if plan.detectable_roi <= MOST_USEFUL_ROI else "hopeless"
+    if plan.expected_roi < DEFAULT_RETURN:
+        state = "planned" if plan.n_needed <= WORTH_SETTLING * len(units) else "too_near"
+    else:
+        state = "planned" if plan.detectable_roi <= MOST_USEFUL_ROI else "hopeless"
     return NextTest(state, campaign, spread, plan, adjusted, tuple(int(n) for n in units["branch"].value_counts()))
 
 

@@ -40,12 +40,13 @@ class Effect:
 class Uncontrolled:
     """What can be said of a campaign without control: nothing causal.
 
-    Money per treated member: `margin_in_window`, `margin_before` (a window of the same length before), and the break-
-    even `cost_per_treated`. `own_lift_low` and `own_lift_high` are the smallest and largest relative lift among the
-    organisation's own controlled campaigns. A hold-out of `holdout_share` (n_holdout members) next time would show a
-    return of `detectable_roi` or more with 80 % power on the plain difference; the share is None when the list is too
-    short even for half of it to show a return of `MOST_USEFUL_ROI`, both where its amounts are withheld.
-    `detectable_active` is the difference in the share who pay at all that half held out would show.
+    Money per treated member: `margin_in_window`, `margin_before` (a window of the same length before), and
+    `cost_per_treated`, which is break-even. `own_lift_low` and `own_lift_high` are the smallest and largest relative
+    lift among the organisation's own controlled campaigns. A hold-out of `holdout_share` (n_holdout members) next time
+    would show a return of `detectable_roi` or more with 80 % power on the plain difference; the share is None when the
+    list is too short even for half of it to show a return of `MOST_USEFUL_ROI`, both where its amounts are withheld or
+    did not vary, or its cost is not known. `detectable_active` is the difference in the share who pay at all that half
+    held out would show.
     """
 
     cost_per_treated: float | None

@@ -59,8 +59,9 @@ def _holdout(
 ) -> tuple[float | None, float | None]:
     """Smallest share to hold out next time that shows a return of 100 %, and the smallest return it shows.
 
-    Half where none does, and no share where half would only show a return above `MOST_USEFUL_ROI`. It is the plan that
-    `planning.next_test` makes of the same list.
+    Half where none does, and no share where half would only show a return above `MOST_USEFUL_ROI`; neither where the
+    cost is not known, the list is too short or margins did not vary. It is the plan that `planning.next_test` makes of
+    the same list.
     """
     n = len(treated)
     spread = spread_in_window(treated, cost, window_days=0).standard_deviation

@@ -17,6 +17,7 @@ __all__ = [
     "programme",
     "return_seen",
     "state",
+    "too_near",
     "verdict",
 ]
 
@@ -81,6 +82,16 @@ def return_seen(roi: float | None, *, planned: bool) -> str:
     """The smallest return that a test would see, rounded up: to 5 % where a hold-out is planned, else to 10 %."""
     steps = 20 if planned else 10
     return style.percent(None if roi is None else math.ceil(roi * steps) / steps, 0)
+
+
+def too_near(*, loss: bool) -> str:
+    """What to do where what a result leaves is too near to break-even; a template of `name`, without a full stop."""
+    if loss:
+        return _(
+            "Do not extend {name}: what its result leaves of a gain is too near to break-even to be found by a test of "
+            "reasonable size"
+        )
+    return _("Do not extend {name}: its result is too near to break-even to be settled by a test of reasonable size")
 
 
 def metric(code: str) -> str:

@@ -40,9 +40,10 @@ def said_plan(source: CustomerList, screening: Screening, outlook: Outlook, prof
     """What a test of a list can show, share by share, and the chance of each verdict."""
     plan, spread, currency = outlook.plain, outlook.spread, profile.currency
     lines = _list_lines(source, screening)
+    windows = "one past window" if spread.n_windows == 1 else f"{spread.n_windows} past windows"
     lines += [
         f"spread      {style.money(spread.standard_deviation, currency)} standard deviation of margin per customer, "
-        f"over {spread.n_windows} past windows of {spread.window_days + 1} days; {spread.explained:.0%} of its square "
+        f"over {windows} of {spread.window_days + 1} days; {spread.explained:.0%} of its square "
         "foreseen by the year before",
         f"cost        {style.money(plan.cost_per_treated, currency)} for each of {plan.n_treated:,} treated, "
         f"{style.money(plan.cost, currency)} in all; break-even is that much more margin from each of them",

@@ -16,6 +16,7 @@ from crm_analysis.crm_roi.evaluation import evaluate, member_lists
 from crm_analysis.crm_roi.gate import overlaps
 from crm_analysis.crm_roi.ledger import campaign_cost
 from crm_analysis.crm_roi.sentences import claims
+from crm_analysis.language import activate
 from tests.crm_roi.conftest import FrameScope, association, make_profile
 
 ANNEX = (
@@ -205,6 +206,22 @@ def test_what_to_do_about_a_loss_is_no_more_than_its_interval_shows(evaluated, n
     step = advice.action(dataclasses.replace(result, roi=roi, cost=cost), evaluated, make_profile())
     text = html.unescape(step.text).replace("\xa0", " ")
     assert words in text and ("does not hang on that cost" in step.resting_on) == (unplanned > 0)
+
+
+def test_in_korean_a_cost_is_held_against_the_margin_gained_and_brings_in_nothing_itself(evaluated):
+    """It could be read as the margin that the cost brings."""
+    result = call(evaluated)
+    roi = dataclasses.replace(
+        result.roi, net=-5e6, net_low=-8e6, net_high=-2e6, margin_per_treated=2_000.0, incremental_low=3e5,
+        incremental_high=9e5,
+    )  # fmt: skip
+    cost = dataclasses.replace(result.cost, unplanned=0.0)
+    activate("ko")
+    try:
+        text = advice.action(dataclasses.replace(result, roi=roi, cost=cost), evaluated, make_profile()).text
+    finally:
+        activate("en")
+    assert "1인당 비용이 1인당 늘어난 공헌이익 2,000원(" in text.replace("\xa0", "") and "보다 적을 때만" in text
 
 
 def test_a_branch_leaves_to_all_branches_only_what_ran_in_others_too(evaluated):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from dataclasses import replace
 
@@ -10,8 +11,9 @@ import pandas as pd
 import pytest
 from statsmodels.stats.power import NormalIndPower
 
+from crm_analysis import style
 from crm_analysis.crm_roi import displays
-from crm_analysis.crm_roi.advice import why_unknown
+from crm_analysis.crm_roi.advice import action, why_unknown
 from crm_analysis.crm_roi.evaluation import evaluate
 from crm_analysis.crm_roi.history import margins_in, past_windows
 from crm_analysis.crm_roi.money import estimate_roi
@@ -255,10 +257,128 @@ def test_no_test_is_planned_for_a_return_that_is_ruled_out_already(roi, high, ex
     assert found.plan.expected_roi == pytest.approx(expected)
 
 
+def near_break_even(roi, high, *, times=1.0, needed=10**7):
+    """The call unsettled at this return, its spread in the window `times` what it was: (scope, evaluation)."""
+    scope = FrameScope(association(lift=13_000.0, cost=4_000_000.0), make_profile())
+    evaluation = evaluate(scope)
+    call = evaluation.closed[0]
+    units = call.gate.units
+    turned = replace(
+        call,
+        roi=replace(call.roi, roi=roi, roi_high=high, net=roi * call.roi.cost, net_low=-1.0, net_high=1.0),
+        gate=replace(call.gate, units=units.assign(margin=units["margin"] * times)),
+        n_to_settle=needed,
+    )
+    return scope, replace(evaluation, closed=(turned, *evaluation.closed[1:]))
+
+
+def planned_study(scope, evaluation):
+    return replace(examine(scope), evaluation=evaluation, next_test=next_test(scope, evaluation))
+
+
+@pytest.mark.parametrize(("roi", "high"), [(0.02, 0.9), (0.004, 0.9), (-0.3, 0.02)])
+def test_no_test_is_planned_that_can_only_show_what_is_ruled_out(roi, high):
+    """A return of 2 %, 90 % at most, once had thousands of waves planned, of which one shows more than 90 % alone."""
+    scope, evaluation = near_break_even(roi, high)
+    call = evaluation.closed[0]
+    study = planned_study(scope, replace(evaluation, closed=(call,)))
+    found = study.next_test
+    assert (found.state, found.campaign.campaign_id) == ("too_near", "CALL26")
+    assert found.plan.n_needed > 10 * found.plan.n_units and found.plan.expected_roi == (roi if roi > 0 else high)
+    assert displays.planning.findings(study) == () and displays.planning.curves(found).empty
+    sheet = displays.planning.sheet(study, profile=scope.profile)
+    advised = html.unescape(action(call, evaluation, scope.profile).text)
+    assert sheet["frame"].empty and html.unescape(sheet["note"]) == f"{advised}. No test of it is planned."
+    assert advised.startswith("Do not extend Thank-you call: ") and "by a test of reasonable size" in advised
+    assert ("what its result leaves of a gain" in advised) == (roi < 0)
+
+
+def test_a_branch_too_small_for_what_is_left_leaves_the_advice_to_all_branches():
+    frames = association(lift=15_000.0, cost=4_000_000.0)
+    frames["campaigns"] = frames["campaigns"].query("campaign_id == 'CALL26'")
+    scope = FrameScope(frames, make_profile(), branch="seoul")
+    study = examine(scope)
+    assert study.next_test.state == "too_near" and study.next_test.campaign.elsewhere
+    note = displays.planning.sheet(study, profile=scope.profile)["note"]
+    assert note.endswith("Decide by the result of all branches.") and "Do not extend" not in note
+    advised = action(study.evaluation.closed[0], study.evaluation, scope.profile).text
+    assert "by the result of all branches" in advised
+
+
+def test_a_result_too_near_to_break_even_gives_way_to_the_next_costliest():
+    scope, evaluation = near_break_even(0.02, 0.9)
+    found = next_test(scope, evaluation)
+    assert [each.campaign_id for each in found.passed_over] == ["CALL26"]
+    assert found.campaign.campaign_id == "GALA26" and found.state == "planned"
+
+
+@pytest.mark.parametrize(("roi", "high", "times"), [(0.4, 0.6, 1.7), (-0.004, 0.6, 2.0), (0.004, 1.4, 1.0)])
+def test_what_to_do_and_the_plan_beside_it_name_one_test(roi, high, times):
+    """The call is to be tested again wherever the page plans its test, and with as many as that plan needs."""
+    scope, evaluation = near_break_even(roi, high, times=times)
+    study = planned_study(scope, replace(evaluation, closed=evaluation.closed[:1]))
+    plan = study.next_test.plan
+    assert study.next_test.state == "planned" and plan.n_needed <= 10 * plan.n_units
+    said = action(evaluation.closed[0], evaluation, scope.profile)
+    n = math.ceil(max(plan.n_needed, plan.n_units) / 100) * 100
+    assert html.unescape(said.text).startswith(f"Test Thank-you call again with {n:,} customers, ")
+    assert said.resting_on.endswith(f"to find a return of {style.percent(plan.expected_roi, 0)}")
+
+
+@pytest.mark.parametrize(("high", "excluded"), [(0.6, True), (1.4, False)])
+def test_several_waves_are_said_where_one_shows_only_what_is_ruled_out(high, excluded):
+    scope, evaluation = near_break_even(0.4, high, times=2.2)
+    study = planned_study(scope, replace(evaluation, closed=evaluation.closed[:1]))
+    found = study.next_test
+    (finding,) = displays.planning.findings(study)
+    rows = displays.planning.options(found, profile=scope.profile)["Test plan"]
+    assert ("One wave can show" in set(rows), f"in {found.plan.n_waves} waves" in finding.sentence) == (excluded,) * 2
+    if excluded:
+        assert found.plan.detectable_roi > high and 1 < found.plan.n_waves <= 10
+        together = plan_test(
+            found.plan.n_waves * found.plan.n_units,
+            standard_deviation=found.plan.standard_deviation,
+            contact_cost=found.plan.cost_per_treated,
+            holdout_share=found.plan.holdout_share,
+        )
+        assert together.detectable_roi <= finding.value == 0.4
+
+
+@pytest.mark.parametrize(
+    ("n", "cost", "why"),
+    [
+        (100, 30_000.0, "margins of its members did not vary in its window"),
+        (40, 30_000.0, "the list is too short for a test"),
+        (100, 0.0, "what it cost is not known"),
+    ],
+)
+def test_why_a_list_without_payments_has_no_test_is_said_as_it_is(n, cost, why):
+    """A win-back list on which nobody paid was called too short, beside the advice to hold out half of it."""
+    frames = association()
+    rows, members, costs = frames["transactions"], frames["campaign_members"], frames["costs"]
+    ids = [f"D{i:04d}" for i in range(100)]
+    frames["transactions"] = rows[~(rows["customer_id"].isin(ids) & (rows["occurred_at"] >= "2026-05-01"))]
+    frames["campaign_members"] = members[(members["campaign_id"] != "GALA26") | members["customer_id"].isin(ids[:n])]
+    if not cost:
+        frames["costs"] = costs[costs["campaign_id"] != "GALA26"]
+        frames["campaigns"] = frames["campaigns"].assign(
+            contact_cost=frames["campaigns"]["contact_cost"].where(frames["campaigns"]["campaign_id"] != "GALA26")
+        )
+    scope = FrameScope(frames, make_profile())
+    evaluation = evaluate(scope)
+    gala = next(each for each in evaluation.closed if each.campaign_id == "GALA26")
+    said = why_unknown(gala, evaluation, scope.profile)
+    reasons = ("did not vary in its window", "too short for a test", "what it cost is not known")
+    assert why in said and sum(each in said for each in reasons) == 1
+    if n == 100 and cost:
+        assert gala.uncontrolled.detectable_roi is None and "half held out (50 customers) shows a difference" in said
+        assert action(gala, evaluation, scope.profile).text.startswith("Hold out half of the next Gala at random (50 ")
+
+
 @pytest.mark.parametrize("branch", ["all", "seoul"])
 def test_a_branch_plans_no_test_of_what_all_branches_have_settled(branch):
     """Its page says to decide by the result of all: the plan beside it must not send anybody to test it anew."""
-    frames = association(lift=13_000.0, cost=4_000_000.0)
+    frames = association(lift=15_500.0, cost=4_000_000.0)
     frames["campaigns"] = frames["campaigns"].query("campaign_id == 'CALL26'")
     scope = FrameScope(frames, make_profile(), branch=branch)
     found = next_test(scope, evaluate(scope))
@@ -275,7 +395,7 @@ def test_where_every_programme_is_settled_there_is_nothing_to_test():
 
 
 def test_a_dear_unsettled_campaign_takes_the_place_of_a_cheap_one():
-    frames = association(lift=13_000.0, cost=4_000_000.0)
+    frames = association(lift=15_500.0, cost=4_000_000.0)
     dear = FrameScope(frames, make_profile())
     assert next_test(dear, evaluate(dear)).campaign.campaign_id == "CALL26"
 

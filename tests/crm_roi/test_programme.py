@@ -7,14 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from crm_analysis import style
 from crm_analysis.crm_roi.amounts import Amount
 from crm_analysis.crm_roi.cash import cash_over_time
 from crm_analysis.crm_roi.costing import own_costs
-from crm_analysis.crm_roi.displays.programme import sentence
+from crm_analysis.crm_roi.displays.programme import figure, sentence
 from crm_analysis.crm_roi.evaluation import evaluate
 from crm_analysis.crm_roi.flows import member_flows
 from crm_analysis.crm_roi.money import net_influence
 from crm_analysis.crm_roi.programme import _covariance, alongside, programme
+from crm_analysis.crm_roi.study import examine
 from tests.crm_roi.conftest import FrameScope, association, make_profile
 
 pytestmark = pytest.mark.slow
@@ -70,6 +72,17 @@ def test_what_is_within_chance_is_not_said_to_be_paid_back(low, high, shared, sa
     told = sentence(turned, "KRW")
     assert said in told and ("All controlled programmes so far" in told)
     assert ("**is not settled**" in told) == (low < 0 < high)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "cell"), [(-2e6, 4e6, style.DASH), (-5e6, -1e5, style.DASH), (1e5, 4e6, "1.5 months")]
+)
+def test_the_table_tells_after_how_many_months_only_where_the_net_is_shown_to_be_above_zero(low, high, cell):
+    study = examine(FrameScope(association(), make_profile()))
+    turned = replace(study.finance.programme, net=Amount((low + high) / 2, low, high), payback_months=1.5)
+    shown = figure(replace(study, finance=replace(study.finance, programme=turned)))["table"]
+    (found,) = shown.loc[shown["Step"] == "paid back after", "Amount"]
+    assert found.replace("\xa0", " ") == cell
 
 
 def test_discounts_charged_stand_with_what_the_campaigns_cost():

@@ -396,6 +396,9 @@ def test_the_plan_of_a_list_is_in_money(untouched):
     screened = launch.screen(there, everybody().customer_ids, starts_on=date(2026, 1, 5), window_days=60)
     text = launch.said_plan(everybody(), screened, found, there.profile)
     assert "can show    a return of " in text and "break-even is that much more margin from each of them" in text
+    assert "over 4 past windows of 61 days" in text
+    once = replace(found, spread=replace(found.spread, n_windows=1))
+    assert "over one past window of 61 days" in launch.said_plan(everybody(), screened, once, there.profile)
     with pytest.raises(UserError, match="No test can be planned: a return needs a cost"):
         launch.plan(there, everybody().customer_ids.to_series(), **(numbers | {"contact_cost": 0.0}))
     with pytest.raises(UserError, match="hold no whole window of 366 days"):

@@ -10,7 +10,15 @@ import pandas as pd
 
 from crm_analysis import privacy, style
 from crm_analysis.crm_roi import words
-from crm_analysis.crm_roi.planning import MOST_USEFUL_ROI, NextTest, TestPlan, holdout_options, power_curve
+from crm_analysis.crm_roi.planning import (
+    DEFAULT_RETURN,
+    MOST_USEFUL_ROI,
+    WORTH_SETTLING,
+    NextTest,
+    TestPlan,
+    holdout_options,
+    power_curve,
+)
 from crm_analysis.findings import Finding
 from crm_analysis.language import _
 from crm_analysis.profile import Profile
@@ -111,14 +119,23 @@ def _assumes() -> str:
         "Tested against break-even, not against zero: the programme must bring back what it costs. The spread is that "
         "of the same members in the programme's own window, so that the next list is taken to be chosen alike; each "
         "customer is taken to react alike. The return to find is 100 %, or where the result so far excludes that, the "
-        "one that it showed (the most that it leaves, where it showed a loss). "
+        "one that it showed (the most that it leaves, where it showed a loss); a programme for which that takes more "
+        "than {times} times its list is passed over. "
         "`crm-analysis plan` makes such a plan for any list, `crm-analysis export` draws who is held out and writes "
         "whom to contact."
-    )
+    ).format(times=WORTH_SETTLING)
 
 
 def _why_not(found: NextTest) -> str:
     name = "" if found.campaign is None else style.escape(found.campaign.name)
+    if found.state == "too_near" and found.campaign is not None and found.campaign.roi is not None:
+        if found.campaign.elsewhere:
+            return _(
+                "No test of {name} is planned here: what its result leaves is too near to break-even to be found among "
+                "the members here. Decide by the result of all branches."
+            ).format(name=name)
+        advised = words.too_near(loss=found.campaign.roi.roi <= 0).format(name=name)
+        return _("{advised}. No test of it is planned.").format(advised=advised)
     return {
         "settled": _("No programme that closed in the period is left unsettled, so no test is proposed."),
         "unknown_cost": _("What the unsettled programmes cost is not known, so break-even cannot be tested."),
@@ -159,7 +176,7 @@ def options(found: NextTest, *, profile: Profile) -> pd.DataFrame:
             ),
         ),
         (
-            _("It can show"),
+            _("One wave can show") if _in_waves(plan) else _("It can show"),
             _("a return of {roi} or more with 80 % chance ({adjusted} adjusted for value before)").format(
                 roi=words.return_seen(plan.detectable_roi, planned=True),
                 adjusted=words.return_seen(adjusted.detectable_roi, planned=True),
@@ -197,6 +214,11 @@ def _arms(plan: TestPlan, *, told: bool) -> str:
     )
 
 
+def _in_waves(plan: TestPlan) -> bool:
+    """Whether what the result so far leaves possible shows in several waves of the list alone."""
+    return plan.expected_roi < DEFAULT_RETURN and plan.n_waves > 1
+
+
 def _duration(plan: TestPlan) -> str:
     if plan.n_waves == 1:
         return _("one outcome window, {days} days").format(days=style.number(plan.duration_days))
@@ -216,17 +238,25 @@ def findings(study: Study) -> tuple[Finding, ...]:
     if found.state != "planned" or found.plan is None or found.campaign is None:
         return ()
     plan = found.plan
+    said = {"share": style.percent(plan.holdout_share, 0), "name": style.escape(found.campaign.name)}
+    if _in_waves(plan):
+        sentence = _(
+            "Hold out {share} of {name} in {waves} waves: a return of {roi} or more, which its result leaves possible, "
+            "would then show."
+        ).format(**said, waves=style.number(plan.n_waves), roi=style.percent(plan.expected_roi, 0))
+        basis = _("smallest return found with 80 % chance by all waves together, two-sided 5 %, against break-even")
+    else:
+        sentence = _("Hold out {share} of {name} next time: a return of {roi} or more would then show.").format(
+            **said, roi=words.return_seen(plan.detectable_roi, planned=True)
+        )
+        basis = _("smallest return found with 80 % chance, two-sided 5 %, against break-even")
     return (
         Finding(
             key="crm_roi.next_test",
-            sentence=_("Hold out {share} of {name} next time: a return of {roi} or more would then show.").format(
-                share=style.percent(plan.holdout_share, 0),
-                name=style.escape(found.campaign.name),
-                roi=words.return_seen(plan.detectable_roi, planned=True),
-            ),
-            value=plan.detectable_roi,
+            sentence=sentence,
+            value=plan.expected_roi if _in_waves(plan) else plan.detectable_roi,
             unit="share",
-            basis=_("smallest return found with 80 % chance, two-sided 5 %, against break-even"),
+            basis=basis,
             n=None,
             label=_("Next test: smallest return shown"),
             definition=_(

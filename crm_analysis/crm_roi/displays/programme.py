@@ -69,11 +69,16 @@ def sentence(found: Programme, currency: str) -> str:
             "{who}: whether they have paid back after {months} **is not settled**, net {signed}; chance that they "
             "have: {chance}."
         ).format(**said)
-    if found.net.value > 0:
+    if _paid_back(found):
         return _("**{who}: paid back after {paid}, {net} ahead after {months}** (net {interval}).").format(**said)
     return _(
         "**{who}: not paid back after {months}, {net} short** (net {interval}); chance that they have: {chance}."
     ).format(**said)
+
+
+def _paid_back(found: Programme) -> bool:
+    """Whether the interval of the net says that it has."""
+    return found.net.low is not None and found.net.low > 0
 
 
 def _table(study: Study) -> pd.DataFrame:
@@ -99,7 +104,7 @@ def _table(study: Study) -> pd.DataFrame:
             _("present value at {rate} a year").format(rate=style.percent(found.rate_annual, 0)),
             intervals.amount(found.present, "money", currency),
         ),
-        (_("paid back after"), intervals.months(found.payback_months)),
+        (_("paid back after"), intervals.months(found.payback_months) if _paid_back(found) else style.DASH),
         (_("chance that it is paid back so far"), cells.chance(found.chance)),
         (_("not in it: programmes whose gain nobody knows cost"), style.money(found.unjudged, currency)),
     ]
