@@ -161,7 +161,7 @@ def test_what_only_the_three_are_missing_from_is_not_told(pages):
     """North and south alone are two amounts away from the money of all: nothing of either page gives the third."""
     told = re.sub(r"\s+", " ", pages["customer_value", "all"])
     assert "Paid otherwise withheld" in told and "Margin after refunds withheld" in told
-    assert "Everybody else &gt; 108 withheld withheld" in told
+    assert "Everybody else withheld withheld withheld" in told
     for figure in ("no bridge between two years", "no cohorts to follow", "no value of cohorts", "no Lorenz curve"):
         assert figure in told, figure
 
