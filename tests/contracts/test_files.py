@@ -214,6 +214,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
         contracts.load(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_note_of_other_files_does_not_spare_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRM_ANALYSIS_BUILD", str(tmp_path / "build"))
     folder = tmp_path / "contracts"

@@ -223,6 +223,7 @@ def test_ratios_are_sums_over_sums():
     assert effect.standard_error == pytest.approx(np.std(drawn), rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", ["delivered_on", "contacted_on"])
 def test_the_effect_on_those_reached_divides_by_the_share_reached(column):
     def delivered(m):
@@ -367,6 +368,7 @@ def test_strata_split_differently_by_plan_are_compared_within():
     assert order.mean_treated == pytest.approx(treated["revenue"].sum() / treated["n_orders"].sum())
 
 
+@pytest.mark.slow
 def test_without_the_plan_the_same_split_is_blocked_and_with_a_wrong_one_too():
     assert call(found(stratified((0.8, 0.3)))).state == "blocked"
     wrong = make_profile(roi={"planned_control_share": {"CALL26": {"old": 0.5, "new": 0.7}}})

@@ -91,6 +91,7 @@ def test_power_rises_with_the_return_and_is_the_level_at_break_even():
     assert power_curve(plan_test(100, **LIST), shares=(0.05,)).empty
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("roi", [0.0, 0.6, 1.2])
 def test_the_verdict_comes_as_often_as_planned(roi):
     """Simulated programmes judged by the chapter's own estimate of return, skewed margins with many zeros."""
@@ -179,6 +180,7 @@ def test_a_list_that_no_test_can_settle_gives_way(scope):
     assert (found.state, found.campaign.campaign_id) == ("planned", "CALL26")
 
 
+@pytest.mark.slow
 def test_a_test_that_could_not_settle_anything_is_neither_shown_nor_drawn():
     frames = association(lift=40_000.0)
     rows = frames["transactions"]
@@ -400,6 +402,7 @@ def test_a_dear_unsettled_campaign_takes_the_place_of_a_cheap_one():
     assert next_test(dear, evaluate(dear)).campaign.campaign_id == "CALL26"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("written", "state"), [(0.5, "measured"), (0.1, "blocked")])
 def test_the_split_is_held_against_the_share_written_before_the_start(written, state):
     frames = association()

@@ -216,6 +216,7 @@ def test_steps_are_worth_the_margin_of_those_who_stay() -> None:
     assert step.money_low < step.money_per_hundred < step.money_high
 
 
+@pytest.mark.slow
 def test_the_interval_of_the_step_that_looks_largest_holds_though_it_was_picked() -> None:
     """Five levels with equal steps: the largest estimate's own interval misses too often, the one for all does not."""
     truth, n = np.array([0.30, 0.35, 0.40, 0.45, 0.50]), 400

@@ -116,6 +116,7 @@ def between(cuts: list[float]) -> list[tuple[float, float]]:
     return [(low, high) for k, low in enumerate(edges) for high in edges[k + 1 :]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [40, 600, 3000])
 @pytest.mark.parametrize("outcomes", [False, True])
 def test_no_two_cuts_that_are_shown_tell_of_too_few_by_their_difference(n: int, outcomes: bool) -> None:

@@ -358,6 +358,7 @@ def two_amounts(files: list[str], **settings: Any) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 def test_a_file_that_two_sources_read_has_rows_of_two_numbers(workplace: Workplace) -> None:
     lines = [f"C{n},2026-03-{n % 28 + 1:02d},{-5 if n in (3, 9) else 10},3" for n in range(1, 41)]
     workplace.write("wide.csv", "\n".join(["who,day,amt,fee", *lines, "total,,390,120"]) + "\n")

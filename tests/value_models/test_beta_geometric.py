@@ -195,6 +195,7 @@ def test_agrees_with_lifetimes():
             assert ours[n] == pytest.approx(float(theirs.probability_of_n_purchases_up_to_time(52, n)), rel=1e-8)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     kind=st.sampled_from(KINDS),
