@@ -55,7 +55,7 @@ def _in_short() -> dict[str, str]:
 def _silent_verdict(assessment: Assessment) -> str:
     silences = assessment.state.reporting.silences
     first, period = silences[0], style.period(str(assessment.scope.period))
-    if assessment.scope.branch != ALL:
+    if assessment.scope.branch != ALL or len(assessment.scope.coverage) == 1:
         return _(
             "**Not usable after {day}: nothing has been delivered since**, {missing} of the {days} days of {period}. "
             "Up to that day the data can be used: changes are of the days covered, and nobody counts as lost since."

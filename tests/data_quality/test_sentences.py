@@ -165,6 +165,17 @@ def test_a_small_silent_branch_without_a_page_does_not_decide_about_all() -> Non
     assert claims(found).findings[0].key == "data_quality.silent_branches"
 
 
+def test_where_the_silent_branch_is_the_only_one_there_are_no_others_to_use() -> None:
+    found = assessment("all", silent=True)
+    found.scope.coverage = found.scope.coverage[found.scope.coverage["branch"] == "a"]
+    assert claims(found).verdict.startswith("**Not usable after")
+    (silence,) = found.state.reporting.silences
+    nothing = dataclasses.replace(silence, rows_missing=0.2, amount_missing=0.0)
+    found.state.reporting = dataclasses.replace(found.state.reporting, silences=(nothing,))
+    said = next(f for f in claims(found).findings if f.key == "data_quality.silent_branches").sentence
+    assert said.endswith(".** Every chapter ends its figures there and calls nobody lost.")
+
+
 def test_kinds_are_ordered_and_complete() -> None:
     assert set(CASES) | {"drift"} == set(KINDS)
 

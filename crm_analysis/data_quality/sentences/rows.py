@@ -32,6 +32,10 @@ def silent(assessment: Assessment) -> Finding | None:
             "**{n} branches stopped reporting, among them {names}.** By their own last six months about {rows} "
             "lines worth {amount} are missing. Each branch's figures end at its last covered day."
         ).format(n=len(silences), names=names, rows=style.number(rounded(rows)), amount=money(assessment, amount))
+    elif not round(rows):
+        sentence = _(
+            "**{branch} delivered nothing after {day}.** Every chapter ends its figures there and calls nobody lost."
+        ).format(branch=names, day=style.day(worst.last_covered_day))
     else:
         sentence = _(
             "**{branch} delivered nothing after {day}.** By its own last six months about {rows} lines worth "
