@@ -131,6 +131,17 @@ def test_a_rate_that_would_tell_how_few_came_back_in_one_branch_is_given_to_the_
     assert not levels_told(alone, CELL).any()
 
 
+@pytest.mark.parametrize("loyal", [0, 20, 42, 43])
+def test_a_veiled_rate_stands_in_a_range_of_a_cell_or_more_at_either_end_of_the_scale(loyal: int) -> None:
+    """43 answers, three of them of one branch: at 100 % the tenth had no width, near it less than a cell's."""
+    level = pd.Series(
+        {"rate": loyal / 43, "n": 43, "n_parts": (40, 3), "loyal_parts": (min(loyal, 40), max(loyal - 40, 0))}
+    )
+    low, high = bounds(level, CELL)
+    assert -1e-12 <= low <= loyal / 43 <= high + 1e-12 <= 1 + 2e-12  # noqa: PLR2004
+    assert (high - low) * 43 >= CELL - 1e-9 or privacy.tells(loyal, 43, CELL)
+
+
 def test_promoters_of_all_tell_no_small_count_of_one_branch() -> None:
     scores = pd.Series([0] * 30 + [7] * 30 + [10] * 30 + [2] * 20 + [8] * 20 + [9] * 3)
     branches = pd.Series(["large"] * 90 + ["small"] * 43)

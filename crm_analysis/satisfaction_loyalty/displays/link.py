@@ -97,9 +97,9 @@ def bounds(level: Any, min_cell: int) -> tuple[float, float]:
     if privacy.tells(part, level.n, min_cell):
         least = 0.0 if part < min_cell else 1 - min_cell / level.n
         return least, (1.0 if level.n - part < min_cell else min_cell / level.n)
-    width = max(COARSE, min_cell / level.n)
-    least = math.floor(level.rate / width) * width
-    return least, min(least + width, 1.0)
+    width = min(max(COARSE, min_cell / level.n), 1.0)
+    least = min(math.floor(level.rate / width) * width, 1.0 - width)
+    return least, least + width
 
 
 def level_rate(level: Any, min_cell: int, digits: int | None = None) -> str:
