@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from datetime import date
@@ -321,7 +322,9 @@ def _init(given: argparse.Namespace) -> int:
     from crm_analysis.profile import scaffold
 
     source = Path(given.source) if given.source else None
-    print(scaffold.init(Path(given.folder), given.template, source=source))
+    path = scaffold.init(Path(given.folder), given.template, source=source)
+    print(path)
+    print(f'Open it, fill in what is marked "fill in", then: crm-analysis check --profile {shlex.quote(str(path))}')
     return 0
 
 

@@ -102,6 +102,8 @@ def verdict(
 
     `beyond_noise` holds branch and key of the changes that passed the false discovery rate.
     """
+    if not by_chapter:
+        return _("All branches together were not asked for: each branch's pages say what was found there.")
     earned = _programmes(writer, by_chapter, contents)
     said = _customers(writer, by_chapter, contents, ("all", contents.kept) in beyond_noise, earned)
     if said:

@@ -139,6 +139,12 @@ def test_without_either_measure_the_first_chapter_speaks(writer):
     assert verdict(writer, whole("data_quality", "data_quality.score", 0.9), Contents.read()) == "v"
 
 
+def test_where_only_branches_were_asked_for_nothing_is_said_to_have_failed(writer):
+    assert verdict(writer, {}, Contents.read()) == (
+        "All branches together were not asked for: each branch's pages say what was found there."
+    )
+
+
 def test_periods_are_named_in_words():
     assert period_name("2026Q3") == "Third quarter 2026"
     assert period_name("2026H1") == "First half 2026"

@@ -77,6 +77,35 @@ def test_a_file_that_may_not_be_read(shop, refused):
     )
 
 
+@pytest.mark.parametrize(
+    ("rights", "message"),
+    [
+        (0, "No permission to read the folder sold. Ask its owner for read access."),
+        (0o311, "transactions: no permission to read sold. Ask its owner for read access."),
+    ],
+)
+def test_a_folder_that_may_not_be_looked_into(shop, refused, rights, message):
+    shop.profile["data"] = "sold"
+    shop.profile["tables"]["transactions"]["files"] = ["s*.csv"]
+    shop.write()
+    sold = shop.folder / "sold"
+    sold.mkdir()
+    sold.chmod(rights)
+    try:
+        assert refused(shop.check(prefix=_without_rights())) == message
+    finally:
+        sold.chmod(0o755)
+
+
+def test_a_required_table_under_another_name(shop, refused):
+    shop.profile["tables"]["transaction"] = shop.profile["tables"].pop("transactions")
+    shop.write()
+    assert refused(shop.check()) == (
+        "shop.yaml: `tables`: the table `transactions` is required: say under `tables:` where it is; rename "
+        "`transaction` if it is meant"
+    )
+
+
 def test_a_data_folder_that_is_not_there(shop, refused):
     shop.profile["data"] = "exports/2025"
     shop.write()
