@@ -145,7 +145,8 @@ def _there(data_root: Path, pattern: str) -> str:
     files = sorted(p.name for p in itertools.islice(data_root.iterdir(), 500) if p.is_file())
     if not files:
         return " The folder is empty: set `data` in the profile, or give --data."
-    return nearest(pattern, files) or f" Files there: {listed(files)}."
+    elsewhere = "If it is elsewhere, set `data` in the profile, or give --data."
+    return nearest(pattern, files) or f" Files there: {listed(files)}. {elsewhere}"
 
 
 def _parquet(con: duckdb.DuckDBPyConnection, file: File) -> Relation:

@@ -21,7 +21,8 @@ def test_a_missing_file(shop, refused):
     shop.write()
     (shop.folder / "sales.csv").unlink()
     assert refused(shop.check()) == (
-        f'transactions: no file matches "sales.csv" in {shop.folder}. Files there: shop.yaml.'
+        f'transactions: no file matches "sales.csv" in {shop.folder}. Files there: shop.yaml. If it is '
+        "elsewhere, set `data` in the profile, or give --data."
     )
 
 

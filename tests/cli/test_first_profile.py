@@ -38,9 +38,11 @@ def charity(rows: list[tuple[int, date, int]]) -> bytes:
 def retail(rows: list[tuple[int, date, int]]) -> bytes:
     """Excel's Unicode text: tabs, UTF-16; returns in brackets and with the minus behind."""
     lines = ["승인번호\t회원번호\t매장명\t결제일시\t결제금액\t거래유형\t상품명"]
+    known: set[int] = set()
     for number, (customer, day, amount) in enumerate(rows):
-        back = number % 40 == 39
-        paid = f"({amount:,})" if number % 80 == 39 else f"{amount:,}-" if back else f"{amount:,}"
+        back = number % 3 == 0 and customer in known
+        known.add(customer)
+        paid = f"({amount:,})" if back and number % 2 else f"{amount:,}-" if back else f"{amount:,}"
         kind, time = "반품" if back else "판매", f"오후 2:{number % 60:02d}"
         lines.append(f'A{number}\t{customer}\t강남점\t{day} {time}\t"{paid}"\t{kind}\t사과')
     return "\r\n".join(lines).encode("utf-16")
