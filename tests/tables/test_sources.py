@@ -149,6 +149,22 @@ def test_the_upper_line_of_a_merged_header_is_named_as_what_it_may_be(workplace:
     )
 
 
+def test_one_file_of_several_in_another_layout(workplace: Workplace) -> None:
+    other = HEADER.replace("금액", "결제금액")
+    workplace.write("gifts1.csv", f"{HEADER}\n{LINE}\n")
+    workplace.write("gifts2.csv", f"{other}\n2,C2,서울,2026-03-01,5\n")
+    assert refused(workplace.profile({"transactions": {"files": ["gifts*.csv"], "columns": GIFTS}})) == (
+        'transactions.amount: gifts2.csv has no column "금액". Did you mean "결제금액"? Its headers: '
+        f"{', '.join(other.split(','))}. If other files have it, list both layouts under tables.transactions.sources, "
+        "each with its own `files` and `columns`."
+    )
+    apart = [
+        {"files": ["gifts1.csv"], "columns": GIFTS},
+        {"files": ["gifts2.csv"], "columns": {**GIFTS, "amount": "결제금액"}},
+    ]
+    assert rows(workplace.profile({"transactions": {"sources": apart}}), "amount") == [(1000.0,), (5.0,)]
+
+
 def test_a_workbook_that_is_called_csv(workplace: Workplace) -> None:
     (workplace.data / "gifts.csv").write_bytes(b"PK\x03\x04rest")
     assert refused(workplace.profile()) == (
