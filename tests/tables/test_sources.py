@@ -128,11 +128,6 @@ def test_a_quotation_mark_that_is_never_closed_swallows_no_rows(workplace: Workp
     )
 
 
-def test_blanks_of_no_width_are_no_part_of_a_cell(workplace: Workplace) -> None:
-    profile = workplace.gifts("1,\u200bC1\u200e,\u2009서울\u00a0,\ufeff2026-03-01\u202f,1\u2009000")
-    assert rows(profile, "customer_id", "branch", "amount") == [("C1", "서울", 1000.0)]
-
-
 def test_a_note_of_several_lines_with_many_commas_is_a_note(workplace: Workplace) -> None:
     workplace.write(
         "gifts.csv", f'{HEADER},메모\n{LINE},"가\n나, 다, 라, 마, 바, ""사"", 아"\n2,C2,서울,2026-03-01,5,x\n'
