@@ -72,13 +72,22 @@ def claims(study: Study, scope: Scope) -> Claims:
         _promoters_finding(study),
     ]
     said = [finding for finding in findings if finding is not None][:MOST_FINDINGS]
+    measures = [each for each in _measures(study, profile) if each.key not in {finding.key for finding in said}]
     return Claims(
         verdict=verdict(told, study, profile, words),
-        findings=tuple(said),
+        findings=tuple(replace(each, query=_query(each, study)) for each in said),
         actions=actions(told, study, scope),
         unknowns=tuple(unknowns(study, words)),
-        measures=tuple(each for each in _measures(study, profile) if each.key not in {finding.key for finding in said}),
+        measures=tuple(replace(each, query=_query(each, study)) for each in measures),
     )
+
+
+def _query(finding: Finding, study: Study) -> str:
+    """The query behind a finding: the answers, or what their customers did next."""
+    name = finding.key.removeprefix(f"{CHAPTER}.")
+    if name == "silence" and study.follow and study.follow.silence:
+        return f"{study.follow.silence.query};\n{study.queries['answers']}"
+    return study.queries.get("followed" if name in ("link", "step_worth", "top_kink") else "answers", "")
 
 
 def _link_finding(told: Told) -> Finding | None:
