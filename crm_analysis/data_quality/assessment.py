@@ -251,7 +251,8 @@ def _queries(scope: Scope) -> dict[str, str]:
         found["rules"] = str(
             ibis.to_sql(by_rule.group_by(["rule", "severity", "set_aside"]).agg(rows=lambda t: t.count()))
         )
-    seen = raw.group_by("branch").agg(last_day=raw["occurred_at"].max().date(), rows=raw.count())
+    seen = raw.filter(raw["occurred_at"].date() <= scope.tables.data_ends_on)
+    seen = seen.group_by("branch").agg(last_day=seen["occurred_at"].max().date(), rows=seen.count())
     found["days"] = str(ibis.to_sql(seen.order_by("branch")))
     if scope.has("customers"):
         customers = scope.table("customers")

@@ -101,6 +101,8 @@ def test_what_a_finding_rests_on_can_be_asked_of_a_database_that_knows_nothing(b
     stale = answers["data_quality.stale_contacts"].iloc[0]
     assert stale["stale"] / stale["dated"] == pytest.approx(values["data_quality.stale_contacts"]["value"])
     if branch == "all":
+        days = answers["data_quality.silent_branches"].set_index("branch")["last_day"]
+        assert str(days["gwangju"])[:10] == "2026-07-31" and str(days["seoul"])[:10] == "2026-09-30"
         months = answers["data_quality.control_totals"]
         gap = (months["amount"].fillna(0) - months["amount_finance"]).sum()
         assert gap == pytest.approx(values["data_quality.control_totals"]["value"])
