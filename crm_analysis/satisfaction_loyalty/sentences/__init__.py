@@ -58,9 +58,7 @@ def claims(study: Study, scope: Scope) -> Claims:
         actions=actions(told, study, scope),
         unknowns=tuple(unknowns(study, words)),
         measures=tuple(
-            replace(each, query=_query(each, study))
-            for each in measures
-            if each is not None and each.key not in stated
+            replace(each, query=_query(each, study)) for each in measures if each is not None and each.key not in stated
         ),
     )
 
