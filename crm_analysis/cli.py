@@ -246,7 +246,8 @@ def _explain(given: argparse.Namespace) -> int:
 def _list(given: argparse.Namespace) -> int:
     from crm_analysis import lookup
 
-    print(lookup.export_list(_steps(given).profile, given.finding, given.branch, given.period, given.format))
+    path, rows = lookup.export_list(_steps(given).profile, given.finding, given.branch, given.period, given.format)
+    print(f"{path}  {rows:,} rows")
     return 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -23,6 +25,7 @@ def explain(profile: Profile, key: str, branch: str, period: str | None) -> str:
     status = runs.published(profile, bundle["chapter"], bundle["branch"], bundle["period"])
     lines = [
         f"{finding['key']}  ({bundle['branch']}, {bundle['period']}, state on {bundle['as_of']})",
+        *([f"  says        {_plain(finding['sentence'])}"] if finding["sentence"] else []),
         f"  standing    {status.state}{f', since {status.stale_since}: {status.error}' if status.error else ''}",
         f"  value       {style.value(finding['value'], unit, currency)}",
         f"  interval    {style.interval(finding['low'], finding['high'], unit, currency)} (95 %)",
@@ -32,16 +35,43 @@ def explain(profile: Profile, key: str, branch: str, period: str | None) -> str:
         f"  definition  {finding['definition'] or style.DASH}",
         *(f"  filter      {text}" for text in finding["filters"]),
     ]
-    rows = [row for row in bundle["footing"] if row["table"] == "transactions"]
+    views = _views(profile, finding["query"])
+    read = {table for table, _ in views if table} or {"transactions"}
+    rows = [row for row in bundle["footing"] if row["table"] in read]
     lines += [
-        f"  rows        {row['step']} {row['rule']}: {style.number(row['rows'])}".replace(" :", ":") for row in rows
+        f"  rows        {row['table']} {row['step']} {row['rule']}: {style.number(row['rows'])}".replace(" :", ":")
+        for row in rows
     ]
-    lines += ["  query", *(f"    {line}" for line in (finding["query"] or style.DASH).splitlines())]
+    if not finding["query"]:
+        return "\n".join([*lines, "  query       none of its own: it is computed from the chapter's other results"])
+    statements = [
+        "-- for DuckDB; the tables are views of the rows as they were read",
+        *(f"{view};" for _, view in views),
+        f"{finding['query']};",
+    ]
+    lines += ["  query", *(f"    {line}" for text in statements for line in text.splitlines())]
     return "\n".join(lines)
 
 
-def export_list(profile: Profile, key: str, branch: str, period: str | None, kind: str) -> Path:
-    """Write the customers behind a finding as CSV or Excel under `exports/`, for their owner only; returns the path."""
+def _plain(sentence: str) -> str:
+    """A finding's sentence without the marks of a page."""
+    return html.unescape(re.sub(r"<[^>]+>", "", sentence).replace("**", ""))
+
+
+def _views(profile: Profile, query: str) -> list[tuple[str, str]]:
+    """The tables that a query reads, each with the statement that makes it; none for a finding without a query."""
+    if not query:
+        return []
+    from crm_analysis import tables
+
+    return tables.open(profile).views_in(query)
+
+
+def export_list(profile: Profile, key: str, branch: str, period: str | None, kind: str) -> tuple[Path, int]:
+    """Write the customers behind a finding as CSV or Excel under `exports/`, for their owner only.
+
+    Returns the path and the number of rows.
+    """
     known = stored_lists(profile, branch, period)
     if key not in known:
         raise UserError(
@@ -51,7 +81,8 @@ def export_list(profile: Profile, key: str, branch: str, period: str | None, kin
     found = known[key]
     name = f"{files.safe_name(key.replace('.', '-'))}-{found.period}-{files.safe_name(branch)}.{kind}"
     export = files.export_csv if kind == "csv" else files.export_excel
-    return export(found.read(), profile.build_dir / "exports" / name)
+    rows = found.read()
+    return export(rows, profile.build_dir / "exports" / name), len(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +138,23 @@ def _bundles(profile: Profile, branch: str, period: str | None) -> Iterator[Mapp
         else []
     )
     if not there or (period and period not in there):
+        others = sorted({} if there else _branches_run(executed))
+        run = f"Branches that were run: {listed(others, 40)}" if others else f"Periods that were run: {listed(there)}"
         raise UserError(
-            f"Nothing was run for {branch}{f' in {period}' if period else ''}. "
-            f"`crm-analysis run --profile {profile.path}` runs it. Periods that were run: {listed(there) or 'none'}."
+            f"Nothing was run for {branch}{f' in {period}' if period else ''}.{nearest(branch, others)} "
+            f"`crm-analysis run --profile {profile.path}` runs it. {run if others or there else 'Nothing was run yet'}."
         )
     latest = period or max(there, key=lambda name: _as_of(executed / name / folder))
     for path in sorted((executed / latest / folder).glob("*.findings.json")):
         bundle = files.read_json(path)
         if bundle is not None:
             yield bundle
+
+
+def _branches_run(executed: Path) -> set[str]:
+    """Every branch of which some period was run, by the name that it has in the data."""
+    bundles = (files.read_json(path) for path in executed.glob("*/*/*.findings.json"))
+    return {bundle["branch"] for bundle in bundles if bundle is not None}
 
 
 def _as_of(folder: Path) -> str:

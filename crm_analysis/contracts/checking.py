@@ -296,7 +296,9 @@ def _worded(line: Mapping[str, Any]) -> str:
 
 
 def _rounded(value: Any) -> str:
-    return f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.2f}".rstrip("0").rstrip(".")
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _plain(line: Mapping[Any, Any]) -> dict[str, Any]:

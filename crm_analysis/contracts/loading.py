@@ -208,7 +208,8 @@ def _held_together(contracts: Mapping[str, Contract]) -> None:
         for link in contract.relationships:
             target = contracts.get(link.to_table)
             if target is None or link.to_column not in target.columns:
+                near = nearest(link.to_table, contracts) if target is None else nearest(link.to_column, target.columns)
                 raise ContractError(
                     f"{contract.path.name}: relationship {link.id} leads to {link.to_table}.{link.to_column}, "
-                    "which no contract has."
+                    f"which no contract has.{near}"
                 )

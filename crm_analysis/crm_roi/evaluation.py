@@ -120,7 +120,7 @@ def evaluate(scope: Scope, *, among: str | None = None) -> Evaluation:
         portfolio=portfolio.add_up(closed, ledger, scope.branch),
         ledger=ledger,
         members=members[members["campaign_id"].isin([r.campaign_id for r in closed])].reset_index(drop=True),
-        query=str(ibis.to_sql(expression, dialect="duckdb")),
+        query=";\n".join(filter(None, [str(ibis.to_sql(expression, dialect="duckdb")), ledger.query])),
     )
 
 

@@ -114,6 +114,7 @@ def _campaign_finding(result: CampaignResult, evaluation: Evaluation) -> Finding
             tone="wait",
             causal=True,
             label=_("Margin gained per member, {name}").format(name=result.name),
+            query=evaluation.query,
         )
     return None
 
@@ -267,6 +268,7 @@ def _unplanned_finding(result: CampaignResult, evaluation: Evaluation) -> Findin
         tone="bad",
         label=_("Cost nobody planned, {name}").format(name=result.name),
         definition=_("Cost lines of the campaign with an amount and no planned amount."),
+        query=evaluation.ledger.query if evaluation.ledger else "",
     )
 
 

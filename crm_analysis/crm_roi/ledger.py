@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
+import ibis
 import numpy as np
 import pandas as pd
 
@@ -43,7 +44,7 @@ class Ledger:
 
     `lines` has the canonical columns of `costs`, lines of a campaign only, negative ones left out. `shared` is the part
     of programme-wide costs that falls in the period. `orphaned_*` are campaign costs that name no campaign that exists;
-    `negative_*` are lines below zero, left out and counted.
+    `negative_*` are lines below zero, left out and counted. `query` reads them all.
     """
 
     lines: pd.DataFrame
@@ -54,6 +55,7 @@ class Ledger:
     n_negative: int
     negative_total: float
     has_plan: bool
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +90,18 @@ def build_ledger(scope: Scope, campaign_ids: Sequence[str]) -> Ledger:
     if not scope.has("costs"):
         empty = pd.DataFrame({name: pd.Series(dtype="object") for name in _COLUMNS})
         return Ledger(empty, empty.head(0), 0.0, 0, 0.0, 0, 0.0, False)
-    frame = with_columns(scope.table("costs"), _COLUMNS).select(*_COLUMNS).execute()
+    expression = with_columns(scope.table("costs"), _COLUMNS).select(*_COLUMNS)
+    frame = expression.execute()
     if scope.branch == "all":
         frame["shared"] = False
-    return split_ledger(
+    found = split_ledger(
         frame,
         campaign_ids,
         start=scope.period.start,
         end=scope.period.end,
         has_plan="planned_amount" in scope.columns("costs"),
     )
+    return replace(found, query=str(ibis.to_sql(expression, dialect="duckdb")))
 
 
 def split_ledger(costs: pd.DataFrame, campaign_ids: Sequence[str], *, start: date, end: date, has_plan: bool) -> Ledger:

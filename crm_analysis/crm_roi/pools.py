@@ -178,7 +178,9 @@ def past_of(units: pd.DataFrame, scope: Scope, *, window_days: int, depth: int, 
         habits=habits,
         window_days=window_days,
         # the table in memory has a name drawn anew each time, and findings are the same for the same data
-        query=str(ibis.to_sql(expression, dialect="duckdb")).replace(days.get_name(), "list_and_pool"),
+        query="-- list_and_pool is made in memory: customer_id, and event_on, the day of assignment; of others on no "
+        "list, one of the list's days\n"
+        + str(ibis.to_sql(expression, dialect="duckdb")).replace(days.get_name(), "list_and_pool"),
     )
 
 

@@ -232,6 +232,18 @@ def _queries(scope: Scope) -> dict[str, str]:
         rows=lambda t: t.count(),
         amount=lambda t: signed_amount(t).sum(),
     )
+    if scope.has("control_totals"):
+        totals = scope.tables.without_set_aside(
+            "control_totals", scope.tables.of_branch("control_totals", scope.branch)
+        )
+        stated = totals.filter(totals["table"] == "transactions").select(
+            "branch",
+            month=totals["month"].strftime("%Y-%m"),
+            rows_finance=totals["rows"],
+            amount_finance=totals["amount"],
+        )
+        months = stated.left_join(months, ["branch", "month"]).drop("branch_right", "month_right")
+        months = months.order_by(["branch", "month"])
     found = {"lines": str(ibis.to_sql(lines)), "months": str(ibis.to_sql(months))}
     failed = failures(scope)
     if failed is not None:
@@ -239,7 +251,8 @@ def _queries(scope: Scope) -> dict[str, str]:
         found["rules"] = str(
             ibis.to_sql(by_rule.group_by(["rule", "severity", "set_aside"]).agg(rows=lambda t: t.count()))
         )
-    seen = raw.group_by("branch").agg(last_day=raw["occurred_at"].max().date(), rows=raw.count())
+    seen = raw.filter(raw["occurred_at"].date() <= scope.tables.data_ends_on)
+    seen = seen.group_by("branch").agg(last_day=seen["occurred_at"].max().date(), rows=seen.count())
     found["days"] = str(ibis.to_sql(seen.order_by("branch")))
     if scope.has("customers"):
         customers = scope.table("customers")

@@ -165,11 +165,13 @@ def persons(assessment: Assessment) -> dict[str, Any]:
 
 def days(assessment: Assessment) -> dict[str, Any]:
     """Last day delivered, as keyword arguments of `report.table`."""
-    return _noted(
-        _("Last day delivered"),
-        listing.last_days(assessment),
-        _("Last day with a row, set-aside rows included."),
-    )
+    how = _("Last day with a row, set-aside rows included.")
+    n = assessment.last_days["branch"].nunique()
+    if n > listing.MOST_BRANCHES:
+        how += " " + _("Only the {drawn} of {n} branches that end first are shown.").format(
+            drawn=listing.MOST_BRANCHES, n=n
+        )
+    return _noted(_("Last day delivered"), listing.last_days(assessment), how)
 
 
 def mix(assessment: Assessment) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from crm_analysis.language import _
 from crm_analysis.report import rule_in_short
 
 TAIL = 0.1  # the share of lines beyond the outermost quantile
-_MOST_BRANCHES = 14
+MOST_BRANCHES = 14
 _MOST_RULES_DRAWN = 4
 
 
@@ -74,7 +74,7 @@ def score_table(assessment: Assessment) -> pd.DataFrame:
 def months(assessment: Assessment) -> pd.DataFrame:
     """For the chart: branch (name), month, rows, covered; the branches with most lines when there are many."""
     frame = assessment.state.reporting.months
-    order = frame.groupby("branch")["rows"].sum().sort_values(ascending=False, kind="stable").index[:_MOST_BRANCHES]
+    order = frame.groupby("branch")["rows"].sum().sort_values(ascending=False, kind="stable").index[:MOST_BRANCHES]
     kept = frame[frame["branch"].isin(order)].copy()
     kept["branch"] = pd.Categorical(kept["branch"], categories=list(order))
     kept = kept.sort_values(["branch", "month"])
@@ -296,7 +296,10 @@ def totals(assessment: Assessment) -> pd.DataFrame:
 
 
 def last_days(assessment: Assessment) -> pd.DataFrame:
-    """Last day with a row, per table and branch; the fewer of the two are the columns."""
+    """Last day with a row, per table and branch; the fewer of the two are the columns.
+
+    Of many branches those are shown that end first.
+    """
     frame = assessment.last_days
     if frame.empty:
         return pd.DataFrame()
@@ -305,7 +308,9 @@ def last_days(assessment: Assessment) -> pd.DataFrame:
     )
     wide = wide[[name for name in reporting.DATED if name in wide.columns]]
     shown = wide.map(lambda day: style.DASH if day != day or day is None else f"{day:%Y-%m-%d}")
-    shown = shown.head(_MOST_BRANCHES)
+    ends = wide.drop(index="", errors="ignore").iloc[:, 0].sort_values(kind="stable").index
+    if len(ends) > MOST_BRANCHES:
+        shown = shown.drop(index=ends[MOST_BRANCHES:]).reindex([*wide.index.intersection([""]), *ends[:MOST_BRANCHES]])
     shown.index = pd.Index([_name(assessment, branch) if branch else _("without branch") for branch in shown.index])
     if len(shown) < len(shown.columns):
         return shown.T.reset_index(names=_("Table"))

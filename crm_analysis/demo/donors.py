@@ -95,7 +95,9 @@ def _attributes(rng: np.random.Generator, truth: Truth, frame: pd.DataFrame) -> 
             "stay_reason": known(recorded[:, 1], pick(rng, _STAY, n)),
             "interests": known(recorded[:, 2], pick(rng, _INTERESTS, n)),
             "attitude_recorded": np.where(
-                recorded.any(axis=1), joined + np.minimum(days_known, 30) * _DAY, np.datetime64("NaT")
+                recorded.any(axis=1),
+                np.minimum(joined + np.minimum(days_known, 30) * _DAY, last),
+                np.datetime64("NaT"),
             ),
             "verified": verified,
             "status": np.where(returned, "returned", "valid"),

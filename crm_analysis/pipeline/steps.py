@@ -101,6 +101,8 @@ class Steps:
         if report is None:
             raise UserError(f"The check of {self.profile.id} left no report. Run it again.")
         Console(width=None if sys.stdout.isatty() else 160).print(contracts.render(report))
+        if any(report.set_aside.values()):
+            print(f"The rows set aside, with the reasons: {self.profile.build_dir / 'exports' / 'set_aside'}")
         return report.exit_code(strict=strict)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+import ibis
 import numpy as np
 import pandas as pd
 
@@ -74,14 +75,19 @@ def load(scope: object, *, kinds: tuple[str, ...] = CUSTOMER_KINDS) -> Answers:
     Answers without `respondent_kind` count as customers'. `scope` is a `tables.Scope`.
     """
     survey: Survey = scope.profile.survey  # type: ignore[attr-defined]
-    columns = (*CORE, *survey.items)
     if not scope.has("survey_responses"):  # type: ignore[attr-defined]
-        return prepare(pd.DataFrame(columns=list(columns)), survey, kinds=kinds)
+        return prepare(pd.DataFrame(columns=[*CORE, *survey.items]), survey, kinds=kinds)
+    return prepare(given(scope).to_pandas(), survey, kinds=kinds)
+
+
+def given(scope: object) -> ibis.Table:
+    """The answers of the scope's branch known by its `as_of`, as they were given; the scope has a survey table."""
+    columns = (*CORE, *scope.profile.survey.items)  # type: ignore[attr-defined]
     table = scope.table("survey_responses")  # type: ignore[attr-defined]
     supplied = scope.columns("survey_responses")  # type: ignore[attr-defined]
     wanted = [name for name in columns if name in table.columns and (name in supplied or name == "branch")]
     ordered = table.order_by("response_id") if "response_id" in wanted else table  # draws depend on the order of rows
-    return prepare(ordered.select(*wanted).to_pandas(), survey, kinds=kinds)
+    return ordered.select(*wanted)
 
 
 def prepare(raw: pd.DataFrame, survey: Survey, *, kinds: tuple[str, ...] = CUSTOMER_KINDS) -> Answers:

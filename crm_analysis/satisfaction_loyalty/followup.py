@@ -66,13 +66,14 @@ class Silence:
 
     Both groups bought or gave within `ACTIVE_BEFORE_DAYS` up to `anchor`, and are followed from there for the same
     window in branches whose data reach that far. Who answered only later counts as silent: whoever stays is asked
-    again, so a later answer would sort people by what they did.
+    again, so a later answer would sort people by what they did. `query` gives those active and whether they came back.
     """
 
     anchor: date
     answered: Proportion
     silent: Proportion
     difference: Difference
+    query: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,28 +199,51 @@ def _after(pool: pd.DataFrame, transactions: ibis.Table, rule: Loyalty, margin_r
             "closes_on": (pool["answered_on"] + pd.Timedelta(days=rule.window_days)).dt.date.to_numpy(),
         }
     )
-    both = ibis.memtable(asked).join(_payments(transactions, margin_rate), "customer_id")
-    within = (both.paid_on >= both.opens_on.cast("date")) & (both.paid_on <= both.closes_on.cast("date"))
-    before = both.paid_on <= both.said_on.cast("date")
-    recent = before & (both.paid_on > both.year_before.cast("date"))
-    found = (
-        both.group_by("asked")
-        .aggregate(
-            first_on=both.paid_on.min(),
-            days_before=both.paid_on.nunique(where=before),
-            paid=within.sum(),
-            margin=both.margin.sum(where=within),
-            times=both.paid_on.nunique(where=within),
-            times_before=both.paid_on.nunique(where=recent),
-            prior=both.margin.sum(where=recent),
-            # the day leads, so that the greatest is the last one; of two on one day the last in the alphabet
-            channel=(both.paid_on.cast("string") + both.channel).max(where=before),
-        )
-        .to_pandas()
-    )
+    found = _followed(ibis.memtable(asked), transactions, margin_rate).to_pandas()
     found["first_on"] = pd.to_datetime(found["first_on"])
     found["channel"] = found["channel"].astype("object").str.slice(len("2026-01-01"))
     return found
+
+
+def _followed(asked: ibis.Table, transactions: ibis.Table, margin_rate: float) -> ibis.Table:
+    """Per `asked` (with customer_id, said_on, year_before, opens_on, closes_on), what its customer paid and when."""
+    both = asked.join(_payments(transactions, margin_rate), "customer_id")
+    within = (both.paid_on >= both.opens_on.cast("date")) & (both.paid_on <= both.closes_on.cast("date"))
+    before = both.paid_on <= both.said_on.cast("date")
+    recent = before & (both.paid_on > both.year_before.cast("date"))
+    return both.group_by("asked").aggregate(
+        first_on=both.paid_on.min(),
+        days_before=both.paid_on.nunique(where=before),
+        paid=within.sum(),
+        margin=both.margin.sum(where=within),
+        times=both.paid_on.nunique(where=within),
+        times_before=both.paid_on.nunique(where=recent),
+        prior=both.margin.sum(where=recent),
+        # the day leads, so that the greatest is the last one; of two on one day the last in the alphabet
+        channel=(both.paid_on.cast("string") + both.channel).max(where=before),
+    )
+
+
+def followed_up(given: ibis.Table, transactions: ibis.Table, *, rule: Loyalty, margin_rate: float) -> ibis.Table:
+    """Every answer of `given` with what its customer paid before and after it, all inside the engine.
+
+    It is what `follow` looks up for the answers it uses, and adds to the columns of `given`: closes_on (last day of the
+    window), first_on (of the customer's first payment), days_before (days with a payment up to the answer), paid
+    (payments within the window) and margin (of these). Answers without a customer or payment have none of them.
+    """
+    said = given.answered_on.cast("date")
+    asked = given.filter(given.customer_id.notnull()).select(
+        "customer_id",
+        asked="response_id",
+        said_on=said,
+        year_before=(said - ibis.interval(days=ACTIVE_BEFORE_DAYS)).cast("date"),
+        opens_on=(said + ibis.interval(days=rule.gap_days)).cast("date"),
+        closes_on=(said + ibis.interval(days=rule.window_days)).cast("date"),
+    )
+    found = _followed(asked, transactions, margin_rate)
+    found = found.select("asked", "first_on", "days_before", "paid", "margin")
+    closes_on = (said + ibis.interval(days=rule.window_days)).cast("date")
+    return given.mutate(closes_on=closes_on).left_join(found, given.response_id == found.asked).drop("asked")
 
 
 def _silence(
@@ -243,7 +267,8 @@ def _silence(
     people = paid.group_by("customer_id").aggregate(
         active=before.any(), loyal=((paid.paid_on >= opens) & (paid.paid_on <= closes)).any()
     )
-    active = people.filter(people.active).to_pandas()
+    people = people.filter(people.active)
+    active = people.to_pandas()
     spoke = answers.frame
     spoke = spoke[
         spoke["customer_id"].notna()
@@ -254,7 +279,11 @@ def _silence(
     groups = [active.loc[flag, "loyal"].astype(bool) for flag in (answered, ~answered)]
     shares = [wilson(int(group.sum()), len(group)) for group in groups]
     return Silence(
-        anchor=anchor, answered=shares[0], silent=shares[1], difference=two_proportions(shares[1], shares[0])
+        anchor=anchor,
+        answered=shares[0],
+        silent=shares[1],
+        difference=two_proportions(shares[1], shares[0]),
+        query=str(ibis.to_sql(people, dialect="duckdb")),
     )
 
 

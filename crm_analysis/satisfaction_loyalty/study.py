@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+import ibis
 import pandas as pd
 
 from crm_analysis.profile.settings import Survey
@@ -46,7 +47,7 @@ class Study:
     (by the path model), or overall (overall satisfaction alone). `follow` and `link` hold behaviour after the answers,
     `stated` the link to what respondents say they will do, `staff` the satisfaction of staff and dealers in the period.
     `further` holds what stands behind the link, `types` the types of customers (None without payments). `missing` names
-    absent tables.
+    absent tables. `queries` are those behind the findings: of the `answers`, and of them `followed` up.
     """
 
     of_all: bool
@@ -80,6 +81,7 @@ class Study:
     missing: tuple[str, ...]
     margin: float
     min_cell: int
+    queries: dict[str, str]
 
     @property
     def branches_differ(self) -> bool:
@@ -183,7 +185,23 @@ def analyse(scope: Scope, *, seed: int = 1) -> Study:
         missing=tuple(table for table in ("survey_responses",) if not scope.has(table)),
         margin=rule.indifference_margin,
         min_cell=profile.privacy.min_cell,
+        queries=_queries(scope),
     )
+
+
+def _queries(scope: Scope) -> dict[str, str]:
+    if not scope.has("survey_responses"):
+        return {}
+    given = reading.given(scope)
+    found = {"answers": given}
+    if scope.has("transactions") and {"response_id", "customer_id"} <= set(given.columns):
+        found["followed"] = followup.followed_up(
+            given,
+            scope.table("transactions"),
+            rule=scope.profile.loyalty,
+            margin_rate=scope.profile.margin.rate,
+        )
+    return {name: str(ibis.to_sql(expression, dialect="duckdb")) for name, expression in found.items()}
 
 
 def _earlier(answers: reading.Answers, rows: pd.DataFrame, scope: Scope) -> tuple[str, pd.DataFrame | None]:

@@ -227,16 +227,38 @@ class Tables:
     def _view(self, table: str, branch: str) -> ibis.Table:
         """A table over the files of one branch, or over all."""
         if (table, branch) not in self._views:
-            parts = self._record(table)["parts"]
-            wanted = [part["file"] for part in parts if branch == ALL or part["branch"] == branch]
-            if branch != ALL and table in _OF_NO_BRANCH:
-                wanted += [part["file"] for part in parts if part["file"] == WHOLE]
-            there = [part["file"] for part in parts]
-            name = table if branch == ALL else f"{table}_{files.safe_name(branch)}"
-            paths = [_escaped(self._folder / table / file) for file in wanted or there[:1]]
-            view = self.con.read_parquet(paths, table_name=name)
+            wanted, there = self._parts(table, branch)
+            view = self.con.read_parquet(wanted or there[:1], table_name=_view_name(table, branch))
             self._views[table, branch] = view if wanted else view.filter(ibis.literal(False))
         return self._views[table, branch]
+
+    def _parts(self, table: str, branch: str) -> tuple[list[str], list[str]]:
+        """Paths of the files that hold rows of a branch, and of all files of the table."""
+        parts = self._record(table)["parts"]
+        own = (
+            part["file"]
+            for part in parts
+            if branch in (ALL, part["branch"]) or (table in _OF_NO_BRANCH and part["file"] == WHOLE)
+        )
+        paths = {part["file"]: _escaped(self._folder / table / part["file"]) for part in parts}
+        return [paths[file] for file in own], list(paths.values())
+
+    def views_in(self, query: str) -> list[tuple[str, str]]:
+        """The tables that a query reads, and for each the statement that makes it in a DuckDB of one's own."""
+        paths = {"failing_rows": ("", [_escaped(self.failures_path)])} if self.failures_path.exists() else {}
+        for table in self._records:
+            for branch in [ALL, *self.all_branches()]:
+                wanted, there = self._parts(table, branch)
+                paths[_view_name(table, branch)] = table, wanted or there[:1]
+        found = []
+        for name, (table, files_of_it) in paths.items():
+            quoted = '"{}"'.format(name.replace('"', '""'))
+            if quoted in query:
+                listed_paths = ", ".join(
+                    "'{}'".format(os.path.abspath(path).replace("'", "''")) for path in files_of_it
+                )
+                found.append((table, f"CREATE OR REPLACE TEMP VIEW {quoted} AS FROM read_parquet([{listed_paths}])"))
+        return found
 
     def of_branch(self, table: str, branch: str) -> ibis.Table:
         """Raw rows of one branch.
@@ -253,6 +275,10 @@ class Tables:
         if not self.has(parent):
             parent = "transactions"
         return rows.semi_join(self._view(parent, branch), column)
+
+
+def _view_name(table: str, branch: str) -> str:
+    return table if branch == ALL else f"{table}_{files.safe_name(branch)}"
 
 
 def _escaped(path: Path) -> str:

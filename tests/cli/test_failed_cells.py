@@ -8,6 +8,7 @@ import shutil
 import stat
 from pathlib import Path
 
+import duckdb
 import openpyxl
 import pytest
 
@@ -104,7 +105,17 @@ def test_findings_are_explained_and_their_customers_listed(shop, refused):
     assert first == "customer_value.top_tenth_share  (north, 2025Q4, state on 2025-12-31)"
     named = {line.split()[0] for line in lines[: lines.index("  query")]}
     assert named >= {"value", "interval", "n", "basis", "causal", "definition", "rows"}
-    assert "  query" in lines and any("SELECT" in line.upper() for line in lines[lines.index("  query") :])
+    # as it stands, in a DuckDB that knows nothing of the shop, the query gives the customers that the finding counts
+    query = "\n".join(lines[lines.index("  query") + 1 :])
+    n = next(int(line.split()[1].replace(",", "")) for line in lines if line.split()[0] == "n")
+    with duckdb.connect() as con:
+        found = con.execute(query).df()
+    assert set(found["branch"]) == {"north"} and found["customer_id"].is_unique
+    assert n == int((found["last_on"].astype(str) > "2024-12-31").sum())
+    assert refused(shop.run("explain", "customer_value.retention", "--profile", "shop.yaml", "--branch", "North")) == (
+        'Nothing was run for North. Did you mean "north"? `crm-analysis run --profile shop.yaml` runs it. '
+        "Branches that were run: north."
+    )
     assert refused(shop.run("explain", "customer_value.top_tenth_shaer", *asked)).startswith(
         'There is no finding "customer_value.top_tenth_shaer" for north. '
         'Did you mean "customer_value.top_tenth_share"? Findings: '
@@ -114,11 +125,13 @@ def test_findings_are_explained_and_their_customers_listed(shop, refused):
     assert missing.startswith('No list of customers is behind "customer_value.nobody" for north.')
     name = "customer_value.slipping_away"
     assert name in missing
-    paths = {}
+    paths, counts = {}, {}
     for kind in ("csv", "xlsx"):
         written = shop.run("list", name, *asked, "--format", kind)
         assert written.returncode == 0, written.stderr
-        paths[kind] = shop.folder / written.stdout.strip()
+        path, rows = written.stdout.strip().split("  ")
+        counts[kind] = int(rows.removesuffix(" rows"))
+        paths[kind] = shop.folder / path
         assert paths[kind].parent == shop.folder / "build" / "shop" / "exports"
         assert stat.S_IMODE(paths[kind].stat().st_mode) == 0o600
     with open(paths["csv"], encoding="utf-8-sig", newline="") as stream:
@@ -126,6 +139,7 @@ def test_findings_are_explained_and_their_customers_listed(shop, refused):
     sheet = openpyxl.load_workbook(paths["xlsx"]).active
     cells = [cell for row in sheet.iter_rows() for cell in row]
     assert "customer_id" in header and len(rows) == sheet.max_row - 1 > 0
+    assert set(counts.values()) == {len(rows)}
     texts = [value for row in rows for value in row]
     assert any(text.startswith("'=") for text in texts)
     assert not [text for text in texts if text.startswith(("=", "+", "@"))]

@@ -193,6 +193,18 @@ def test_messages(edited: Callable[[str, str, str], str], old: str, new: str, me
     assert edited("dues.yaml", old, new) == message
 
 
+@pytest.mark.parametrize(
+    ("link", "meant"), [("commitment.commitment_id", "commitments"), ("commitments.comitment_id", "commitment_id")]
+)
+def test_a_link_to_what_is_not_there_names_what_was_meant(tmp_path: Path, link: str, meant: str) -> None:
+    for path in FOLDER.glob("*.yaml"):
+        text = path.read_text(encoding="utf-8")
+        (tmp_path / path.name).write_text(text.replace("to: commitments.commitment_id", f"to: {link}"), "utf-8")
+    with pytest.raises(ContractError) as refused:
+        contracts.load(tmp_path)
+    assert str(refused.value).endswith(f'leads to {link}, which no contract has. Did you mean "{meant}"?')
+
+
 def test_a_file_that_is_no_yaml_is_refused_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "dues.yaml").write_text("a: b\nc: [1\nd: e\n", encoding="utf-8")
     with pytest.raises(ContractError, match=r"dues.yaml, line 3 is not YAML"):
@@ -205,7 +217,7 @@ def test_a_key_that_stands_twice_does_not_drop_the_rules_of_the_first(tmp_path: 
         text.replace("    properties:\n", "    quality: []\n    properties:\n", 1), "utf-8"
     )
     first = text.splitlines().index("    quality:") + 1
-    with pytest.raises(ContractError, match=rf'is not YAML: `quality` stands there already, in line {first}'):
+    with pytest.raises(ContractError, match=rf"is not YAML: `quality` stands there already, in line {first}"):
         contracts.load(tmp_path)
 
 

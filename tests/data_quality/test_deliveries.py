@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crm_analysis.data_quality import listing
+from crm_analysis.data_quality import captions, listing
 from crm_analysis.data_quality.facts import line_facts
 from crm_analysis.data_quality.mix import _bin, counts, windows
 from crm_analysis.data_quality.reporting import all_months, silence
@@ -111,3 +111,18 @@ def test_the_last_days_are_as_narrow_as_they_can_be(branches, tables, head) -> N
     assert list(shown.columns) == head
     assert (shown.iloc[:, 1:] == "2026-09-01").all(axis=None)
     assert len(shown) == max(len(branches), len(tables))
+
+
+@pytest.mark.parametrize("unnamed", [False, True])
+def test_of_many_branches_those_that_end_first_are_shown_and_the_note_says_so(unnamed) -> None:
+    days = [("transactions", f"b{n:02d}", date(2026, 9, 30 - n)) for n in range(20)]
+    days += [("transactions", None, date(2026, 9, 30))] if unnamed else []
+    profile = types.SimpleNamespace(branch_name=lambda branch, _language: branch)
+    state = types.SimpleNamespace(
+        last_days=pd.DataFrame(days, columns=["table", "branch", "last_day"]),
+        scope=types.SimpleNamespace(profile=profile),
+    )
+    shown = captions.days(state)
+    first = [f"b{n:02d}" for n in range(19, 5, -1)]
+    assert list(shown["frame"].iloc[:, 0]) == (["without branch", *first] if unnamed else first)
+    assert "Only the 14 of 20 branches that end first are shown." in shown["note"]

@@ -100,6 +100,7 @@ def test_faults_are_in_the_files_in_their_counts(raw, donors, planted):
     known = raw["후원자번호"].isna() | raw["후원자번호"].isin(donors["후원자번호"])
     assert (~known).sum() == faults.orphans
     assert donors["가입일"].isna().sum() == faults.missing_joined_on
+    assert (donors[["설문입력일", "연락처확인일", "동의변경일"]].apply(day).max() <= "2026-09-30").all()  # none besides
 
 
 def test_one_person_in_two_branches_under_a_slightly_different_name(donors, planted):

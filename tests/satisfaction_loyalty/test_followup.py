@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 
 import ibis
 import numpy as np
@@ -17,6 +18,7 @@ from crm_analysis.satisfaction_loyalty.answers import Answers, prepare
 from crm_analysis.satisfaction_loyalty.followup import (
     FollowUp,
     follow,
+    followed_up,
     in_money,
     margin_per_loyal,
     missing_by_outcome,
@@ -47,7 +49,7 @@ def paid(*rows: tuple[str, str, float, str], branch: str = "a") -> ibis.Table:
 
 @pytest.fixture
 def followed() -> Callable[..., FollowUp]:
-    def run(answers: Answers, transactions: ibis.Table, rule: Loyalty = RULE, **limits: date) -> FollowUp:
+    def run(answers: Answers, transactions: ibis.Table, rule: Loyalty = RULE, **limits: Any) -> FollowUp:
         limits = {"as_of": AS_OF, "period_end": AS_OF} | limits
         return follow(answers, transactions, COVERAGE, rule=rule, **limits)
 
@@ -145,6 +147,28 @@ def test_nothing_after_as_of_is_seen(followed: Callable[..., FollowUp]) -> None:
     now = followed(answers, paid(*money), **limits)
     later = followed(answers, paid(*money, ("x", "2026-01-01", 10.0, "gift")), **limits)
     pd.testing.assert_frame_equal(now.frame, later.frame)
+
+
+def test_the_query_of_a_finding_gives_what_the_page_followed(followed: Callable[..., FollowUp]) -> None:
+    rng = np.random.default_rng(8)
+
+    def days(n: int) -> list[str]:
+        return [str(date(2024, 1, 1) + timedelta(days=int(day))) for day in rng.integers(0, 900, n)]
+
+    answers = said(*[(f"c{rng.integers(40)}" if n % 9 else None, day, 4) for n, day in enumerate(days(200))])
+    kinds = rng.choice(["sale", "gift", "refund"], 400)
+    money = paid(
+        *[(f"c{rng.integers(50)}", d, float(rng.integers(5, 90)), k) for d, k in zip(days(400), kinds, strict=True)]
+    )
+    found = followed(answers, money, margin_rate=0.4).frame.set_index("response_id")
+    given = ibis.memtable(answers.frame[["response_id", "customer_id", "answered_on"]])
+    asked = followed_up(given, money, rule=RULE, margin_rate=0.4).to_pandas().set_index("response_id")
+    assert len(asked) == answers.n and len(found) > 25
+    own = asked.loc[found.index]
+    assert (own["paid"].fillna(0).gt(0) == found["loyal"]).all() and found["loyal"].nunique() == 2
+    assert own["margin"].fillna(0).tolist() == pytest.approx(found["margin"].tolist())
+    assert (pd.to_datetime(own["closes_on"]) - own["answered_on"]).dt.days.unique().tolist() == [180]
+    assert asked.loc[asked["customer_id"].isna(), "paid"].isna().all()
 
 
 def test_respondents_beside_the_silent(followed: Callable[..., FollowUp]) -> None:

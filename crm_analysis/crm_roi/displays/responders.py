@@ -286,6 +286,7 @@ def findings(study: Study) -> tuple[Finding, ...]:
                     "Profit over the whole list of contacting whoever is expected to add more margin than a contact "
                     "costs, less the profit of contacting everybody."
                 ),
+                query=study.evaluation.query,
             )
         )
     return tuple(out)

@@ -105,6 +105,7 @@ def findings(study: Study) -> tuple[Finding, ...]:
                 basis=_("inverse variance, Paule and Mandel, 95 %; different lists, not causal between kinds"),
                 n=pooled.n,
                 label=_("Margin gained for each unit of cost, {kind}").format(kind=kind_name(kind.kind)),
+                query=study.evaluation.query,
             )
         )
     return tuple({finding.key: finding for finding in out}.values())

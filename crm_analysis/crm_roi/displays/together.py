@@ -138,5 +138,6 @@ def findings(study: Study) -> tuple[Finding, ...]:
                 "Sum of nets over sum of costs of the controlled programmes whose window closed in the period; a "
                 "person in several of them counts once in the interval."
             ),
+            query=study.evaluation.query,
         ),
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crm_analysis import language
-from crm_analysis.findings import Claims
+from crm_analysis.findings import Claims, Finding
 from crm_analysis.language import _
 from crm_analysis.satisfaction_loyalty.advice import actions
 from crm_analysis.satisfaction_loyalty.sentences.answers import (
@@ -19,7 +19,7 @@ from crm_analysis.satisfaction_loyalty.sentences.answers import (
 from crm_analysis.satisfaction_loyalty.sentences.link import link_finding, stated_finding, top_kink, worth_finding
 from crm_analysis.satisfaction_loyalty.study import Study
 from crm_analysis.satisfaction_loyalty.unknowns import unknowns
-from crm_analysis.satisfaction_loyalty.verdicts import Told, verdict
+from crm_analysis.satisfaction_loyalty.verdicts import CHAPTER, Told, verdict
 
 if TYPE_CHECKING:
     from crm_analysis.tables import Scope
@@ -54,8 +54,18 @@ def claims(study: Study, scope: Scope) -> Claims:
     stated = {finding.key for finding in said}
     return Claims(
         verdict=verdict(told, study, profile, words),
-        findings=tuple(said),
+        findings=tuple(replace(each, query=_query(each, study)) for each in said),
         actions=actions(told, study, scope),
         unknowns=tuple(unknowns(study, words)),
-        measures=tuple(each for each in measures if each is not None and each.key not in stated),
+        measures=tuple(
+            replace(each, query=_query(each, study)) for each in measures if each is not None and each.key not in stated
+        ),
     )
+
+
+def _query(finding: Finding, study: Study) -> str:
+    """The query behind a finding: the answers, or what their customers did next."""
+    name = finding.key.removeprefix(f"{CHAPTER}.")
+    if name == "silence" and study.follow and study.follow.silence:
+        return f"{study.follow.silence.query};\n{study.queries['answers']}"
+    return study.queries.get("followed" if name in ("link", "step_worth", "top_kink") else "answers", "")

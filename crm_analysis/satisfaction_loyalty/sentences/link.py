@@ -84,7 +84,7 @@ def link_finding(told: Told) -> Finding | None:
             "Share with a payment at least {gap} and at most {window} days after the answer, top level less the "
             "level below; one answer per customer, the first whose follow-up is complete and covered."
         ).format(gap=told.profile.loyalty.gap_days, window=follow.window_days),
-        filters=tuple(f"{row.rule or row.step}: {row.rows}" for row in follow.counts.itertuples()),
+        filters=tuple(f"{row.step} {row.rule}".strip() + f": {row.rows:,}" for row in follow.counts.itertuples()),
     )
 
 
