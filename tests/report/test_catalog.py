@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import string
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,17 @@ def test_translations_have_the_placeholders_of_their_source():
         if translated - source or source - translated - DROPPED:
             wrong.append((place, text, source ^ translated))
     assert not wrong
+
+
+def test_a_text_is_translated_in_one_place_alone():
+    """Of two, the one read last would win everywhere: a segment was called by the name of a column of shares."""
+    places = Counter(
+        text
+        for path in (language.FOLDER / "ko").glob("*.po")
+        for text in re.findall(r'^msgid "(.+)"$', path.read_text(encoding="utf-8"), flags=re.M)
+    )
+    assert len(places) == len(language._catalog("ko")) > 500
+    assert not [text for text, times in places.items() if times > 1]
 
 
 @pytest.mark.parametrize("text", ["No row was set aside.", "What we found"])
