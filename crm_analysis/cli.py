@@ -222,7 +222,9 @@ def _book(given: argparse.Namespace) -> int:
     with steps.alone():
         page, broken = steps.book(_wanted(steps, given))
     if broken:
-        print(f"{broken} pages failed or were never run, and say so. crm-analysis status says why.", file=sys.stderr)
+        print(
+            f"Pages that failed or were never run, and say so: {broken}. crm-analysis status says why.", file=sys.stderr
+        )
     print(page)
     return FAILED if broken else 0
 
