@@ -144,10 +144,11 @@ def test_periods_are_named_in_words():
     assert period_name("2026Q3") == "Third quarter 2026"
     assert period_name("2026H1") == "First half 2026"
     assert period_name("2026") == "Year 2026"
-    assert period_name("2026-09") == "2026-09"
+    assert period_name("2026-09") == "September 2026"
     activate("ko")
     try:
         assert period_name("2026Q3") == "2026년 3분기"
+        assert period_name("2026-09") == "2026년 9월"
     finally:
         activate("en")
 
