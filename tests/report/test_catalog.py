@@ -43,9 +43,17 @@ def _marked() -> dict[str, str]:
 
 
 def _named_elsewhere() -> dict[str, str]:
-    """Texts that are looked up under a name: chapters' titles, the reasons to run a page again, and how one failed."""
+    """Texts that are looked up under a name: chapters' titles, rules, states, reasons to run again, and failures."""
     titles = {title_of(path): path.name for path in (ROOT / "analyses").glob("*.ipynb")}
-    return titles | dict.fromkeys(PARTS.values(), "runs/planning.py") | dict.fromkeys(FAILURES, "runs/jobs.py")
+    rules = {
+        text: rule.id
+        for contract in contracts.load().values()
+        for rule in contract.rules
+        for text in (rule.what, rule.action, rule.severity, rule.dimension)
+    }
+    states = dict.fromkeys(("fresh", "stale", "failed", "missing"), "runs/manifest.py")
+    reasons = dict.fromkeys(PARTS.values(), "runs/planning.py") | dict.fromkeys(FAILURES, "runs/jobs.py")
+    return titles | rules | states | reasons
 
 
 def _placeholders(text: str) -> set[str]:
