@@ -291,11 +291,17 @@ def _outlier(writer: Writer, gap: BranchGap, outcomes: Sequence[Outcome], conten
 def _actions(writer: Writer, whole: Sequence[Outcome], outcomes: Sequence[Outcome]) -> list[str]:
     """Three actions: first those whose interval lies above nothing, the largest expected amount first within each.
 
-    Actions of single branches only where `all` has too few.
+    Actions of single branches, by their name, only where those that the page speaks for have too few.
     """
     chosen: dict[str, Mapping[str, Any]] = {}
-    for group in (whole, [outcome for outcome in outcomes if outcome.branch != "all"]):
-        offered = [action for outcome in group for action in outcome.claims.get("actions", ())]
+    spoken = {outcome.branch for outcome in whole}
+    named = [
+        action | {"text": f"{writer.branch_name(outcome.branch)}: {action['text']}"}
+        for outcome in outcomes
+        if outcome.branch not in spoken
+        for action in outcome.claims.get("actions", ())
+    ]
+    for offered in ([action for outcome in whole for action in outcome.claims.get("actions", ())], named):
         for action in sorted(offered, key=lambda action: ((action["low"] or 0.0) <= 0, -(action["value"] or 0.0))):
             if len(chosen) < MOST_ACTIONS:
                 chosen.setdefault(action["key"], action)

@@ -104,6 +104,20 @@ def test_what_a_test_has_shown_is_done_before_what_may_bring_nothing(writer):
     assert shown.index("Repeat") < shown.index("Hope")
 
 
+def test_what_a_single_branch_is_to_do_names_it(writer):
+    def offers(branch: str, *keys: str) -> Outcome:
+        doing = [
+            {"key": k, "text": f"Do {k}", "owner": "A", "value": None, "low": None, "resting_on": ""} for k in keys
+        ]
+        return Outcome("crm_roi", branch, "2026Q3", bundle={"claims": {"actions": doing}})
+
+    both = [offers("all", "x.one"), offers("north", "x.one", "x.two")]
+    shown = _actions(writer, both[:1], both)[1]
+    assert "<td>Do x.one</td>" in shown and "<td>north: Do x.two</td>" in shown and shown.count("x.one") == 1
+    assert "north: Do x.one" in _actions(writer, [], both[1:])[1]  # nothing is said for all of them together
+    assert "<td>Do x.two</td>" in _actions(writer, both[1:], both[1:])[1]  # the page is of north alone
+
+
 def test_the_line_of_all_branches_stands_in_the_figure_of_branches(writer, monkeypatch):
     drawn = {}
     monkeypatch.setattr("crm_analysis.book.front.draw_branches", lambda *_, whole: drawn.update(whole=whole))
