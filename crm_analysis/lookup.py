@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -107,9 +108,10 @@ def _bundles(profile: Profile, branch: str, period: str | None) -> Iterator[Mapp
         else []
     )
     if not there or (period and period not in there):
+        asked = f" --branch {shlex.quote(branch)}{f' --period {period}' if period else ''}"
         raise UserError(
-            f"Nothing was run for {branch}{f' in {period}' if period else ''}. "
-            f"`crm-analysis run --profile {profile.path}` runs it. Periods that were run: {listed(there) or 'none'}."
+            f"Nothing was run for {branch}{f' in {period}' if period else ''}. `crm-analysis run --profile "
+            f"{profile.path}{asked}` runs it. Periods that were run: {listed(there) or 'none'}."
         )
     latest = period or max(there, key=lambda name: _as_of(executed / name / folder))
     for path in sorted((executed / latest / folder).glob("*.findings.json")):

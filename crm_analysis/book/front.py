@@ -37,7 +37,7 @@ def write_front(writer: Writer, place: str, period: str, outcomes: Sequence[Outc
         f":::{{div}} kicker\n{_kicker(writer, outcomes)}\n:::",
         *_unfinished(period, outcomes),
         *_failures(writer, outcomes),
-        f":::{{div}} verdict\n{verdict(writer, by_chapter, contents, beyond_noise) if whole else _apart()}\n:::",
+        f":::{{div}} verdict\n{verdict(writer, by_chapter, contents, beyond_noise)}\n:::",
         *_findings(writer, whole, outcomes, gaps, contents),
         *_actions(writer, whole, outcomes),
         *_branches(writer, outcomes, gaps, contents, beyond_noise),
@@ -55,13 +55,6 @@ def spoken_for(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """
     branches = {outcome.branch for outcome in outcomes}
     return [outcome for outcome in outcomes if outcome.branch == "all" or len(branches) == 1]
-
-
-def _apart() -> str:
-    return _(
-        "This edition holds single branches alone: what each has to say stands on its own page. What they come to "
-        "together is said where `all` is run as well."
-    )
 
 
 def _kicker(writer: Writer, outcomes: Sequence[Outcome]) -> str:
@@ -123,6 +116,8 @@ def verdict(
 
     `beyond_noise` holds branch and key of the changes that passed the false discovery rate.
     """
+    if not by_chapter:
+        return _("All branches together were not asked for: each branch's pages say what was found there.")
     earned = _programmes(writer, by_chapter, contents)
     counted = by_chapter.get(contents.kept.partition(".")[0])
     changed = counted is not None and (counted.branch, contents.kept) in beyond_noise

@@ -279,8 +279,8 @@ def test_an_edition_of_one_branch_is_told_of_that_branch(front):
 def test_an_edition_of_several_branches_without_all_says_so(front):
     page = front([stayed("north", 0.7), stayed("south", 0.6)])
     assert "The shop, 2 branches. State on" in page
-    assert "This edition holds single branches alone" in page
-    assert "All branches" not in page and "Nothing could be computed" not in page
+    assert "All branches together were not asked for: each branch's pages say" in page
+    assert ">All branches" not in page and "Nothing could be computed" not in page
     assert "Nothing changed beyond noise (changes examined: 2)." in page
 
 

@@ -111,6 +111,11 @@ def test_findings_are_explained_and_their_customers_listed(shop, refused):
         'Did you mean "customer_value.top_tenth_share"? Findings: '
     )
 
+    never = ("--profile", "shop.yaml", "--branch", "north", "--period", "2025Q3")
+    assert refused(shop.run("explain", "customer_value.top_tenth_share", *never)) == (
+        "Nothing was run for north in 2025Q3. `crm-analysis run --profile shop.yaml --branch north --period 2025Q3` "
+        "runs it. Periods that were run: 2025Q4."
+    )
     missing = refused(shop.run("list", "customer_value.nobody", *asked))
     assert missing.startswith('No list of customers is behind "customer_value.nobody" for north.')
     name = "customer_value.slipping_away"
