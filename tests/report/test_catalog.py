@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import string
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,15 +78,16 @@ def test_translations_have_the_placeholders_of_their_source():
     assert not wrong
 
 
-def test_a_text_is_translated_in_one_place_alone():
-    """Of two, the one read last would win everywhere: a segment was called by the name of a column of shares."""
-    places = Counter(
-        text
-        for path in (language.FOLDER / "ko").glob("*.po")
-        for text in re.findall(r'^msgid "(.+)"$', path.read_text(encoding="utf-8"), flags=re.M)
-    )
-    assert len(places) == len(language._catalog("ko")) > 500
-    assert not [text for text, times in places.items() if times > 1]
+def test_a_text_has_one_translation():
+    """Of two, the one read last would win on every page: a segment was called by the name of a column of shares."""
+    found = defaultdict(list)
+    for path in (language.FOLDER / "ko").glob("*.po"):
+        entries = re.findall(r'^msgid "(.+)"\nmsgstr "(.+)"$', path.read_text(encoding="utf-8"), flags=re.M)
+        assert len(entries) == len({text for text, _ in entries}), f"{path.name} holds a text twice"
+        for text, translated in entries:
+            found[text].append(translated)
+    assert len(found) == len(language._catalog("ko")) > 500
+    assert not {text: each for text, each in found.items() if len(set(each)) > 1}
 
 
 @pytest.mark.parametrize("text", ["No row was set aside.", "What we found"])
