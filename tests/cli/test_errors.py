@@ -229,6 +229,14 @@ def test_an_unknown_parameter(shop, refused):
     )
 
 
+def test_a_parameter_of_another_kind(shop, refused):
+    shop.write()
+    notebook = Path(__file__).parents[2] / "analyses" / "satisfaction_loyalty.ipynb"
+    assert refused(shop.run("run", "--profile", "shop.yaml", "--set", "satisfaction_loyalty.seed=one")) == (
+        f"{notebook}: the parameter \"seed\" is a whole number, such as 1; 'one' is text."
+    )
+
+
 def test_a_parameter_without_chapter(shop, refused):
     shop.write()
     assert refused(shop.run("run", "--profile", "shop.yaml", "--set", "top_share=0.2")) == (
