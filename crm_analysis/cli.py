@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from datetime import date
@@ -72,7 +73,11 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", parents=[common, matrix, work], help="execute the matrix of notebooks")
     run.add_argument("--dry-run", action="store_true", help="print what would run, and why")
     run.set_defaults(run=_run)
-    book = commands.add_parser("book", parents=[common, matrix], help="assemble and build the book from what was run")
+    book = commands.add_parser(
+        "book", parents=[common, matrix], help="assemble and build the book from what was run",
+        description="A book of a part (--branch, --period, --chapter) takes the place of the whole one; what was run "
+        "stays, and the next book without them holds all of it again.",
+    )  # fmt: skip
     book.set_defaults(run=_book)
     status = commands.add_parser("status", parents=[common, matrix], help="the matrix with ages and reasons to re-run")
     status.set_defaults(run=_status)
@@ -222,7 +227,9 @@ def _book(given: argparse.Namespace) -> int:
     with steps.alone():
         page, broken = steps.book(_wanted(steps, given))
     if broken:
-        print(f"{broken} pages failed or were never run, and say so. crm-analysis status says why.", file=sys.stderr)
+        print(
+            f"Pages that failed or were never run, and say so: {broken}. crm-analysis status says why.", file=sys.stderr
+        )
     print(page)
     return FAILED if broken else 0
 
@@ -322,7 +329,9 @@ def _init(given: argparse.Namespace) -> int:
     from crm_analysis.profile import scaffold
 
     source = Path(given.source) if given.source else None
-    print(scaffold.init(Path(given.folder), given.template, source=source))
+    path = scaffold.init(Path(given.folder), given.template, source=source)
+    print(path)
+    print(f'Open it, fill in what is marked "fill in", then: crm-analysis check --profile {shlex.quote(str(path))}')
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -140,9 +141,11 @@ def _bundles(profile: Profile, branch: str, period: str | None) -> Iterator[Mapp
     if not there or (period and period not in there):
         others = sorted({} if there else _branches_run(executed))
         run = f"Branches that were run: {listed(others, 40)}" if others else f"Periods that were run: {listed(there)}"
+        asked = f" --branch {shlex.quote(branch)}{f' --period {period}' if period else ''}"
+        next_step = nearest(branch, others) or f" `crm-analysis run --profile {profile.path}{asked}` runs it."
         raise UserError(
-            f"Nothing was run for {branch}{f' in {period}' if period else ''}.{nearest(branch, others)} "
-            f"`crm-analysis run --profile {profile.path}` runs it. {run if others or there else 'Nothing was run yet'}."
+            f"Nothing was run for {branch}{f' in {period}' if period else ''}.{next_step} "
+            f"{run if others or there else 'Nothing was run yet'}."
         )
     latest = period or max(there, key=lambda name: _as_of(executed / name / folder))
     for path in sorted((executed / latest / folder).glob("*.findings.json")):

@@ -237,8 +237,13 @@ def inline_html(markdown: str) -> str:
 
 
 def cell(text: Any) -> str:
-    """A table cell's text as HTML on one line."""
-    return html.escape(DASH if undefined(text) else _LINE_BREAKS.sub(" ", str(text)))
+    r"""A table cell's text as HTML on one line, which Markdown leaves alone too; a dollar of `plain` is one again.
+
+    >>> cell(r"**spend** \$50 & get <10>")
+    '&#42;&#42;spend&#42;&#42; $50 &amp; get &lt;10&gt;'
+    """
+    shown = DASH if undefined(text) else _LINE_BREAKS.sub(" ", str(text)).replace(r"\$", "$")
+    return html.escape(shown).replace("*", "&#42;")
 
 
 @functools.cache

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 MOST_ACTIONS = 3
 _MOST_CHANGES = 12
 _MOST_BARS = 30
+_MOST_FAILURES = 6
 
 
 def write_front(writer: Writer, place: str, period: str, outcomes: Sequence[Outcome], contents: Contents) -> None:
     """Write the front page of one period from the outcomes of all its chapters and branches."""
-    whole = [outcome for outcome in outcomes if outcome.branch == "all"]
+    whole = spoken_for(outcomes)
     by_chapter = {outcome.chapter: outcome for outcome in whole}
     gaps = branch_gaps([o for o in outcomes if o.finding(contents.front_chart)], contents.front_chart)
     beyond_noise = frozenset((change.branch, change.finding["key"]) for change in moved(without_repeats(outcomes))[0])
@@ -47,10 +48,23 @@ def write_front(writer: Writer, place: str, period: str, outcomes: Sequence[Outc
     writer.write(place, "\n\n".join(part for part in parts if part))
 
 
+def spoken_for(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The outcomes that a front page speaks for: those of all branches, or of the only branch that an edition holds.
+
+    None where it holds several branches and not all together.
+    """
+    branches = {outcome.branch for outcome in outcomes}
+    return [outcome for outcome in outcomes if outcome.branch == "all" or len(branches) == 1]
+
+
 def _kicker(writer: Writer, outcomes: Sequence[Outcome]) -> str:
     made = [outcome for outcome in outcomes if outcome.bundle]
     as_of = max((outcome.bundle["as_of"] for outcome in made), default="")
-    branches = len({outcome.branch for outcome in outcomes} - {"all"})
+    named = {outcome.branch for outcome in outcomes}
+    branches = len(named - {"all"})
+    organisation = style.escape(writer.profile.text(writer.profile.name, writer.language))
+    if len(named) == 1 and branches:
+        organisation = f"{organisation}, {writer.branch_name(*named)}"
     template = (
         _("{organisation}. State on {as_of}.")
         if branches < 2
@@ -59,7 +73,7 @@ def _kicker(writer: Writer, outcomes: Sequence[Outcome]) -> str:
         else _("{organisation}, {branches} branches. State on {as_of}.")
     )
     return template.format(
-        organisation=style.escape(writer.profile.text(writer.profile.name, writer.language)),
+        organisation=organisation,
         branches=branches,
         as_of=style.day(pd.Timestamp(as_of).date()) if as_of else style.DASH,
     ) + _note(writer)
@@ -87,8 +101,8 @@ def _failures(writer: Writer, outcomes: Sequence[Outcome]) -> list[str]:
         return []
     names = ", ".join(
         f"[{writer.titles[outcome.chapter]}, {writer.branch_name(outcome.branch)}](/{writer.place(outcome)}.md)"
-        for outcome in failed[:6]
-    )
+        for outcome in failed[:_MOST_FAILURES]
+    ) + (", …" if len(failed) > _MOST_FAILURES else "")
     said = _(
         "{count} of {total} pages failed or were never run, and show their last good state or none: {names}"
     ).format(count=len(failed), total=len(outcomes), names=names)
@@ -102,8 +116,12 @@ def verdict(
 
     `beyond_noise` holds branch and key of the changes that passed the false discovery rate.
     """
+    if not by_chapter:
+        return _("All branches together were not asked for: each branch's pages say what was found there.")
     earned = _programmes(writer, by_chapter, contents)
-    said = _customers(writer, by_chapter, contents, ("all", contents.kept) in beyond_noise, earned)
+    counted = by_chapter.get(contents.kept.partition(".")[0])
+    changed = counted is not None and (counted.branch, contents.kept) in beyond_noise
+    said = _customers(writer, by_chapter, contents, changed, earned)
     if said:
         return said
     if earned:
@@ -268,11 +286,17 @@ def _outlier(writer: Writer, gap: BranchGap, outcomes: Sequence[Outcome], conten
 def _actions(writer: Writer, whole: Sequence[Outcome], outcomes: Sequence[Outcome]) -> list[str]:
     """Three actions: first those whose interval lies above nothing, the largest expected amount first within each.
 
-    Actions of single branches only where `all` has too few.
+    Actions of single branches, by their name, only where those that the page speaks for have too few.
     """
     chosen: dict[str, Mapping[str, Any]] = {}
-    for group in (whole, [outcome for outcome in outcomes if outcome.branch != "all"]):
-        offered = [action for outcome in group for action in outcome.claims.get("actions", ())]
+    spoken = {outcome.branch for outcome in whole}
+    named = [
+        action | {"text": f"{writer.branch_name(outcome.branch)}: {action['text']}"}
+        for outcome in outcomes
+        if outcome.branch not in spoken
+        for action in outcome.claims.get("actions", ())
+    ]
+    for offered in ([action for outcome in whole for action in outcome.claims.get("actions", ())], named):
         for action in sorted(offered, key=lambda action: ((action["low"] or 0.0) <= 0, -(action["value"] or 0.0))):
             if len(chosen) < MOST_ACTIONS:
                 chosen.setdefault(action["key"], action)
@@ -294,7 +318,7 @@ def _branches(
     parts = []
     if gaps:
         finding = next(o.finding(contents.front_chart) for o in outcomes if o.finding(contents.front_chart)) or {}
-        shown = sorted(gaps, key=lambda gap: -gap.value)[:_MOST_BARS]
+        shown = sorted(gaps[:_MOST_BARS], key=lambda gap: -gap.value)  # the widest gaps, whichever side they are on
         names = {gap.branch: writer.profile.branch_name(gap.branch, writer.language) for gap in shown}
         labels = {gap.branch: f"{style.plain(names[gap.branch])}  ({_n(gap, writer)})" for gap in shown}
         whole = _from({o.chapter: o for o in outcomes if o.branch == "all"}, contents.front_chart)
@@ -315,6 +339,10 @@ def _branches(
             "Dots: the branch's value; bars: 95 % interval; grey: no different from the others beyond noise; dashed: "
             "all branches together. In brackets: the number the value rests on. The order of neighbours means nothing."
         )
+        if len(shown) < len(gaps):
+            how += " " + _("Drawn: the {shown} of {total} branches that differ most; the table has them all.").format(
+                shown=len(shown), total=len(gaps)
+            )
         parts.append(writer.figure(svg(drawing, alt), alt, how))
     keys = [key for key in contents.front_columns if any(outcome.finding(key) for outcome in outcomes)]
     if keys:
@@ -337,7 +365,8 @@ def _branch_table(
         head += f'<th class="n">{style.inline_html(labelled["label"] or key)}</th>'
         if key in with_target:
             head += f'<th class="n">{_("Target")}</th>'
-    shown = [(branch, writer.branch_name(branch)) for branch in [*branches, "all"]]
+    whole = ["all"] if any(outcome.branch == "all" for outcome in outcomes) else []
+    shown = [(branch, writer.branch_name(branch)) for branch in [*branches, *whole]]
     if len(without_repeats(outcomes)) < len(outcomes):
         shown = [("all", writer.branch_name(branches[0]))]
     for branch, name in shown:
@@ -376,7 +405,7 @@ def _changes(writer: Writer, outcomes: Sequence[Outcome]) -> list[str]:
     if not examined:
         return [title, _("No change is shown: the period is incomplete or there is no earlier one to compare with.")]
     if not passed:
-        return [title, _("Nothing changed beyond noise ({examined} changes examined).").format(examined=examined)]
+        return [title, _("Nothing changed beyond noise (changes examined: {examined}).").format(examined=examined)]
     currency = writer.profile.currency
     rows = []
     for change in passed[:_MOST_CHANGES]:
@@ -399,6 +428,8 @@ def _changes(writer: Writer, outcomes: Sequence[Outcome]) -> list[str]:
     note = _(
         "{passed} of {examined} changes examined are more than noise; about one in twenty of those may still be chance."
     ).format(passed=len(passed), examined=examined)
+    if len(passed) > _MOST_CHANGES:
+        note += " " + _("The {shown} least likely to be chance are shown.").format(shown=_MOST_CHANGES)
     return [title, table_html(pd.DataFrame(rows)), f":::{{div}} how\n{note}\n:::"]
 
 

@@ -6,6 +6,7 @@ import hashlib
 import html
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pandas as pd
 from crm_analysis import files, privacy, style
 from crm_analysis.book.cells import Outcome
 from crm_analysis.book.compare import branch_gaps
-from crm_analysis.language import _
+from crm_analysis.language import _, active
 from crm_analysis.profile import Profile
 from crm_analysis.report import heading
 
@@ -216,4 +217,6 @@ def period_name(label: str) -> str:
         return names[int(rest[1]) - 1].format(year=year)
     if rest.startswith("H"):
         return (_("First half {year}"), _("Second half {year}"))[int(rest[1]) - 1].format(year=year)
-    return label if rest else _("Year {year}").format(year=year)
+    if rest:
+        return style.period(label) if active() == "ko" else f"{date.fromisoformat(f'{label}-01'):%B %Y}"
+    return _("Year {year}").format(year=year)

@@ -124,7 +124,7 @@ def check(code: str) -> str:
         "size": _("Both arms large enough"),
         "balance_value": _("Same value before"),
         "balance_tenure": _("Same tenure"),
-        "overlap": _("No other campaign in the window"),
+        "overlap": _("Overlap with other campaigns"),
     }[code]
 
 

@@ -52,7 +52,9 @@ def wanted(
                 "the branch out."
             )
     return Wanted(
-        tuple(dict.fromkeys(branches)) if branches else ("all", *extent["branches"]),
+        tuple(sorted(dict.fromkeys(branches), key=lambda branch: branch != "all"))
+        if branches
+        else ("all", *extent["branches"]),
         tuple(str(span) for span in spans),
         chosen,
         extra,

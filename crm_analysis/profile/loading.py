@@ -62,6 +62,9 @@ def load(path: str | Path, *, data: str | Path | None = None, language: str | No
     raw |= {"path": path, "build_dir": build, "data_root": _data_root(path, raw, data, build)}
     try:
         return _with_outbox(Profile.model_validate(raw))
+    except PermissionError as error:
+        folder = Path(error.filename).parent
+        raise ProfileError(f"No permission to read the folder {folder}. Ask its owner for read access.") from None
     except ValidationError as error:
         faults = [_fault(item) for item in error.errors()]
         raise ProfileError(f"{path}: " + "; ".join(faults)) from None

@@ -121,29 +121,64 @@ def _proposed(kind: Kind, proposal: Proposal) -> str:
     ]
     if proposal.delimiter != ",":
         lines.append(f"    delimiter: {_quoted(proposal.delimiter)}")
+    if proposal.header_row > 1:
+        lines.append(f"    header_row: {proposal.header_row}  # what stands above it is not read")
     lines.append("    columns:")
     for column, header in proposal.columns.items():
         example = proposal.examples.get(header) if column in _NOBODY else None
         note = f"  # for example {_short(example)}" if example else ""
         if column == "kind":
-            lines += _kind_lines(header, proposal.kinds)
+            lines += _kind_lines(header, proposal.kinds, kind)
+        elif column == "amount" and proposal.paid_back:
+            lines += _signed_lines(header, proposal, kind)
         else:
             lines.append(f"      {column}: {_scalar(header)}{note}")
-    lines += [f"      {line}" for name in proposal.missing for line in _missing_line(name, kind)]
+    missing = [name for name in proposal.missing if not (name == "kind" and proposal.paid_back)]
+    lines += [f"      {line}" for name in missing for line in _missing_line(name, kind)]
     if proposal.unmatched:
         lines.append("      # not mapped; give them a canonical name if they hold one of the contract's columns:")
         lines += [f"      #   {_scalar(header)}" for header in proposal.unmatched]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _kind_lines(header: str, kinds: dict[str, str]) -> list[str]:
+def _kind_lines(header: str, kinds: dict[str, str], kind: Kind) -> list[str]:
     sure = {cell: found for cell, found in kinds.items() if found}
     pairs = ", ".join(f"{_quoted(cell)}: {found}" for cell, found in sure.items())
     lines = [f"      kind: {{from: {_quoted(header)}, values: {{{pairs}}}}}  # to sale, refund, gift or dues"]
     unsure = [cell for cell, found in kinds.items() if not found]
     if unsure:
-        lines.append(f"      # fill in above what these are: {', '.join(_short(cell) for cell in unsure)}")
+        told = ", ".join(_short(cell) for cell in unsure)
+        example = f"{_quoted(_short(unsure[0]))}: {kind.movement}"
+        lines.append(f"      # fill in above what these are: {told}; such as  {example}")
     return lines
+
+
+def _signed_lines(header: str, proposal: Proposal, kind: Kind) -> list[str]:
+    """The amount without the minus of what was paid back, and the kind where nothing but the minus tells it."""
+    cell = _column(header)
+    minus = f"as_amount({cell}) < 0"
+    lines = []
+    paid_back = minus
+    if "kind" in proposal.columns:
+        words = ", ".join("'" + word.replace("'", "''") + "'" for word in proposal.paid_back)
+        paid_back = f"{_column(proposal.columns['kind'])} IN ({words}) AND {minus}"
+    else:
+        told = f"CASE WHEN {minus} THEN 'refund' ELSE '{kind.movement}' END"
+        lines += [
+            "      kind:  # no column found; a minus is taken as paid back",
+            f"        expression: {_scalar(told)}",
+        ]
+    unsigned = f"CASE WHEN {paid_back} THEN CAST(-as_amount({cell}) AS VARCHAR) ELSE {cell} END"
+    return [
+        *lines,
+        f"      amount:  # {_scalar(header)}, a refund without its minus",
+        f"        expression: {_scalar(unsigned)}",
+    ]
+
+
+def _column(header: str) -> str:
+    """A header as an expression names it."""
+    return '"' + header.replace('"', '""') + '"'
 
 
 def _missing_line(name: str, kind: Kind) -> list[str]:

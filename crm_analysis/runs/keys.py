@@ -37,6 +37,16 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
+_KINDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    list: "a list",
+    dict: "a mapping",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Notebook:
     """A chapter's notebook as stored: its path, its cells' source, the names and defaults of its parameters."""
@@ -69,14 +79,21 @@ class Notebook:
         lines = "\n".join(text for kind, text, _ in self.source if kind == "code").splitlines()
         return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
 
-    def check(self, given: Iterable[str]) -> None:
-        """Raises UserError for a parameter that the notebook does not have."""
-        for name in given:
+    def check(self, given: Mapping[str, Any]) -> None:
+        """Raises UserError for a parameter that the notebook does not have, or a value of another kind than its own."""
+        for name, value in given.items():
             if name not in self.parameters:
                 hint = nearest(name, self.parameters)
                 raise UserError(
                     f'{self.path} has no parameter "{name}".{hint} Its parameters: {", ".join(self.parameters)}.'
                 )
+            own = self.parameters[name]
+            if own is None or type(value) is type(own) or (type(own) is float and type(value) is int):
+                continue
+            kinds = [_KINDS.get(type(each), type(each).__name__) for each in (own, value)]
+            raise UserError(
+                f'{self.path}: the parameter "{name}" is {kinds[0]}, such as {own}; {value!r} is {kinds[1]}.'
+            )
 
 
 def refuse_stray(parameters: Iterable[str], chapters: Iterable[str]) -> None:

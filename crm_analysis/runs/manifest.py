@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -203,6 +204,7 @@ def alone(build_dir: Path) -> Iterator[None]:
         _held.add(build)
         try:
             files.sweep(build_dir)
+            shutil.rmtree(Path(build_dir) / ".runtime", ignore_errors=True)
             yield
         finally:
             _held.discard(build)

@@ -109,7 +109,7 @@ def plan(
     own: dict[str, dict[str, str]] = {}
     preload: dict[str, None] = {}
     for notebook in notebooks:
-        notebook.check({"profile", "branch", "period", "language", *extra.get(notebook.chapter, {})})
+        notebook.check({"profile": "", "branch": "", "period": "", "language": "", **extra.get(notebook.chapter, {})})
         closure = sources.closure(notebook.code)
         itself = keys.read(notebook.code, "")
         own[notebook.chapter] = {

@@ -31,7 +31,9 @@ _NO = "'n','no','false','f','0','x','아니오','아니요','거부','미동의'
 
 WITHOUT_CLOCK = "a moment without whose clock: "
 MOMENT = "TIMESTAMP WITH TIME ZONE"
-SPACE = "' ' || chr(9) || chr(10) || chr(13) || chr(160) || chr(12288) || chr(65279)"
+_SPACES = (0x20, 0x09, 0x0A, 0x0C, 0x0D, 0xA0, *range(0x2000, 0x2010), 0x202F, 0x205F, 0x2060, 0x3000, 0xFEFF)
+"""Blanks, narrow ones and ones of no width included, as web pages and office programs leave them around text."""
+SPACE = "'" + "".join(map(chr, _SPACES)) + "'"
 
 MACROS = (
     f"""CREATE OR REPLACE TEMP MACRO dated(t) AS TRY_CAST(CASE
@@ -76,7 +78,7 @@ MACROS = (
         timestamp_of(t))) AS DATE)""",
     """CREATE OR REPLACE TEMP MACRO as_month(t) AS clocked(month_of(t), t)""",
     f"""CREATE OR REPLACE TEMP MACRO unmarked(t) AS regexp_replace(
-        regexp_replace(t, '{_MARKS}|[\\s,]*$|\\s', '', 'gi'),
+        regexp_replace(translate(t, {SPACE}, ''), '{_MARKS}|,*$', '', 'gi'),
         '^(?:\\(([0-9.,]+)\\)|[-−–△▲]([0-9.,]+)|([0-9.,]+)[-−])$', '-\\1\\2\\3')""",
     """CREATE OR REPLACE TEMP MACRO grouped(t) AS CASE
         WHEN regexp_full_match(t, '[+-]?(?:\\d{1,3}(?:,\\d{3})+|\\d+)(?:\\.\\d*)?|[+-]?\\.\\d+')

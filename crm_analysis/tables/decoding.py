@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import csv
 import hashlib
+import itertools
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,10 +41,16 @@ class _Fault:
 def decode(path: Path, encoding: str, *, place: str, work: Path) -> Decoded:
     """Check `path` against an encoding (`auto` tries UTF-8, then cp949) and write it as UTF-8 to `work` where needed.
 
-    Raises DataError naming the first byte that cannot be read, its line, and the encoding that would read it.
+    Raises DataError naming the first byte that cannot be read, its line, and the encoding that would read it; or that
+    the file is no text.
     """
     with open(path, "rb") as stream:
         start = stream.read(4)
+    if start == b"PK\x03\x04":
+        raise DataError(
+            f"{place}: {path.name} is no text but an Excel workbook or another packed file. Give a workbook its ending "
+            ".xlsx and name it so under `files:` in the profile."
+        )
     if encoding == "auto":
         if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             return _rewritten(path, "utf-16", work)
@@ -162,17 +169,52 @@ def read_header(text: Decoded, row: int | None, delimiter: str | None) -> tuple[
     return cells, (wanted + reader.line_num if row else 0), sign
 
 
-def rows_of(text: Decoded, delimiter: str, skip: int) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of every record after `skip` lines, empty lines as empty lists."""
+_END = "\x00end of file\x00"
+
+
+def rows_of(text: Decoded, delimiter: str, skip: int, *, name: str) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of every record after `skip` lines, empty lines as empty lists.
+
+    Raises DataError, in which the file is called `name`, where a quotation mark that is never closed, or only by one
+    further down, has made rows part of a cell.
+    """
     csv.field_size_limit(1 << 30)
     with open(text.path, encoding="utf-8-sig", newline="") as stream:
         for _ in range(skip):
             stream.readline()
-        reader = csv.reader(stream, delimiter=delimiter)
+        record: list[str] = []
+
+        def lines() -> Iterator[str]:
+            for line in itertools.chain(stream, [_END]):
+                record.append(line)
+                yield line
+
+        reader = csv.reader(lines(), delimiter=delimiter)
         before = 0
         for cells in reader:
+            if record == [_END]:
+                return
+            if len(record) > 1 and _swallowed(record, delimiter, len(cells)):
+                last = skip + reader.line_num - (record[-1] == _END)
+                raise DataError(
+                    f"{name}: the row in line {skip + before + 1} runs on to line {last}, because a quotation mark "
+                    "opens a cell and is not closed before other rows. Close it, or double a mark that belongs to the "
+                    'text ("").'
+                )
             yield skip + before + 1, cells
             before = reader.line_num
+            record.clear()
+
+
+def _swallowed(record: list[str], delimiter: str, width: int) -> bool:
+    """Whether a record of several lines holds other rows: it is quoted wrongly, and a line looks like a row of it."""
+    if record[-1] != _END and all(line.count(delimiter) < width - 1 for line in record[1:]):
+        return False
+    try:
+        list(csv.reader(record, delimiter=delimiter, strict=True))
+    except csv.Error:
+        return True
+    return False
 
 
 def header_name(cell: str) -> str:
@@ -199,10 +241,13 @@ def distinct_headers(cells: list[str]) -> list[str]:
 
 
 def doubt(headers: list[str]) -> str:
-    """A hint where the row read as header holds one name only, as a title does; else an empty text."""
-    if sum(not header.startswith("column ") for header in headers) > 1:
+    """A hint where the row read as header holds one name only, as a title does, or one for every second column, as the
+    upper line of a merged header does; else an empty text.
+    """
+    named = [header for header in headers if not header.startswith("column ")]
+    if len(named) > max(1, len(headers) / 2):
         return ""
     return (
-        f'If "{headers[0]}" is a title, set `header_row` to the row of the header; another separator is set by '
-        "`delimiter`."
+        f'If "{", ".join(named or headers[:1])}" is a title, set `header_row` to the row of the header; another '
+        "separator is set by `delimiter`."
     )

@@ -79,9 +79,15 @@ def check_names(layout: Layout, source: Source, relation: Relation) -> dict[str,
     for name, column in mapping.items():
         if column.from_ is not None and decoding.header_name(column.from_) not in relation.types:
             doubt = decoding.doubt(headers)
+            several = len(source.files) > 1 or any(sign in pattern for pattern in source.files for sign in "*?[")
+            apart = (
+                f" If other files have it, list both layouts under tables.{layout.table}.sources, each with its own "
+                "`files` and `columns`."
+            )
             raise DataError(
                 f'{layout.table}.{name}: {relation.label} has no column "{column.from_}".'
                 f"{nearest(column.from_, headers)} Its headers: {listed(headers, 30)}.{doubt and ' ' + doubt}"
+                f"{apart * several}"
             )
     return mapping
 

@@ -107,15 +107,28 @@ class Relation:
 def find(source: Source, data_root: Path, *, place: str) -> list[File]:
     """Files that match the source's globs, sorted by name.
 
-    Raises DataError when a glob matches nothing, naming the nearest file there.
+    Raises DataError when a glob matches nothing, naming the nearest file there, or the folder may not be read.
     """
+    try:
+        return _found(source, data_root, place=place)
+    except PermissionError as error:
+        raise DataError(f"{place}: no permission to read {error.filename}. Ask its owner for read access.") from error
+
+
+def _found(source: Source, data_root: Path, *, place: str) -> list[File]:
     found: dict[str, File] = {}
     for pattern in source.files:
-        if Path(pattern).is_absolute():
-            anchor = Path(Path(pattern).anchor)
-            matches = sorted(anchor.glob(str(Path(pattern).relative_to(anchor))))
-        else:
-            matches = [data_root / pattern] if (data_root / pattern).is_file() else sorted(data_root.glob(pattern))
+        try:
+            if Path(pattern).is_absolute():
+                anchor = Path(Path(pattern).anchor)
+                matches = sorted(anchor.glob(str(Path(pattern).relative_to(anchor))))
+            else:
+                matches = [data_root / pattern] if (data_root / pattern).is_file() else sorted(data_root.glob(pattern))
+        except ValueError:
+            raise DataError(
+                f'{place}: "{pattern}" under `files:` in the profile is no pattern of file names. Write one such as '
+                '"sales*.csv", or "**/sales*.csv" for the folders below too.'
+            ) from None
         matches = [path for path in matches if path.is_file() and not path.name.startswith(("~$", "."))]
         if not matches:
             there = _there(data_root, pattern)
@@ -132,7 +145,8 @@ def _there(data_root: Path, pattern: str) -> str:
     files = sorted(p.name for p in itertools.islice(data_root.iterdir(), 500) if p.is_file())
     if not files:
         return " The folder is empty: set `data` in the profile, or give --data."
-    return nearest(pattern, files) or f" Files there: {listed(files)}."
+    elsewhere = "If it is elsewhere, set `data` in the profile, or give --data."
+    return nearest(pattern, files) or f" Files there: {listed(files)}. {elsewhere}"
 
 
 def _parquet(con: duckdb.DuckDBPyConnection, file: File) -> Relation:
@@ -153,7 +167,9 @@ def _parquet(con: duckdb.DuckDBPyConnection, file: File) -> Relation:
 
 def _text(con: duckdb.DuckDBPyConnection, file: File, source: Source, *, place: str, work: Path) -> Relation:
     if file.path.stat().st_size == 0:
-        raise DataError(f"{place}: {file.label} is empty.")
+        raise DataError(
+            f"{place}: {file.label} is empty, even of a header. Export it again, or move it out of the folder."
+        )
     text = decoding.decode(file.path, source.encoding, place=place, work=work)
     found, used, delimiter = decoding.read_header(text, source.header_row, source.delimiter)
     headers = decoding.distinct_headers(_names(found, source, file, place=place))
@@ -161,7 +177,7 @@ def _text(con: duckdb.DuckDBPyConnection, file: File, source: Source, *, place: 
         renamed = ", ".join(f"c{i} AS {cells.name(header)}" for i, header in enumerate(headers))
         sql = f"SELECT {renamed}, rowid + {used + 1} AS _line FROM loaded"
     else:
-        rows = decoding.rows_of(text, delimiter, used)
+        rows = decoding.rows_of(text, delimiter, used, name=f"{place}: {file.label}")
         sql = _stored(_checked(rows, headers, file, place=place), headers, file.label, work)
     return Relation(sql, dict.fromkeys(headers, "VARCHAR"), file.label, text.encoding, True)
 
@@ -238,7 +254,8 @@ def _workbook(
         book = openpyxl.load_workbook(file.path, read_only=True, data_only=True)
     except (zipfile.BadZipFile, KeyError, OSError) as error:
         raise DataError(
-            f"{place}: {file.label} is not a readable Excel workbook. If it has a password, save it without one."
+            f"{place}: {file.label} is not a readable Excel workbook. If it has a password, save it without "
+            "one; if it is text, give it the ending .csv."
         ) from error
     try:
         for sheet in _sheets(book.sheetnames, source, file, place=place):

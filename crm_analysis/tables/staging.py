@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -143,10 +144,8 @@ def _refuse(
             messages.append(f"{cells_told} {hold} with a time zone {where}, {mapping.whose_clock(layout.table)}")
         else:
             be = "is" if count == 1 else "are"
-            messages.append(
-                f"{cells_told} {be} not readable as {_WHAT[layout.types[name]]} {where}. Correct the source, or list "
-                f'codes that mean "no value" under `missing:` of tables.{layout.table} in the profile.'
-            )
+            what = _WHAT[layout.types[name]]
+            messages.append(f"{cells_told} {be} not readable as {what} {where}. {_mend(layout, name, first[0])}")
     if messages:
         raise DataError("\n".join(messages))
     marked = con.execute(
@@ -161,6 +160,26 @@ def _refuse(
             f"{mark} (first: line {line} of {source}). One profile has one currency: convert the amounts, or keep the "
             "other currency in a profile of its own."
         )
+
+
+_DAY_FIRST = re.compile(r"\d{1,2}[-./ ]\d{1,2}[-./ ](\d{2}|\d{4})(?!\d).*")
+_DECIMAL_COMMA = re.compile(r"\D*\d[\d.]*,\d{1,2}\D*")
+
+
+def _mend(layout: mapping.Layout, name: str, cell: str) -> str:
+    """What to do about a column of which `cell` cannot be read."""
+    if layout.types[name] in cells.DATES and _DAY_FIRST.fullmatch(cell):
+        why = "Which of its numbers is the year, the month and the day only you know"
+        say = "strptime(HEADER, '%d/%m/%Y')"
+    elif layout.types[name] == "number" and _DECIMAL_COMMA.fullmatch(cell):
+        why = "Where a comma stands before decimals"
+        say = "replace(replace(HEADER, '.', ''), ',', '.')"
+    else:
+        return (
+            f'Correct the source, or list codes that mean "no value" under `missing:` of tables.{layout.table} in the '
+            "profile."
+        )
+    return f'{why}: write, for example, `{name}: {{expression: "{say}"}}` under tables.{layout.table}.columns.'
 
 
 def _refuse_total_as_branch(con: duckdb.DuckDBPyConnection, layout: mapping.Layout, read: int) -> None:

@@ -19,6 +19,7 @@ from crm_analysis.book.front import (
     _changes,
     _unfinished,
     _unknowns,
+    write_front,
 )
 from crm_analysis.book.front import verdict as front_verdict
 from crm_analysis.book.pages import period_name
@@ -35,7 +36,7 @@ def writer():
         profile=profile,
         language="en",
         branch_name=lambda name: "All branches" if name == "all" else name,
-        measure=lambda finding: style.percent(finding["value"]),
+        measure=lambda finding: style.percent(finding["value"]) if finding else style.DASH,
     )
 
 
@@ -103,6 +104,20 @@ def test_what_a_test_has_shown_is_done_before_what_may_bring_nothing(writer):
     assert shown.index("Repeat") < shown.index("Hope")
 
 
+def test_what_a_single_branch_is_to_do_names_it(writer):
+    def offers(branch: str, *keys: str) -> Outcome:
+        doing = [
+            {"key": k, "text": f"Do {k}", "owner": "A", "value": None, "low": None, "resting_on": ""} for k in keys
+        ]
+        return Outcome("crm_roi", branch, "2026Q3", bundle={"claims": {"actions": doing}})
+
+    both = [offers("all", "x.one"), offers("north", "x.one", "x.two")]
+    shown = _actions(writer, both[:1], both)[1]
+    assert "<td>Do x.one</td>" in shown and "<td>north: Do x.two</td>" in shown and shown.count("x.one") == 1
+    assert "north: Do x.one" in _actions(writer, [], both[1:])[1]  # nothing is said for all of them together
+    assert "<td>Do x.two</td>" in _actions(writer, both[1:], both[1:])[1]  # the page is of north alone
+
+
 def test_the_line_of_all_branches_stands_in_the_figure_of_branches(writer, monkeypatch):
     drawn = {}
     monkeypatch.setattr("crm_analysis.book.front.draw_branches", lambda *_, whole: drawn.update(whole=whole))
@@ -139,14 +154,21 @@ def test_without_either_measure_the_first_chapter_speaks(writer):
     assert verdict(writer, whole("data_quality", "data_quality.score", 0.9), Contents.read()) == "v"
 
 
+def test_where_only_branches_were_asked_for_nothing_is_said_to_have_failed(writer):
+    assert verdict(writer, {}, Contents.read()) == (
+        "All branches together were not asked for: each branch's pages say what was found there."
+    )
+
+
 def test_periods_are_named_in_words():
     assert period_name("2026Q3") == "Third quarter 2026"
     assert period_name("2026H1") == "First half 2026"
     assert period_name("2026") == "Year 2026"
-    assert period_name("2026-09") == "2026-09"
+    assert period_name("2026-09") == "September 2026"
     activate("ko")
     try:
         assert period_name("2026Q3") == "2026년 3분기"
+        assert period_name("2026-09") == "2026년 9월"
     finally:
         activate("en")
 
@@ -221,3 +243,71 @@ def test_the_table_of_a_single_branch_names_it_once(writer, others, rows):
     table = _branch_table(writer, outcomes, list("ab")[: len(others)], ["x.kept"], {("all", "x.kept")})
     assert [cell.split("<")[0] for cell in table.split("<tr")[2:] for cell in cell.split("<td>")[1:]] == rows
     assert table.count("+2.0") == 1
+
+
+@pytest.fixture
+def front(writer):
+    """The text of the front page of these outcomes."""
+    written = {}
+    vars(writer.profile).update(
+        name="The shop", note="", text=lambda text, _language: text, privacy=types.SimpleNamespace(min_cell=5)
+    )
+    writer.profile.branches = types.SimpleNamespace(largest=None)
+    writer.titles = {"x": "Title", "customer_value": "Customer value"}
+    writer.place = lambda outcome: f"{outcome.branch}/{outcome.chapter}"
+    writer.write = written.__setitem__
+    writer.figure = lambda _svg, _alt, how: how
+
+    def read(outcomes):
+        write_front(writer, "index", "2026Q3", outcomes, Contents.read())
+        return written["index"].replace(style.SPACE, " ")
+
+    return read
+
+
+def stayed(name: str, value: float, p: float = 0.4) -> Outcome:
+    (outcome,) = kept(p).values()
+    change = {"p": p, "previous": value - 0.02, "difference": 0.02, "low": 0.005, "high": 0.035}
+    found = {"key": "customer_value.retention", "value": value, "low": value - 0.02, "high": value + 0.02, "n": 900}
+    found |= {"unit": "share", "label": "Kept", "change": change, "sentence": f"{name} kept.", "basis": "counted"}
+    claims = outcome.claims | {"findings": [found | {"stake": 1.0, "tone": "good"}], "verdict": f"Of {name}."}
+    return replace(outcome, branch=name, bundle={"as_of": "2026-09-30", "complete": True, "claims": claims})
+
+
+def test_an_edition_of_one_branch_is_told_of_that_branch(front):
+    page = front([stayed("north", 0.7, p=0.001)])
+    assert "The shop, north. State on 30 September 2026." in page
+    assert "We kept **70.0 %** of our donors, 2.0 points more than the period before" in page
+    assert "1. north kept." in page
+    assert "All branches" not in page and "Nothing could be computed" not in page
+
+
+def test_an_edition_of_several_branches_without_all_says_so(front):
+    page = front([stayed("north", 0.7), stayed("south", 0.6)])
+    assert "The shop, 2 branches. State on" in page
+    assert "All branches together were not asked for: each branch's pages say" in page
+    assert ">All branches" not in page and "Nothing could be computed" not in page
+    assert "Nothing changed beyond noise (changes examined: 2)." in page
+
+
+def test_of_many_branches_those_furthest_from_the_others_are_drawn_and_the_page_says_so(front, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("crm_analysis.book.front.draw_branches", lambda gaps, *_, **__: drawn.extend(gaps))
+    monkeypatch.setattr("crm_analysis.book.front.svg", lambda *_: "")
+    values = [0.70 + 0.001 * number for number in range(39)] + [0.30]
+    page = front([stayed("all", 0.7), *(stayed(f"b{number}", value) for number, value in enumerate(values))])
+    assert len(drawn) == 30 and drawn[-1].branch == "b39"  # the worst of all, at the bottom
+    assert "Drawn: the 30 of 40 branches that differ most; the table has them all." in page
+
+
+def test_where_more_changed_than_is_shown_the_page_says_so(front):
+    page = front([stayed("all", 0.7), *(stayed(f"b{number}", 0.5 + number / 100, p=0.001) for number in range(20))])
+    assert "20 of 21 changes examined are more than noise" in page
+    assert "The 12 least likely to be chance are shown." in page
+    assert page.split("What changed since")[1].count("<tr>") == 13
+
+
+def test_a_list_of_failed_pages_that_is_cut_shows_that_it_is(front):
+    outcomes = [stayed("all", 0.7), *(Outcome("x", f"b{number}", "2026Q3", failure="No.") for number in range(7))]
+    assert "7 of 8 pages failed" in front(outcomes) and ", …\n:::" in front(outcomes)
+    assert "…" not in front(outcomes[:-1])

@@ -21,7 +21,8 @@ def test_a_missing_file(shop, refused):
     shop.write()
     (shop.folder / "sales.csv").unlink()
     assert refused(shop.check()) == (
-        f'transactions: no file matches "sales.csv" in {shop.folder}. Files there: shop.yaml.'
+        f'transactions: no file matches "sales.csv" in {shop.folder}. Files there: shop.yaml. If it is '
+        "elsewhere, set `data` in the profile, or give --data."
     )
 
 
@@ -74,6 +75,35 @@ def test_a_file_that_may_not_be_read(shop, refused):
     (shop.folder / "sales.csv").chmod(0)
     assert refused(shop.check(prefix=_without_rights())) == (
         "No permission to read sales.csv. Ask its owner for read access."
+    )
+
+
+@pytest.mark.parametrize(
+    ("rights", "message"),
+    [
+        (0, "No permission to read the folder sold. Ask its owner for read access."),
+        (0o311, "transactions: no permission to read sold. Ask its owner for read access."),
+    ],
+)
+def test_a_folder_that_may_not_be_looked_into(shop, refused, rights, message):
+    shop.profile["data"] = "sold"
+    shop.profile["tables"]["transactions"]["files"] = ["s*.csv"]
+    shop.write()
+    sold = shop.folder / "sold"
+    sold.mkdir()
+    sold.chmod(rights)
+    try:
+        assert refused(shop.check(prefix=_without_rights())) == message
+    finally:
+        sold.chmod(0o755)
+
+
+def test_a_required_table_under_another_name(shop, refused):
+    shop.profile["tables"]["transaction"] = shop.profile["tables"].pop("transactions")
+    shop.write()
+    assert refused(shop.check()) == (
+        "shop.yaml: `tables`: the table `transactions` is required: say under `tables:` where it is; rename "
+        "`transaction` if it is meant"
     )
 
 
@@ -196,6 +226,14 @@ def test_an_unknown_parameter(shop, refused):
     assert refused(shop.run("run", "--profile", "shop.yaml", "--set", "customer_value.brnch=north")) == (
         f'{notebook} has no parameter "brnch". Did you mean "branch"? '
         "Its parameters: profile, branch, period, language."
+    )
+
+
+def test_a_parameter_of_another_kind(shop, refused):
+    shop.write()
+    notebook = Path(__file__).parents[2] / "analyses" / "satisfaction_loyalty.ipynb"
+    assert refused(shop.run("run", "--profile", "shop.yaml", "--set", "satisfaction_loyalty.seed=one")) == (
+        f"{notebook}: the parameter \"seed\" is a whole number, such as 1; 'one' is text."
     )
 
 

@@ -265,8 +265,9 @@ def test_the_report_for_pages_holds_counts_and_no_identifier(faulty: Any) -> Non
     assert line == {
         "id": "transactions_amount_negative", "table": "transactions", "column": "amount", "dimension": "validity",
         "severity": "critical", "level": "row", "what": "amount is negative.",
-        "action": "Record money paid back as a row of kind refund with a positive amount, and correct the sign at the "
-        "source.",
+        "action": "Record money paid back as a row of kind refund with a positive amount: correct the sign at the "
+        "source, or let expressions in the profile tell refunds by the minus and drop it, as crm-analysis init --from "
+        "FILE writes them.",
         "rows_checked": 24, "rows_failed": 2, "passed": False, "at_most_share": 0.0,
         "chapters": ["customer_value", "satisfaction_loyalty", "crm_roi"], "details": [],
     }  # fmt: skip

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from crm_analysis import profile
+from crm_analysis import profile, tables
 from crm_analysis.errors import UserError
 from crm_analysis.profile import scaffold
 
@@ -151,6 +151,60 @@ def test_words_for_kinds_become_values_and_the_unknown_ones_are_asked_for(tmp_pa
     assert "# fill in above what these are: 교환권" in written.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    "above",
+    [
+        ["2026년 1분기 수납 현황"],
+        ["2026년 1분기 수납 현황,,,,", "", "출력일: 2026-04-02,,,,"],
+        ["고객,,거래,,"],
+        [",,,,", ",,,,"],
+    ],
+)
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_the_header_is_found_below_titles_blank_lines_and_merged_cells(tmp_path, above, delimiter):
+    lines = [*above, "차트번호,의원명,진료일자,수납액,구분", "7,본원,2026.03.01,9000,수납", "합 계,,,9000,"]
+    lines = [line.replace(",", delimiter) for line in lines]
+    path = export(tmp_path, lines[0], *lines[1:], encoding="cp949")
+    (source,) = profile.load(scaffold.init(tmp_path / "unit", "clinic", source=path)).tables["transactions"].sources
+    assert source.header_row == len(above) + 1
+    assert source.columns["customer_id"] == "차트번호" and source.columns["amount"] == "수납액"
+
+
+def test_a_header_in_the_first_line_is_left_unsaid(tmp_path):
+    path = export(tmp_path, "고객번호,지점,거래일자,금액,구분", "1,가,2026-03-01,1000,판매")
+    assert "header_row" not in scaffold.init(tmp_path / "unit", "retail", source=path).read_text(encoding="utf-8")
+
+
+def amounts(folder: Path, path: Path) -> list[tuple[str, float]]:
+    """Kind and amount of every row, read by the profile that is proposed for a file of transactions."""
+    settings = profile.load(scaffold.init(folder / "unit", "retail", source=path))
+    settings = settings.model_copy(update={"build_dir": folder / "build"})
+    tables.ingest(settings)
+    return tables.open(settings).raw("transactions").order_by("_line")[["kind", "amount"]].execute().values.tolist()
+
+
+@pytest.mark.parametrize("paid_back", ['"(1,200)"', "-1200", '"1,200-"', "△1200원", "₩-1200", "−1200"])
+def test_refunds_with_a_minus_lose_it_and_a_sale_with_one_keeps_it(tmp_path, paid_back):
+    path = export(
+        tmp_path, "고객번호,지점,거래일자,판매 금액,거래 구분",
+        "1,가,2026-03-01,5000,판매", f"1,가,2026-03-02,{paid_back},반품", "1,가,2026-03-03,700,취소",
+        "1,가,2026-03-04,-30,판매",
+    )  # fmt: skip
+    assert amounts(tmp_path, path) == [["sale", 5000], ["refund", 1200], ["refund", 700], ["sale", -30]]
+
+
+def test_where_no_column_tells_kinds_a_minus_does(tmp_path):
+    path = export(tmp_path, '고객번호,지점,거래일자,"금액 ""원"""', "1,가,2026-03-01,5000", '1,가,2026-03-02,"-1,200"')
+    assert amounts(tmp_path, path) == [["sale", 5000], ["refund", 1200]]
+
+
+@pytest.mark.parametrize("plain", ["5000", "2026-03-01", "-", "(주)한빛", "A-1"])
+def test_amounts_without_a_minus_are_mapped_as_they_are(tmp_path, plain):
+    path = export(tmp_path, "고객번호,지점,거래일자,금액", f"1,가,2026-03-01,{plain}")
+    (source,) = profile.load(scaffold.init(tmp_path / "unit", "retail", source=path)).tables["transactions"].sources
+    assert source.columns["amount"] == "금액"
+
+
 def test_what_is_missing_or_not_recognised_stands_as_a_note(tmp_path):
     path = export(tmp_path, "회원번호,결제일,결제금액,비고", "7001,2026-03-01,12000,단골")
     text = scaffold.init(tmp_path / "unit", "retail", source=path).read_text(encoding="utf-8")
@@ -194,7 +248,7 @@ def test_a_profile_is_never_overwritten(tmp_path):
     ("content", "message"),
     [
         (b"", "is empty. Export it again with its header."),
-        (b"just one column\n1\n", "has one column in its first line."),
+        (b"just one column\n1\n", "has one column."),
         (b"PK\x03\x04rest", "is an Excel workbook."),
         (b"a,b\n\xff\xff\xfe\n", "is text in neither utf-8 nor cp949."),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import string
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,9 +43,17 @@ def _marked() -> dict[str, str]:
 
 
 def _named_elsewhere() -> dict[str, str]:
-    """Texts that are looked up under a name: chapters' titles, the reasons to run a page again, and how one failed."""
+    """Texts that are looked up under a name: chapters' titles, rules, states, reasons to run again, and failures."""
     titles = {title_of(path): path.name for path in (ROOT / "analyses").glob("*.ipynb")}
-    return titles | dict.fromkeys(PARTS.values(), "runs/planning.py") | dict.fromkeys(FAILURES, "runs/jobs.py")
+    rules = {
+        text: rule.id
+        for contract in contracts.load().values()
+        for rule in contract.rules
+        for text in (rule.what, rule.action, rule.severity, rule.dimension)
+    }
+    states = dict.fromkeys(("fresh", "stale", "failed", "missing"), "runs/manifest.py")
+    reasons = dict.fromkeys(PARTS.values(), "runs/planning.py") | dict.fromkeys(FAILURES, "runs/jobs.py")
+    return titles | rules | states | reasons
 
 
 def _placeholders(text: str) -> set[str]:
@@ -67,6 +76,18 @@ def test_translations_have_the_placeholders_of_their_source():
         if translated - source or source - translated - DROPPED:
             wrong.append((place, text, source ^ translated))
     assert not wrong
+
+
+def test_a_text_has_one_translation():
+    """Of two, the one read last would win on every page: a segment was called by the name of a column of shares."""
+    found = defaultdict(list)
+    for path in (language.FOLDER / "ko").glob("*.po"):
+        entries = re.findall(r'^msgid "(.+)"\nmsgstr "(.+)"$', path.read_text(encoding="utf-8"), flags=re.M)
+        assert len(entries) == len({text for text, _ in entries}), f"{path.name} holds a text twice"
+        for text, translated in entries:
+            found[text].append(translated)
+    assert len(found) == len(language._catalog("ko")) > 500
+    assert not {text: each for text, each in found.items() if len(set(each)) > 1}
 
 
 @pytest.mark.parametrize("text", ["No row was set aside.", "What we found"])

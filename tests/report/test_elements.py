@@ -24,6 +24,11 @@ def test_text_from_data_is_inert_in_markdown_and_html(text):
     assert not set(escaped.replace("&#", "").replace(";", "")) & set("<>*_[]`$|\\{}&\"'\n")
 
 
+def test_names_with_marks_of_markdown_or_for_charts_stand_as_they_are():
+    markup = report.table_html(pd.DataFrame({"name": ["**b**", style.plain("$50 off")], "n": ["1", "2"]}))
+    assert "<td>&#42;&#42;b&#42;&#42;</td>" in markup and "<td>$50 off</td>" in markup
+
+
 def test_table_cells_and_heads_are_escaped():
     markup = report.table_html(pd.DataFrame({"<script>": ["<img onerror=1>"]}))
     assert "<script>" not in markup and "<img" not in markup

@@ -61,6 +61,7 @@ def test_imports_point_up(path: Path) -> None:
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_charts_import_nothing_that_computes(chapter: str) -> None:
     drawn = [*(PACKAGE / chapter).glob("charts*.py"), *(PACKAGE / chapter / "charts").glob("[a-z]*.py")]
+    assert drawn
     for path in drawn:
         assert imported(path) <= {"style", "language", "units"}, path
 

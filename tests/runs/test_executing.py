@@ -197,6 +197,13 @@ def test_leftovers_of_a_killed_run_are_removed(office, instant) -> None:
     assert (build / "source" / ".parts").exists()
 
 
+def test_what_kernels_of_a_killed_run_left_is_removed_also_where_nothing_is_due(office) -> None:
+    left = office.folder / "build" / ".runtime" / "jupyter"
+    left.mkdir(parents=True)
+    with alone(office.folder / "build"):
+        assert not left.parent.exists()
+
+
 def test_customer_lists_are_replaced_when_their_page_is(office) -> None:
     """What a notebook that fails had written is gone; the lists of the last good page stay, and no others."""
     write = """

@@ -192,6 +192,19 @@ def test_unknown_parameter_is_refused_before_anything_runs(office) -> None:
     assert not (office.folder / "build" / "executed").exists()
 
 
+@pytest.mark.parametrize(("value", "kind"), [("abc", "text"), (2.5, "a number"), (True, "true or false")])
+def test_a_value_of_another_kind_is_refused_before_anything_runs(office, value, kind) -> None:
+    office.notebook("one", parameters="horizon_months = 12\n")
+    with pytest.raises(UserError) as refused:
+        office.plan(parameters={"one": {"horizon_months": value}})
+    assert str(refused.value) == (
+        f'{office.analyses / "one.ipynb"}: the parameter "horizon_months" is a whole number, such as 12; '
+        f"{value!r} is {kind}."
+    )
+    office.notebook("one", parameters="rate = 0.5\n")
+    assert office.plan(parameters={"one": {"rate": 1}}).due
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [

@@ -289,9 +289,8 @@ def test_no_contrast_tells_the_rate_of_a_level_that_is_not_shown(profile: Profil
     assert tests["Kink at the bottom, points"].startswith("0.0 (")
     assert "changes by – points" in tests["Best single hinge, over all inner levels"]
     cuts = further.cuts_table(study, profile).set_index("Loyalty as").loc["behaviour *"]
-    assert (
-        cuts[["Loyal", "Kink at the top, points", "95 % interval"]].tolist() == ["–"] * 3 and cuts["Bends"] == "upwards"
-    )
+    hidden = cuts[["Share loyal", "Kink at the top, points", "95 % interval"]]
+    assert hidden.tolist() == ["–"] * 3 and cuts["Bends"] == "upwards"
     assert displays.curve_note(study) == "" and displays.steps_table(study, profile).iloc[-1, 1] == "–"
     shown, more, _scope = told(profile, exactly([400] * 5, [100, 140, 180, 220, 380]))
     assert displays.curve_note(shown) and "withheld" not in displays.tests_table(shown, profile)["Result"].to_list()

@@ -60,6 +60,10 @@ AMOUNT_SPELLINGS = {
     "KRW 1,234": lambda n: f"KRW {n:,}",
     "1,234.00": lambda n: f"{n:,}.00",
     "+1,234": lambda n: f"+{n:,}",
+    **{
+        f"1 234 with U+{ord(blank):04X}": lambda n, blank=blank: f"{n:,}{blank}원".replace(",", blank)
+        for blank in " \u00a0\u2009\u202f\u2007\u200b\u3000"
+    },
 }
 NEGATIVE_SPELLINGS = {
     "-1,234": lambda n: f"-{n:,}",

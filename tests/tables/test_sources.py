@@ -115,8 +115,106 @@ def test_a_cell_too_many(workplace: Workplace) -> None:
     )
 
 
+@pytest.mark.parametrize("later", ["", ',"네, 좋아요"'])
+def test_a_quotation_mark_that_is_never_closed_swallows_no_rows(workplace: Workplace, later: str) -> None:
+    lines = [f"{number},C{number},서울,2026-03-01,5" for number in range(2, 9)]
+    workplace.write(
+        "gifts.csv",
+        "\n".join([f"{HEADER},메모", f"{LINE},", f'{lines[0]},"감사', *lines[1:5], *[r + later for r in lines[5:]]]),
+    )
+    assert refused(workplace.profile({"transactions": {"files": ["gifts.csv"], "columns": GIFTS}})) == (
+        f"transactions: gifts.csv: the row in line 3 runs on to line {9 - bool(later)}, because a quotation mark opens "
+        'a cell and is not closed before other rows. Close it, or double a mark that belongs to the text ("").'
+    )
+
+
+def test_blanks_of_no_width_are_no_part_of_a_cell(workplace: Workplace) -> None:
+    profile = workplace.gifts("1,\u200bC1\u200e,\u2009서울\u00a0,\ufeff2026-03-01\u202f,1\u2009000")
+    assert rows(profile, "customer_id", "branch", "amount") == [("C1", "서울", 1000.0)]
+
+
+def test_a_note_of_several_lines_with_many_commas_is_a_note(workplace: Workplace) -> None:
+    workplace.write(
+        "gifts.csv", f'{HEADER},메모\n{LINE},"가\n나, 다, 라, 마, 바, ""사"", 아"\n2,C2,서울,2026-03-01,5,x\n'
+    )
+    profile = workplace.profile({"transactions": {"files": ["gifts.csv"], "columns": {**GIFTS, "product": "메모"}}})
+    assert rows(profile, "product") == [('가\n나, 다, 라, 마, 바, "사", 아',), ("x",)]
+
+
+def test_the_upper_line_of_a_merged_header_is_named_as_what_it_may_be(workplace: Workplace) -> None:
+    workplace.write("gifts.csv", f"고객,,,거래,\n{HEADER}\n{LINE}\n")
+    assert refused(workplace.profile()).endswith(
+        'Its headers: 고객, column 2, column 3, 거래, column 5. If "고객, 거래" is a title, set `header_row` to the '
+        "row of the header; another separator is set by `delimiter`."
+    )
+
+
+def test_one_file_of_several_in_another_layout(workplace: Workplace) -> None:
+    other = HEADER.replace("금액", "결제금액")
+    workplace.write("gifts1.csv", f"{HEADER}\n{LINE}\n")
+    workplace.write("gifts2.csv", f"{other}\n2,C2,서울,2026-03-01,5\n")
+    assert refused(workplace.profile({"transactions": {"files": ["gifts*.csv"], "columns": GIFTS}})) == (
+        'transactions.amount: gifts2.csv has no column "금액". Did you mean "결제금액"? Its headers: '
+        f"{', '.join(other.split(','))}. If other files have it, list both layouts under tables.transactions.sources, "
+        "each with its own `files` and `columns`."
+    )
+    apart = [
+        {"files": ["gifts1.csv"], "columns": GIFTS},
+        {"files": ["gifts2.csv"], "columns": {**GIFTS, "amount": "결제금액"}},
+    ]
+    assert rows(workplace.profile({"transactions": {"sources": apart}}), "amount") == [(1000.0,), (5.0,)]
+
+
+def test_a_workbook_that_is_called_csv(workplace: Workplace) -> None:
+    (workplace.data / "gifts.csv").write_bytes(b"PK\x03\x04rest")
+    assert refused(workplace.profile()) == (
+        "transactions: gifts.csv is no text but an Excel workbook or another packed file. Give a workbook its ending "
+        ".xlsx and name it so under `files:` in the profile."
+    )
+
+
+@pytest.mark.parametrize("pattern", ["", "**.csv"])
+def test_a_pattern_that_is_none(workplace: Workplace, pattern: str) -> None:
+    workplace.write("gifts.csv", f"{HEADER}\n{LINE}\n")
+    assert refused(workplace.profile({"transactions": {"files": [pattern], "columns": GIFTS}})) == (
+        f'transactions: "{pattern}" under `files:` in the profile is no pattern of file names. Write one such as '
+        '"sales*.csv", or "**/sales*.csv" for the folders below too.'
+    )
+
+
+def test_a_file_may_be_named_without_a_list(workplace: Workplace) -> None:
+    workplace.write("gifts.csv", f"{HEADER}\n{LINE}\n")
+    assert rows(workplace.profile({"transactions": {"files": "gifts.csv", "columns": GIFTS}}), "amount") == [(1000.0,)]
+
+
+@pytest.mark.parametrize("day", ["31/12/2026", "03.01.2026", "1-3-26", "26.03.01"])
+def test_dates_that_only_their_owner_can_read_are_read_by_an_expression(workplace: Workplace, day: str) -> None:
+    assert refused(workplace.gifts(f"1,C1,서울,{day},5")).endswith(
+        f'(first: "{day}" in line 2 of gifts.csv). Which of its numbers is the year, the month and the day only you '
+        "know: write, for example, `occurred_at: {expression: \"strptime(HEADER, '%d/%m/%Y')\"}` under "
+        "tables.transactions.columns."
+    )
+    columns = {**GIFTS, "occurred_at": {"expression": "strptime(거래일자, '%d/%m/%Y')"}}
+    workplace.write("gifts.csv", f"{HEADER}\n1,C1,서울,31/12/2026,5\n")
+    found = rows(workplace.profile({"transactions": {"files": ["gifts.csv"], "columns": columns}}), "occurred_at")
+    assert str(found[0][0])[:10] == "2026-12-31"
+
+
+@pytest.mark.parametrize("amount", ["12,5", "1.234,50", "€ 1.234,50"])
+def test_amounts_with_a_comma_before_decimals_are_read_by_an_expression(workplace: Workplace, amount: str) -> None:
+    assert refused(workplace.gifts(f'1,C1,서울,2026-03-01,"{amount}"')).endswith(
+        f'(first: "{amount}" in line 2 of gifts.csv). Where a comma stands before decimals: write, for example, '
+        "`amount: {expression: \"replace(replace(HEADER, '.', ''), ',', '.')\"}` under tables.transactions.columns."
+    )
+    columns = {**GIFTS, "amount": {"expression": "replace(replace(금액, '.', ''), ',', '.')"}}
+    workplace.write("gifts.csv", f'{HEADER}\n1,C1,서울,2026-03-01,"1.234,50"\n')
+    assert rows(workplace.profile({"transactions": {"files": ["gifts.csv"], "columns": columns}}), "amount") == [
+        (1234.5,)
+    ]
+
+
 def test_total_rows_at_the_end_are_dropped_and_counted(workplace: Workplace) -> None:
-    labels = ["합계", "총계", "소 계", "합계:", "TOTAL", "Grand Total", "sum", "합계 (2건)"]
+    labels = ["합계", "총계", "소 계", "합계:", "TOTAL", "Grand Total", "sum", "합계 (2건)", "총합계", "계"]
     for number, label in enumerate(labels):
         lines = [HEADER, LINE, "2,C2,서울,2026-03-01,5", f"{label},,,,1005", ",,,,", ""]
         workplace.write(f"gifts{number}.csv", "\n".join(lines))
@@ -243,7 +341,8 @@ def test_missing_sheet_and_broken_workbook(workplace: Workplace) -> None:
     )
     (workplace.data / "gifts.xlsx").write_bytes(b"not a workbook")
     assert refused(workplace.profile({"transactions": source})) == (
-        "transactions: gifts.xlsx is not a readable Excel workbook. If it has a password, save it without one."
+        "transactions: gifts.xlsx is not a readable Excel workbook. If it has a password, save it without one; if "
+        "it is text, give it the ending .csv."
     )
 
 
@@ -490,7 +589,7 @@ def test_unreadable_dates_and_amounts_are_all_named_at_once(workplace: Workplace
 def test_empty_table(workplace: Workplace, text: str) -> None:
     workplace.write("gifts.csv", text)
     assert refused(workplace.profile()) in (
-        "transactions: gifts.csv is empty.",
+        "transactions: gifts.csv is empty, even of a header. Export it again, or move it out of the folder.",
         "transactions: gifts.csv holds no rows. Export it again, or take the table out of the profile.",
     )
 

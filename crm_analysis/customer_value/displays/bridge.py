@@ -22,7 +22,7 @@ def step_name(key: str) -> str:
         "leaving": _("Leaving: dormant or lost by now"),
         "new": _("New this year"),
         "ripened": _("New last year, now a whole year"),
-        "back": _("Came back"),
+        "back": _("Came back this year"),
         "breadth": _("Stayed: more or fewer kinds"),
         "frequency": _("Stayed: how often, within a kind"),
         "amount": _("Stayed: amount each time"),

@@ -51,7 +51,16 @@ class Source(Settings):
     time_zone: str | None = Field(
         None, description="whose clock says on which day a moment was, for cells that hold moments (with time zone)"
     )
-    total_words: list[str] = ["합계", "총계", "소계", "누계", "total", "grand total", "subtotal", "sum"]
+    total_words: list[str] = [
+        *("합계", "총계", "총합계", "소계", "누계", "계"),
+        *("total", "grand total", "subtotal", "sum"),
+    ]
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def one_file(cls, files: object) -> object:
+        """A single file or glob may be written without a list."""
+        return [files] if isinstance(files, str) else files
 
     @model_validator(mode="after")
     def one_place(self) -> Source:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from datetime import date
 from pathlib import Path
 from typing import Literal
@@ -192,7 +193,9 @@ class Profile(Settings):
     def transactions_given(cls, tables: dict[str, Table]) -> dict[str, Table]:
         """Only `transactions` is required."""
         if "transactions" not in tables:
-            raise ValueError("the table `transactions` is required: say under `tables:` where it is")
+            near = difflib.get_close_matches("transactions", tables, n=1)
+            meant = f"; rename `{near[0]}` if it is meant" if near else ""
+            raise ValueError(f"the table `transactions` is required: say under `tables:` where it is{meant}")
         return tables
 
     @field_validator("tiers")

@@ -51,7 +51,14 @@ def cuts_table(study: Study, profile: Profile) -> pd.DataFrame:
                 _bend_name(row.bend),
             )
         )
-    columns = [_("Loyalty as"), _("Cut"), _("Loyal"), _("Kink at the top, points"), _("95 % interval"), _("Bends")]
+    columns = [
+        _("Loyalty as"),
+        _("Cut"),
+        _("Share loyal"),
+        _("Kink at the top, points"),
+        _("95 % interval"),
+        _("Bends"),
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 
