@@ -364,7 +364,7 @@ def fields(assessment: Assessment) -> pd.DataFrame:
             _("Column"): gaps["column"].to_list(),
             _("Rows"): [style.number(n) for n in gaps["rows"]],
             _("Filled"): [style.number(n) for n in gaps["filled"]],
-            _("Share"): [style.percent(share) for share in gaps["share"]],
+            _("Share"): [passing(share) for share in gaps["share"]],
         }
     )
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import types
+
 import pandas as pd
 import pytest
 
+from crm_analysis import language
+from crm_analysis.data_quality import listing
 from crm_analysis.data_quality.completeness import EVERY, attitudes, one_row_each
 
 PEOPLE = pd.DataFrame(
@@ -46,3 +50,15 @@ def test_the_newest_version_of_a_customer_counts_once() -> None:
         }
     )
     assert one_row_each(versions).set_index("customer_id")["motive"].to_dict() == {"a": "new", "b": "only"}
+
+
+def test_a_column_with_a_gap_is_never_called_full() -> None:
+    language.activate("en")
+    filled = pd.DataFrame(
+        [("customers", "email", 3, 2), ("customers", "name", 3, 3), ("transactions", "branch", 100_000, 99_980)],
+        columns=["table", "column", "rows", "filled"],
+    )
+    state = types.SimpleNamespace(fields=filled.assign(share=filled["filled"] / filled["rows"]))
+    shown = listing.fields(state)
+    assert shown["Column"].to_list() == ["email", "branch"]
+    assert shown["Share"].to_list() == ["66.7\xa0%", "> 99.9\xa0%"]
