@@ -88,6 +88,21 @@ def test_buyers_drawn_from_the_model_are_foreseen_by_it(scope_of):
     assert value.low < value.value < value.high
     parts = state.outlook.customers.groupby("part")["expected_value"].sum()
     assert parts.sum() == pytest.approx(state.outlook.value) and "regular" not in parts.index
+
+
+def test_a_forecast_that_beats_the_rules_and_is_far_off_is_planned_with_by_its_interval(scope_of):
+    state = assess(scope_of({"transactions": buyers()}, margin={"rate": 0.5}))
+    check = state.outlook.holdout
+
+    def said(total: float) -> str:
+        rules = [replace(rule, total=total) if rule.key in holdout.MODELS else rule for rule in check.rules]
+        tried = replace(check, rules=tuple(rules))
+        foreseen = replace(state, outlook=replace(state.outlook, holdout=tried))
+        return finding(foreseen, "value_next_12m").sentence.replace(NO_BREAK, " ")
+
+    far = "**it beats the rules of thumb**, yet was 20 % out. Plan with the interval, not with its middle."
+    assert far in said(0.8 * check.actual) and far in said(1.2 * check.actual)
+    assert "**it beats the rules of thumb**, plan with it." in said(0.95 * check.actual)
     check = state.outlook.holdout
     assert check.model.total == pytest.approx(check.actual, rel=0.15)
     rules = tuple(replace(rule, better_error=np.inf) if rule.key in holdout.MODELS else rule for rule in check.rules)

@@ -9,6 +9,8 @@ from crm_analysis.customer_value.sentences import saying
 from crm_analysis.findings import Finding
 from crm_analysis.language import _
 
+FAR_OFF = 0.1  # of what took place in the holdout: a forecast as far out is planned with by its interval
+
 
 def next_year(state: CustomerValue) -> Finding | None:
     outlook = state.outlook
@@ -142,7 +144,13 @@ def _how_sure(state: CustomerValue) -> str:
         )
     if check is None or model is None:
         return _("The history is too short to hold any of it out: treat this as a first guess.")
-    if check.model_wins:
+    off = abs(model.total - check.actual)
+    if check.model_wins and off > FAR_OFF * check.actual:
+        template = _(
+            "{tried}, the model foresaw {model} {orders} and {actual} took place: **it beats the rules of thumb**, yet "
+            "was {off} out. Plan with the interval, not with its middle."
+        )
+    elif check.model_wins:
         template = _(
             "{tried}, the model foresaw {model} {orders} and {actual} took place: **it beats the rules of thumb**, "
             "plan with it."
@@ -168,4 +176,5 @@ def _how_sure(state: CustomerValue) -> str:
         tried=saying.say(state, tried, months=check.months),
         model=style.number(model.total),
         actual=style.number(check.actual),
+        off=style.percent(off / check.actual if check.actual else None, 0),
     )
