@@ -16,7 +16,7 @@ import pandas as pd
 from crm_analysis import files
 from crm_analysis.errors import DataError, ScopeError, listed, nearest, no_such_branch
 from crm_analysis.profile import Profile
-from crm_analysis.tables import coverage
+from crm_analysis.tables import cells, coverage
 from crm_analysis.tables.ingestion import DAYS, PARENTS, RECORD, WHOLE, folder, memory_limit
 from crm_analysis.tables.scopes import SHARED, Scope
 from crm_analysis.tables.staging import ALL
@@ -252,12 +252,10 @@ class Tables:
                 paths[_view_name(table, branch)] = table, wanted or there[:1]
         found = []
         for name, (table, files_of_it) in paths.items():
-            quoted = '"{}"'.format(name.replace('"', '""'))
-            if quoted in query:
-                listed_paths = ", ".join(
-                    "'{}'".format(os.path.abspath(path).replace("'", "''")) for path in files_of_it
-                )
-                found.append((table, f"CREATE OR REPLACE TEMP VIEW {quoted} AS FROM read_parquet([{listed_paths}])"))
+            view = cells.name(name)
+            if view in query:
+                paths_of_it = ", ".join(cells.text(os.path.abspath(path)) for path in files_of_it)
+                found.append((table, f"CREATE OR REPLACE TEMP VIEW {view} AS FROM read_parquet([{paths_of_it}])"))
         return found
 
     def of_branch(self, table: str, branch: str) -> ibis.Table:
